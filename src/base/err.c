@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const code_names[] = {
+    [KR_OK] = "ok",
+    [KR_E_USAGE] = "usage",
+    [KR_E_NOT_FOUND] = "not-found",
+    [KR_E_EXISTS] = "exists",
+    [KR_E_CONFLICT] = "conflict",
+    [KR_E_INVALID] = "invalid",
+    [KR_E_AUTH] = "auth",
+    [KR_E_PLAN] = "plan",
+    [KR_E_REMOTE] = "remote",
+    [KR_E_NETWORK] = "network",
+    [KR_E_TIMEOUT] = "timeout",
+    [KR_E_LIMIT] = "limit",
+    [KR_E_SYSTEM] = "system",
+    [KR_E_STATE] = "state",
+    [KR_E_CANCELLED] = "cancelled",
+};
+_Static_assert(KR_ARRAY_LEN(code_names) == KR_CODE_COUNT, "every code has a name");
+
+/* Newlines would break the one-line promise; texts from outside may carry them. */
+static void one_line(char *text)
+{
+    for (char *p = text; *p != '\0'; p++) {
+        if (*p == '\n' || *p == '\r' || *p == '\t')
+            *p = ' ';
+    }
+}
+
+int kr_fail(struct kr_err *err, enum kr_code code, const char *fmt, ...)
+{
+    va_list args;
+
+    if (err == NULL)
+        return -(int)code;
+    assert(err->code == KR_OK);
+    err->code = code;
+    va_start(args, fmt);
+    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+    va_end(args);
+    one_line(err->msg);
+    return -(int)code;
+}
+
+int kr_fail_errno(struct kr_err *err, int errno_value, const char *fmt, ...)
+{
+    char text[128];
+    va_list args;
+    size_t used;
+
+    if (err == NULL)
+        return -(int)KR_E_SYSTEM;
+    assert(err->code == KR_OK);
+    err->code = KR_E_SYSTEM;
+    err->sys_errno = errno_value;
+    va_start(args, fmt);
+    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+    va_end(args);
+    used = strlen(err->msg);
+    (void)snprintf(err->msg + used, sizeof(err->msg) - used, ": %s",
+                   strerror_r(errno_value, text, sizeof(text)));
+    one_line(err->msg);
+    return -(int)KR_E_SYSTEM;
+}
+
+int kr_wrap(struct kr_err *err, const char *fmt, ...)
+{
+    char context[512];
+    va_list args;
+    size_t before, rest;
+
+    if (err == NULL)
+        return -(int)KR_E_INVALID;
+    va_start(args, fmt);
+    (void)vsnprintf(context, sizeof(context) - 2, fmt, args);
+    va_end(args);
+    before = strlen(context);
+    memcpy(context + before, ": ", 3);
+    before += 2;
+    rest = strlen(err->msg);
+    if (rest > sizeof(err->msg) - 1 - before)
+        rest = sizeof(err->msg) - 1 - before;
+    memmove(err->msg + before, err->msg, rest);
+    memcpy(err->msg, context, before);
+    err->msg[before + rest] = '\0';
+    one_line(err->msg);
+    return -(int)err->code;
+}
+
+int kr_hint(struct kr_err *err, const char *fmt, ...)
+{
+    va_list args;
+
+    if (err == NULL)
+        return -(int)KR_E_INVALID;
+    if (err->hint[0] == '\0') {
+        va_start(args, fmt);
+        (void)vsnprintf(err->hint, sizeof(err->hint), fmt, args);
+        va_end(args);
+    }
+    return -(int)err->code;
+}
+
+void kr_err_clear(struct kr_err *err)
+{
+    err->code = KR_OK;
+    err->sys_errno = 0;
+    err->http_status = 0;
+    err->msg[0] = '\0';
+    err->hint[0] = '\0';
+}
+
+const char *kr_code_name(enum kr_code code)
+{
+    return (unsigned)code < KR_CODE_COUNT ? code_names[code] : "unknown";
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/path.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+int kr_json_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
+{
+    json_error_t at;
+    json_t *value;
+
+    value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
+    if (value == NULL)
+        return kr_fail(err, KR_E_INVALID, "%s is not valid JSON: line %d, column %d: %s", what,
+                       at.line, at.column, at.text);
+    *out = value;
+    return 0;
+}
+
+int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(max);
+
+    if (kr_file_read(path, &text, err) < 0)
+        return -(int)err->code;
+    return kr_json_parse(kr_buf_str(&text), text.n, path, out, err);
+}
+
+static char *dump(const json_t *value, size_t flags)
+{
+    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+
+    /* json_dumps fails on no memory alone: our strings are always valid UTF-8. */
+    return text != NULL ? text : kr_strdup("null");
+}
+
+char *kr_json_canonical(const json_t *value)
+{
+    return dump(value, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
+char *kr_json_pretty(const json_t *value)
+{
+    return dump(value, JSON_INDENT(2));
+}
+
+const char *kr_json_str(const json_t *obj, const char *key, const char *dflt)
+{
+    const char *text = json_string_value(json_object_get(obj, key));
+
+    return text != NULL ? text : dflt;
+}
+
+int64_t kr_json_int(const json_t *obj, const char *key, int64_t dflt)
+{
+    const json_t *value = json_object_get(obj, key);
+
+    return json_is_integer(value) ? (int64_t)json_integer_value(value) : dflt;
+}
+
+bool kr_json_bool(const json_t *obj, const char *key, bool dflt)
+{
+    const json_t *value = json_object_get(obj, key);
+
+    return json_is_boolean(value) ? json_is_true(value) : dflt;
+}
+
+int kr_json_need_str(const json_t *obj, const char *key, const char *what, const char **out,
+                     struct kr_err *err)
+{
+    const json_t *value = json_object_get(obj, key);
+
+    if (value == NULL)
+        return kr_fail(err, KR_E_INVALID, "%s has no \"%s\"", what, key);
+    if (!json_is_string(value))
+        return kr_fail(err, KR_E_INVALID, "%s: \"%s\" is %s, expected a string", what, key,
+                       kr_json_type_name(value));
+    *out = json_string_value(value);
+    return 0;
+}
+
+json_t *kr_json_at(const json_t *obj, ...)
+{
+    json_t *at = (json_t *)(uintptr_t)obj;
+    const char *key;
+    va_list keys;
+
+    va_start(keys, obj);
+    while (at != NULL && (key = va_arg(keys, const char *)) != NULL)
+        at = json_object_get(at, key);
+    va_end(keys);
+    return at;
+}
+
+void kr_json_set(json_t *obj, const char *key, json_t *value)
+{
+    if (value == NULL || json_object_set_new(obj, key, value) != 0)
+        abort();
+}
+
+void kr_json_set_str(json_t *obj, const char *key, const char *text)
+{
+    json_t *value;
+
+    if (text == NULL) {
+        kr_json_set(obj, key, json_null());
+        return;
+    }
+    value = json_string(text);
+    if (value == NULL) { /* not UTF-8: keep the ASCII part readable rather than losing the value */
+        kr_auto_free char *safe = kr_strdup(text);
+        for (char *p = safe; *p != '\0'; p++) {
+            if ((unsigned char)*p >= 0x80)
+                *p = '?';
+        }
+        value = json_string(safe);
+    }
+    kr_json_set(obj, key, value);
+}
+
+void kr_json_set_int(json_t *obj, const char *key, int64_t value)
+{
+    kr_json_set(obj, key, json_integer(value));
+}
+
+void kr_json_set_bool(json_t *obj, const char *key, bool value)
+{
+    kr_json_set(obj, key, json_boolean(value));
+}
+
+void kr_json_merge(json_t *base, const json_t *over)
+{
+    const char *key;
+    json_t *value, *old;
+
+    json_object_foreach((json_t *)(uintptr_t)over, key, value)
+    {
+        old = json_object_get(base, key);
+        if (json_is_object(old) && json_is_object(value))
+            kr_json_merge(old, value);
+        else
+            kr_json_set(base, key, json_deep_copy(value));
+    }
+}
+
+const char *kr_json_type_name(const json_t *value)
+{
+    if (value == NULL)
+        return "nothing";
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "a list";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "a boolean";
+    case JSON_NULL:
+        return "null";
+    }
+    return "unknown";
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/view.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <strings.h>
+
+bool kr_view_eq(struct kr_view a, const char *b)
+{
+    return strlen(b) == a.n && memcmp(a.p, b, a.n) == 0;
+}
+
+bool kr_view_eq_nocase(struct kr_view a, const char *b)
+{
+    return strlen(b) == a.n && strncasecmp(a.p, b, a.n) == 0;
+}
+
+bool kr_starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool kr_ends_with(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+
+    return n >= m && memcmp(text + n - m, suffix, m) == 0;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
+}
+
+struct kr_view kr_view_trim(struct kr_view v)
+{
+    while (v.n > 0 && is_space(v.p[0])) {
+        v.p++;
+        v.n--;
+    }
+    while (v.n > 0 && is_space(v.p[v.n - 1]))
+        v.n--;
+    return v;
+}
+
+bool kr_view_cut(struct kr_view *rest, char sep, struct kr_view *head)
+{
+    const char *at = rest->n != 0 ? memchr(rest->p, sep, rest->n) : NULL;
+
+    if (at == NULL) {
+        *head = *rest;
+        rest->p += rest->n;
+        rest->n = 0;
+        return false;
+    }
+    head->p = rest->p;
+    head->n = (size_t)(at - rest->p);
+    rest->n -= head->n + 1;
+    rest->p = at + 1;
+    return true;
+}
+
+bool kr_view_u64(struct kr_view v, uint64_t *out)
+{
+    uint64_t sum = 0;
+
+    if (v.n == 0)
+        return false;
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] < '0' || v.p[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(sum, (uint64_t)10, &sum) ||
+            __builtin_add_overflow(sum, (uint64_t)(v.p[i] - '0'), &sum))
+            return false;
+    }
+    *out = sum;
+    return true;
+}
+
+bool kr_view_i64(struct kr_view v, int64_t *out)
+{
+    bool negative = v.n > 0 && v.p[0] == '-';
+    uint64_t sum;
+
+    if (negative) {
+        v.p++;
+        v.n--;
+    }
+    if (!kr_view_u64(v, &sum))
+        return false;
+    if (sum > (uint64_t)INT64_MAX + (negative ? 1u : 0u))
+        return false;
+    *out = negative ? (int64_t)(~sum + 1) : (int64_t)sum;
+    return true;
+}
+
+bool kr_parse_double(const char *text, double *out)
+{
+    char *end;
+
+    if (text[0] == '\0' || is_space(text[0]))
+        return false;
+    errno = 0;
+    *out = strtod(text, &end);
+    return *end == '\0' && errno == 0 && isfinite(*out);
+}
+
+char *kr_view_dup(struct kr_view v)
+{
+    char *copy = kr_malloc(v.n + 1);
+
+    if (v.n != 0)
+        memcpy(copy, v.p, v.n);
+    copy[v.n] = '\0';
+    return copy;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "base/redact.h"
+#include "base/view.h"
+#include "base/yaml.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+static void test_error_wraps_and_keeps_one_line(void **state)
+{
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(kr_fail(&err, KR_E_REMOTE, "registry said\n%d", 413), -KR_E_REMOTE);
+    assert_int_equal(kr_wrap(&err, "push layer %s", "ab12"), -KR_E_REMOTE);
+    assert_string_equal(err.msg, "push layer ab12: registry said 413");
+    (void)kr_hint(&err, "first");
+    (void)kr_hint(&err, "second");
+    assert_string_equal(err.hint, "first");
+}
+
+static void test_error_survives_long_context(void **state)
+{
+    struct kr_err err = KR_ERR_INIT;
+    char longtext[3000];
+
+    (void)state;
+    memset(longtext, 'x', sizeof(longtext) - 1);
+    longtext[sizeof(longtext) - 1] = '\0';
+    (void)kr_fail(&err, KR_E_INVALID, "%s", longtext);
+    for (int i = 0; i < 10; i++)
+        (void)kr_wrap(&err, "%s", longtext);
+    assert_true(strlen(err.msg) < sizeof(err.msg));
+}
+
+static void test_buffer_maximum_sticks(void **state)
+{
+    kr_auto_buf struct kr_buf buf = KR_BUF_INIT(10);
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    kr_buf_adds(&buf, "1234567890");
+    assert_int_equal(kr_buf_check(&buf, &err), 0);
+    kr_buf_adds(&buf, "x");
+    kr_buf_adds(&buf, "");
+    assert_int_equal(kr_buf_check(&buf, &err), -KR_E_LIMIT);
+    assert_string_equal(err.msg, "more than 10 bytes");
+    assert_string_equal(kr_buf_str(&buf), "1234567890");
+}
+
+static void test_numbers_are_strict(void **state)
+{
+    uint64_t u;
+    int64_t i;
+
+    (void)state;
+    assert_true(kr_view_u64(kr_view_of("18446744073709551615"), &u));
+    assert_false(kr_view_u64(kr_view_of("18446744073709551616"), &u));
+    assert_false(kr_view_u64(kr_view_of("+1"), &u));
+    assert_false(kr_view_u64(kr_view_of(" 1"), &u));
+    assert_false(kr_view_u64(kr_view_of(""), &u));
+    assert_true(kr_view_i64(kr_view_of("-9223372036854775808"), &i));
+    assert_true(i == INT64_MIN);
+    assert_false(kr_view_i64(kr_view_of("9223372036854775808"), &i));
+}
+
+static void test_paths_from_outside(void **state)
+{
+    static const char *const bad[] = {"", "/etc", "a/../b", "..", ".", "a//b", "a/", "a/\x01"};
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(bad); i++) {
+        assert_int_equal(kr_path_check_relative(bad[i], &err), -KR_E_INVALID);
+        kr_err_clear(&err);
+    }
+    assert_int_equal(kr_path_check_relative("a/b.c/..d", &err), 0);
+}
+
+static void test_file_round_trip(void **state)
+{
+    char dir[] = "/tmp/kr-base-XXXXXX";
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_buf struct kr_buf buf = KR_BUF_INIT(100);
+    kr_auto_free char *deep = NULL, *file = NULL;
+    struct stat st;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    deep = kr_path_join(dir, "a/b/c");
+    assert_int_equal(kr_mkdir_p(deep, 0700, &err), 0);
+    file = kr_path_join(deep, "f");
+    assert_int_equal(kr_file_write_atomic(file, "hello", 5, 0600, &err), 0);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(kr_file_read(file, &buf, &err), 0);
+    assert_string_equal(kr_buf_str(&buf), "hello");
+    assert_int_equal(kr_remove_tree(dir, &err), 0);
+    assert_false(kr_path_exists(dir));
+}
+
+static void test_git_and_sha_vectors(void **state)
+{
+    char sha1[KR_SHA1_HEX], sha256[KR_SHA256_HEX];
+
+    (void)state;
+    kr_git_blob_hex("", 0, sha1);
+    assert_string_equal(sha1, "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+    kr_git_blob_hex("FROM python:3.12-slim\n", 22, sha1);
+    assert_string_equal(sha1, "bee3c167cd5c9b10ae5e38a35b8a1e67a65334b0");
+    kr_sha256_hex("abc", 3, sha256);
+    assert_string_equal(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void test_json_is_canonical_and_strict(void **state)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *v = NULL;
+    kr_auto_free char *text = NULL;
+    json_t *bad = NULL;
+
+    (void)state;
+    assert_int_equal(kr_json_parse("{\"b\":1,\"a\":[true]}", 18, "doc", &v, &err), 0);
+    text = kr_json_canonical(v);
+    assert_string_equal(text, "{\"a\":[true],\"b\":1}");
+    assert_int_equal(kr_json_parse("{\"a\":1,\"a\":2}", 13, "doc", &bad, &err), -KR_E_INVALID);
+    assert_non_null(strstr(err.msg, "doc is not valid JSON"));
+}
+
+static void test_yaml_core_schema(void **state)
+{
+    static const char text[] = "a: 1\nb: no\nc: \"5\"\nd: [1.5, null, true]\ne:\n  f: x y\n";
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *v = NULL;
+    kr_auto_free char *json = NULL;
+
+    (void)state;
+    assert_int_equal(kr_yaml_parse(text, strlen(text), "conf.yaml", &v, &err), 0);
+    json = kr_json_canonical(v);
+    assert_string_equal(json,
+                        "{\"a\":1,\"b\":\"no\",\"c\":\"5\",\"d\":[1.5,null,true],\"e\":{\"f\":\"x y\"}}");
+}
+
+static void test_yaml_refuses_bombs_and_doubles(void **state)
+{
+    static const char twice[] = "a: 1\na: 2\n";
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_buf struct kr_buf bomb = KR_BUF_INIT(10000);
+    json_t *v = NULL;
+
+    (void)state;
+    assert_int_equal(kr_yaml_parse(twice, strlen(twice), "c", &v, &err), -KR_E_INVALID);
+    assert_string_equal(err.msg, "c: line 2, column 1: the key stands twice");
+    kr_err_clear(&err);
+    kr_buf_adds(&bomb, "a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+    for (int i = 1; i < 10; i++) {
+        kr_buf_addf(&bomb, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
+                    i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+    }
+    assert_int_equal(kr_yaml_parse(bomb.p, bomb.n, "c", &v, &err), -KR_E_INVALID);
+    assert_non_null(strstr(err.msg, "too many values"));
+}
+
+static void test_yaml_written_reads_back(void **state)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *v = NULL, *again = NULL;
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
+
+    (void)state;
+    v = json_pack("{s:s,s:[{s:i,s:s},[i,i],{}],s:{s:s,s:b},s:s,s:s}", "plain", "x y", "list", "k", 1,
+                  "l", "true", 1, 2, "map", "a", "-x: #", "b", 1, "empty", "", "nl", "a\nb");
+    kr_yaml_write(v, &out);
+    assert_int_equal(kr_yaml_parse(out.p, out.n, "out", &again, &err), 0);
+    assert_true(json_equal(v, again));
+}
+
+static void test_process_output_status_and_timeout(void **state)
+{
+    char *echo[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"cat; echo err >&2; exit 3"}, NULL};
+    char *forever[] = {(char[]){"sleep"}, (char[]){"60"}, NULL};
+    char *missing[] = {(char[]){"no-such-program-here"}, NULL};
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(100), errs = KR_BUF_INIT(100);
+    struct kr_proc_opts opts = {.input = "hi\n", .input_len = 3, .out = &out, .err_out = &errs};
+    struct kr_proc_opts late = {.timeout_ms = 50, .out = &out};
+    struct kr_err err = KR_ERR_INIT;
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(kr_proc_run(echo, &opts, &status, &err), 0);
+    assert_int_equal(status, 3);
+    assert_string_equal(kr_buf_str(&out), "hi\n");
+    assert_string_equal(kr_buf_str(&errs), "err\n");
+    assert_int_equal(kr_proc_run(forever, &late, &status, &err), -KR_E_TIMEOUT);
+    kr_err_clear(&err);
+    assert_int_equal(kr_proc_run(missing, &opts, &status, &err), -KR_E_NOT_FOUND);
+    assert_string_equal(err.msg, "program 'no-such-program-here' not found");
+}
+
+static void test_environment_is_built(void **state)
+{
+    char **env = kr_env_copy();
+
+    (void)state;
+    kr_env_set(&env, "KR_TEST_X", "1");
+    kr_env_set(&env, "KR_TEST_Y", "2");
+    kr_env_set(&env, "KR_TEST_X", NULL);
+    kr_env_set(&env, "KR_TEST_Y", "3");
+    for (size_t i = 0; env[i] != NULL; i++)
+        assert_false(kr_starts_with(env[i], "KR_TEST_X="));
+    kr_env_set(&env, "KR_TEST_Y", NULL);
+    kr_env_free(env);
+}
+
+static void test_redaction(void **state)
+{
+    char text[] = "token hf_secretvalue and hf_secretvalue again, abc";
+
+    (void)state;
+    kr_redact_add("hf_secretvalue");
+    kr_redact_add("abc"); /* too short to be replaced */
+    kr_redact(text, strlen(text));
+    assert_string_equal(text, "token ************** and ************** again, abc");
+    kr_redact_clear();
+}
+
+static void test_time_and_ids(void **state)
+{
+    char text[KR_ISO_SIZE], id[KR_UUID_SIZE], key[33];
+
+    (void)state;
+    assert_string_equal(kr_iso8601(1755684000123, text), "2025-08-20T10:00:00.123Z");
+    assert_true(kr_iso8601_parse("2025-08-20T10:00:00.123Z") == 1755684000123);
+    assert_true(kr_iso8601_parse("2025-08-20 10:00:00") == 1755684000000);
+    assert_true(kr_iso8601_parse("yesterday") == -1);
+    assert_true(kr_uuid_is(kr_uuid4(id)));
+    kr_random_alnum(key, 32);
+    assert_int_equal(strlen(key), 32);
+    assert_true(kr_proc_start_time(getpid()) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_error_wraps_and_keeps_one_line),
+        cmocka_unit_test(test_error_survives_long_context),
+        cmocka_unit_test(test_buffer_maximum_sticks),
+        cmocka_unit_test(test_numbers_are_strict),
+        cmocka_unit_test(test_paths_from_outside),
+        cmocka_unit_test(test_file_round_trip),
+        cmocka_unit_test(test_git_and_sha_vectors),
+        cmocka_unit_test(test_json_is_canonical_and_strict),
+        cmocka_unit_test(test_yaml_core_schema),
+        cmocka_unit_test(test_yaml_refuses_bombs_and_doubles),
+        cmocka_unit_test(test_yaml_written_reads_back),
+        cmocka_unit_test(test_process_output_status_and_timeout),
+        cmocka_unit_test(test_environment_is_built),
+        cmocka_unit_test(test_redaction),
+        cmocka_unit_test(test_time_and_ids),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
