@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A sorted list of files that are to be launched: what pack makes, and hub and oci send. */
+#ifndef KR_CORE_FILES_H
+#define KR_CORE_FILES_H
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kr_file {
+    char *path;      /* where it goes: relative, checked, '/' separated */
+    char *disk;      /* where it lies on this machine, or NULL when bytes holds it */
+    char *bytes;     /* contents when they were made here, else NULL */
+    uint64_t size;
+    bool executable;
+    char sha256[KR_SHA256_HEX];
+    char blob[KR_SHA1_HEX]; /* git blob name */
+};
+
+struct kr_files {
+    struct kr_file *v;
+    size_t n;
+};
+
+void kr_files_finish(struct kr_files *files);
+#define kr_auto_files kr_auto(kr_files_finish)
+
+/* Adds contents that were made here (copied). A path that is there already is replaced. */
+int kr_files_add_bytes(struct kr_files *files, const char *path, const void *bytes, size_t n,
+                       bool executable, struct kr_err *err) KR_MUST_USE;
+
+/* Adds a file of this machine; it is read once for its digests. */
+int kr_files_add_disk(struct kr_files *files, const char *path, const char *disk,
+                      struct kr_err *err) KR_MUST_USE;
+
+const struct kr_file *kr_files_find(const struct kr_files *files, const char *path);
+
+/* Byte-wise by path; every consumer relies on it. Adding keeps the order. */
+void kr_files_sort(struct kr_files *files);
+
+/* "sha256:<hex>" over path, mode and digest of every file: equal lists give equal digests. */
+void kr_files_digest(const struct kr_files *files, char digest[7 + KR_SHA256_HEX]);
+
+uint64_t kr_files_bytes(const struct kr_files *files);
+
+#endif
