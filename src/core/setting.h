@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings as typed tables: one row drives validation, `flavor describe`, help and the merge. */
+#ifndef KR_CORE_SETTING_H
+#define KR_CORE_SETTING_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kr_setting_type {
+    KR_SET_STRING,
+    KR_SET_INT,
+    KR_SET_NUMBER,
+    KR_SET_BOOL,
+    KR_SET_CHOICE,  /* one of choices; open: other words are allowed with a warning by the user of it */
+    KR_SET_LIST,    /* list of strings */
+    KR_SET_MAP,     /* string to string */
+    KR_SET_OBJECT,  /* any JSON object */
+    KR_SET_ANY,     /* any JSON value; the check function decides */
+};
+
+struct kr_setting {
+    const char *name;
+    enum kr_setting_type type;
+    int64_t min, max;            /* range of KR_SET_INT when max > min */
+    const char *const *choices;  /* NULL-terminated, for KR_SET_CHOICE */
+    const char *dflt;            /* JSON text; NULL: unset (null) */
+    bool sensitive;              /* a secret: masked, warned about in clear text */
+    bool clear_text;             /* a {{secret.key}} reference makes no sense here */
+    bool required;               /* registering a component needs it */
+    bool component_only;         /* part of the component's configuration, not of settings in code */
+    int (*check)(const json_t *value, struct kr_err *err); /* further check, or NULL */
+    const char *help;            /* one sentence without a full stop */
+};
+
+struct kr_settings_table {
+    const char *key;                /* "docker", "deployment", "resources", "deployer.huggingface", ... */
+    const char *title;              /* for messages: "docker settings" */
+    const struct kr_setting *rows;
+    size_t count;
+    bool ignore_unknown;            /* keys without row are kept as they are (none by default) */
+};
+
+const struct kr_setting *kr_setting_find(const struct kr_settings_table *table, const char *name);
+
+/* Checks every key of values (an object) against the table and converts command line strings
+ * ("7860", "true", JSON text) to the row's type. `where` says where the values came from ("@pipeline
+ * of my_module.py", "config.yaml", "deployer 'd'"). Secret references pass unresolved unless the row
+ * is clear_text. An unknown key or wrong value is an error that names key, value, what is allowed and
+ * the nearest known key. *out is a new object with the converted values. */
+int kr_settings_check(const struct kr_settings_table *table, const json_t *values, const char *where,
+                      json_t **out, struct kr_err *err) KR_MUST_USE;
+
+/* New object with every row's default. */
+json_t *kr_settings_defaults(const struct kr_settings_table *table) KR_MUST_USE;
+
+/* The general tables, and the tables of deployer flavors by flavor name (NULL: no such flavor). */
+extern const struct kr_settings_table kr_docker_settings;
+extern const struct kr_settings_table kr_deployment_settings;
+extern const struct kr_settings_table kr_resource_settings;
+
+/* One layer of the merge: an object with the keys docker, deployment, resources, deployer,
+ * deployer.<flavor> (as written by users). */
+struct kr_settings_layer {
+    const json_t *settings;
+    const char *where;
+};
+
+/* Merges layers (earlier first, later wins; `deployer` before `deployer.<flavor>` inside a layer)
+ * over the defaults and the component's configuration into
+ * {"docker":{},"deployment":{},"resources":{},"deployer":{}}, every key typed and checked. `deployer`
+ * keys that the flavor does not know but another deployer flavor does are dropped; keys for a flavor
+ * that is not used are ignored. *out is the caller's. */
+int kr_settings_merge(const char *deployer_flavor, const json_t *component_config,
+                      const struct kr_settings_layer *layers, size_t count, json_t **out,
+                      struct kr_err *err) KR_MUST_USE;
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A deployer brings a deployment to life somewhere. Users of deployers include this file;
+ * implementations add deployer_impl.h. */
+#ifndef KR_DEPLOYERS_DEPLOYER_H
+#define KR_DEPLOYERS_DEPLOYER_H
+
+#include "base/json.h"
+#include "core/state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the deployer may do with its surroundings; given by app, valid for one call. */
+struct kr_deployer_env {
+    void *data;
+    /* Progress of long work; see struct kr_progress in app.h for the meaning. */
+    void (*step)(void *data, const char *step, const char *text, int64_t done, int64_t total,
+                 bool bytes, bool finished);
+    void (*note)(void *data, bool warning, const char *text);
+    void (*log_line)(void *data, const char *source, const char *line);
+    /* Stores the deployment's metadata at once, so that a killed deploy can go on from here. */
+    int (*save)(void *data, const json_t *metadata, struct kr_err *err);
+    bool (*cancelled)(void *data);
+    const char *data_dir;    /* Kourou's data folder */
+    const char *runtime_dir; /* holds kourou-serve, kourou-native, python/ */
+    const char *prog;
+};
+
+/* A deployment as the deployer sees it. All borrowed. */
+struct kr_deployment {
+    const char *id, *name, *pipeline;
+    const char *snapshot_id, *snapshot_name;
+    const json_t *snapshot;     /* the whole document with merged settings */
+    const json_t *settings;     /* this flavor's settings: typed, defaults filled in, references resolved */
+    const json_t *environment;  /* {"NAME":"value"} */
+    const json_t *secrets;      /* {"NAME":"secret value"}; without the auth key */
+    const char *auth_key;       /* NULL: none */
+    const char *source_root;
+    const char *python;         /* interpreter for the local machine; NULL for native pipelines */
+    const json_t *stack;        /* components of the stack by key, references resolved (container_registry, image_builder) */
+    const json_t *metadata;     /* what earlier calls saved; {} at first */
+    bool adopt, dry_run, rehearse, prevent_build_reuse;
+};
+
+struct kr_deployment_status {
+    enum kr_state state;
+    char *url;       /* where the app answers, or NULL */
+    char *page_url;  /* the page a person opens, or NULL */
+    char *detail;    /* one line: stage, error text, or NULL */
+    json_t *metadata; /* to be stored, or NULL: unchanged */
+};
+void kr_deployment_status_finish(struct kr_deployment_status *status);
+#define kr_auto_status kr_auto(kr_deployment_status_finish)
+
+struct kr_log_request {
+    bool follow, build;
+    int64_t tail; /* -1: all */
+    void (*line)(void *data, const char *line);
+    void *data;
+};
+
+struct kr_deployer; /* the table of a flavor */
+
+const struct kr_deployer *kr_deployer_find(const char *flavor);
+
+/* NULL-safe fronts of the table. Each call may be repeated after any failure. */
+/* Checks before anything is touched: stack complete, settings possible. */
+int kr_deployer_validate(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                         const struct kr_deployment *what, struct kr_err *err) KR_MUST_USE;
+/* Creates or updates in place and waits until it answers or timeout_ms passed. *changed: false when everything was as wanted already. */
+int kr_deployer_provision(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                          const struct kr_deployment *what, int64_t timeout_ms,
+                          struct kr_deployment_status *status, bool *changed, struct kr_err *err) KR_MUST_USE;
+/* What provision would do, as JSON for people and scripts; sends nothing that changes anything. */
+int kr_deployer_plan(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                     const struct kr_deployment *what, json_t **plan, struct kr_err *err) KR_MUST_USE;
+int kr_deployer_status(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                       const struct kr_deployment *what, struct kr_deployment_status *status,
+                       struct kr_err *err) KR_MUST_USE;
+int kr_deployer_logs(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                     const struct kr_deployment *what, const struct kr_log_request *request,
+                     struct kr_err *err) KR_MUST_USE;
+/* remove: everything goes; else it is stopped so that provision can bring it back. Absent already is fine. */
+int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                            const struct kr_deployment *what, bool remove, int64_t timeout_ms,
+                            struct kr_err *err) KR_MUST_USE;
+/* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key). */
+int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                        const struct kr_deployment *what, json_t **headers, struct kr_err *err) KR_MUST_USE;
+
+#endif

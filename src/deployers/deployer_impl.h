@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a deployer flavor implements; NULL members mean "nothing to do" or "not possible here". */
+#ifndef KR_DEPLOYERS_DEPLOYER_IMPL_H
+#define KR_DEPLOYERS_DEPLOYER_IMPL_H
+
+#include "deployers/deployer.h"
+
+struct kr_deployer {
+    const char *flavor;
+    int (*validate)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                    struct kr_err *err);
+    int (*provision)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                     int64_t timeout_ms, struct kr_deployment_status *status, bool *changed,
+                     struct kr_err *err);
+    int (*plan)(const struct kr_deployer_env *env, const struct kr_deployment *what, json_t **plan,
+                struct kr_err *err);
+    int (*status)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                  struct kr_deployment_status *status, struct kr_err *err);
+    int (*logs)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                const struct kr_log_request *request, struct kr_err *err);
+    int (*deprovision)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                       bool remove, int64_t timeout_ms, struct kr_err *err);
+    int (*headers)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                   json_t **headers, struct kr_err *err);
+};
+
+extern const struct kr_deployer kr_deployer_local;
+extern const struct kr_deployer kr_deployer_docker;
+extern const struct kr_deployer kr_deployer_huggingface;
+
+#endif
