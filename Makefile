@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin face over Meson: see CONTRIBUTING.md for what each target does.
+.PHONY: all build setup demo test lint bench fuzz install clean clang asan
+.DEFAULT_GOAL := all
+
+BUILD  := build
+PREFIX ?= /usr/local
+PYTEST_ARGS ?=
+
+all: setup build
+
+setup:
+	@tools/setup.sh build
+
+# The programs are linked into the top of the build folder: `build/kourou`, `build/zenml`.
+build:
+	@tools/build.sh $(BUILD) --buildtype=release -Dstrip=true
+
+clang: setup
+	@CC=clang tools/build.sh build-clang --buildtype=debugoptimized
+
+asan: setup
+	@tools/build.sh build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined
+
+demo: all
+	@tools/demo.sh
+
+test:
+	@tools/test.sh $(PYTEST_ARGS)
+
+lint:
+	@tools/setup.sh test
+	@tools/lint.sh
+
+bench: all
+	@tools/setup.sh bench
+	@bench/run.sh
+
+fuzz:
+	@tools/setup.sh test
+	@fuzz/run.sh
+
+install: all
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --quiet --no-rebuild
+
+clean:
+	rm -rf build build-asan build-clang

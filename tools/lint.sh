@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Checks of the tree itself: direction of dependencies, fences around libraries, sizes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python3 tools/check-layers.py
+python3 tools/check-sizes.py
