@@ -55,7 +55,7 @@ python_env() {
   local folder=$1 stamp
   shift
   stamp=$(cat "$@" tools/setup.sh 2>/dev/null | sha256sum | cut -d' ' -f1)
-  [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return 0
+  [ "$(cat "$folder/.stamp-$level" 2>/dev/null)" = "$stamp" ] && return 0
   echo "setup: preparing Python environment $folder" >&2
   [ -x "$folder/bin/python" ] || /usr/bin/python3 -m venv "$folder"
   local args=() file
@@ -63,7 +63,7 @@ python_env() {
     case $file in *.txt) args+=(-r "$file") ;; esac
   done
   "$folder/bin/python" -m pip install -q --disable-pip-version-check "${args[@]}"
-  echo "$stamp" >"$folder/.stamp"
+  echo "$stamp" >"$folder/.stamp-$level"
 }
 
 node_tools() {
