@@ -103,6 +103,21 @@ int kr_files_add_disk(struct kr_files *files, const char *path, const char *disk
     return 0;
 }
 
+int kr_files_add_known(struct kr_files *files, const struct kr_file *file, struct kr_err *err)
+{
+    struct kr_file *to;
+
+    if (kr_path_check_relative(file->path, err) < 0)
+        return -(int)err->code;
+    to = slot(files, file->path);
+    memcpy(to->sha256, file->sha256, sizeof(to->sha256));
+    memcpy(to->blob, file->blob, sizeof(to->blob));
+    to->disk = kr_strdup(file->disk);
+    to->size = file->size;
+    to->executable = file->executable;
+    return 0;
+}
+
 const struct kr_file *kr_files_find(const struct kr_files *files, const char *path)
 {
     bool found;

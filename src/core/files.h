@@ -36,6 +36,10 @@ int kr_files_add_bytes(struct kr_files *files, const char *path, const void *byt
 int kr_files_add_disk(struct kr_files *files, const char *path, const char *disk,
                       struct kr_err *err) KR_MUST_USE;
 
+/* Adds a file of this machine whose digests are known already; the texts of `file` are copied. */
+int kr_files_add_known(struct kr_files *files, const struct kr_file *file, struct kr_err *err)
+    KR_MUST_USE;
+
 const struct kr_file *kr_files_find(const struct kr_files *files, const char *path);
 
 /* Byte-wise by path; every consumer relies on it. Adding keeps the order. */
