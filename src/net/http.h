@@ -56,7 +56,7 @@ struct kr_http_request {
 
 struct kr_http_response {
     int status; /* 0: none */
-    struct kr_buf head; /* "Name: value\n" lines of the last answer; read with kr_http_header() */
+    struct kr_buf head; /* header lines of the last answer: read with kr_http_header() */
     struct kr_buf body;
     enum kr_http_failure failure; /* KR_HTTP_ANSWERED when the call gave 0 */
     bool stopped;                 /* on_data had enough */
