@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pack/launch.h"
+
+#include "base/alloc.h"
+#include "base/path.h"
+#include "base/redact.h"
+#include "base/view.h"
+#include "core/image_layout.h"
+#include "pack/bundle.h"
+#include "pack/digest_cache.h"
+#include "pack/dockerfile.h"
+#include "pack/requirements.h"
+#include "pack/space_readme.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OWN_FILE_MAX ((size_t)1 << 20)
+
+const char *kr_launch_mode_name(enum kr_launch_mode mode)
+{
+    return mode == KR_LAUNCH_SOURCE ? "source" : mode == KR_LAUNCH_IMAGE ? "image" : "skip_build";
+}
+
+static const json_t *docker_settings(const struct kr_launch *in)
+{
+    return kr_json_at(in->snapshot, "settings", "docker", NULL);
+}
+
+static bool is_native(const struct kr_launch *in)
+{
+    return strcmp(kr_json_str(json_object_get(in->snapshot, "pipeline"), "kind", "python"),
+                  "native") == 0;
+}
+
+/* A text that was made here. No secret that this process knows may be in it. */
+static int add_made(struct kr_files *out, const char *path, const char *text, struct kr_err *err)
+{
+    kr_auto_free char *copy = kr_strdup(text);
+
+    kr_redact(copy, strlen(copy));
+    if (strcmp(copy, text) != 0) {
+        (void)kr_fail(err, KR_E_INVALID, "%s would hold a secret value", path);
+        return kr_hint(err, "name the secret in the pipeline's secrets instead of writing its value "
+                            "into settings");
+    }
+    return kr_files_add_bytes(out, path, text, strlen(text), false, err);
+}
+
+char *kr_launch_snapshot(const json_t *snapshot)
+{
+    static const char *const kept[] = {"deployment", "resources"};
+    kr_auto_json json_t *copy = json_copy((json_t *)(uintptr_t)snapshot);
+    json_t *settings = json_object();
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(kept); i++) {
+        json_t *value = kr_json_at(snapshot, "settings", kept[i], NULL);
+
+        if (value != NULL)
+            kr_json_set(settings, kept[i], json_incref(value));
+    }
+    kr_json_set(copy, "settings", settings);
+    return kr_json_canonical(copy);
+}
+
+json_t *kr_launch_entrypoint(const struct kr_launch *in)
+{
+    const struct {
+        const char *option, *value;
+    } pairs[] = {
+        {"--deployment-id", in->id},
+        {"--deployment-name", in->name},
+        {"--snapshot-id", in->snapshot_id},
+        {"--snapshot-name", in->snapshot_name},
+        {"--python", is_native(in) ? NULL : "python3"},
+    };
+    json_t *words = json_pack("[s,s,s,s,s,s,s,s]", KR_IMAGE_SERVE, "--snapshot",
+                              KR_IMAGE_SNAPSHOT, "--root", KR_IMAGE_APP, "--host", "0.0.0.0",
+                              "--port");
+
+    (void)json_array_append_new(words, json_sprintf("%d", in->app_port));
+    (void)json_array_append_new(words, json_string("--data-dir"));
+    (void)json_array_append_new(words, json_string(KR_IMAGE_DATA));
+    for (size_t i = 0; i < KR_ARRAY_LEN(pairs); i++) {
+        if (pairs[i].value == NULL)
+            continue;
+        (void)json_array_append_new(words, json_string(pairs[i].option));
+        (void)json_array_append_new(words, json_string(pairs[i].value));
+    }
+    if (in->space)
+        (void)json_array_append_new(words, json_string("--space"));
+    return words;
+}
+
+/* A file of this machine under a path of ours, through the memory of digests. */
+static int add_through(struct kr_digest_cache *cache, struct kr_files *out, const char *path,
+                       const char *disk, bool executable, struct kr_err *err)
+{
+    kr_auto_free char *own_path = kr_strdup(path), *own_disk = kr_strdup(disk);
+    struct kr_file file = {.path = own_path, .disk = own_disk, .executable = executable};
+    struct stat st;
+
+    if (stat(disk, &st) < 0)
+        return kr_fail_errno(err, errno, "%s", disk);
+    if (!S_ISREG(st.st_mode))
+        return kr_fail(err, KR_E_INVALID, "%s is not a file", disk);
+    if (kr_digest_cache_get(cache, disk, &st, &file, err) < 0)
+        return -(int)err->code;
+    return kr_files_add_known(out, &file, err);
+}
+
+static int copy_under(struct kr_files *out, const char *prefix, const struct kr_files *from,
+                      struct kr_err *err)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        struct kr_file file = from->v[i];
+        kr_auto_free char *path = kr_path_join(prefix, file.path);
+
+        file.path = path;
+        if ((file.bytes != NULL ? kr_files_add_bytes(out, path, file.bytes, file.size,
+                                                     file.executable, err)
+                                : kr_files_add_known(out, &file, err)) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
+int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_free char *python = kr_path_join(in->runtime_dir, "python");
+    kr_auto_free char *serve = kr_path_join(in->runtime_dir, "kourou-serve");
+    kr_auto_free char *native = kr_path_join(in->runtime_dir, "kourou-native");
+    kr_auto_digest_cache struct kr_digest_cache *cache =
+        kr_digest_cache_open(in->cache_dir, in->runtime_dir);
+    struct kr_bundle what = {.root = python, .cache_dir = in->cache_dir};
+    kr_auto_json json_t *warnings = json_array();
+    kr_auto_files struct kr_files package = {0};
+
+    if (is_native(in) &&
+        add_through(cache, out, "bin/kourou-native", native, true, err) < 0)
+        return kr_wrap(err, "runtime");
+    if (add_through(cache, out, "bin/kourou-serve", serve, true, err) < 0)
+        return kr_wrap(err, "runtime");
+    if (is_native(in))
+        return 0;
+    if (kr_bundle_collect(&what, &package, warnings, err) < 0)
+        return kr_wrap(err, "runtime");
+    return copy_under(out, "python", &package, err);
+}
+
+/* The library of a native pipeline is a product of a build, and ignore files often name it. */
+static int add_library(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+{
+    const char *source = kr_json_str(json_object_get(in->snapshot, "pipeline"), "source", "");
+    const char *colon = strchr(source, ':');
+    kr_auto_free char *path = kr_strndup(source, colon != NULL ? (size_t)(colon - source)
+                                                               : strlen(source));
+    kr_auto_free char *disk = NULL;
+    kr_auto_digest_cache struct kr_digest_cache *cache = NULL;
+
+    if (kr_path_under(in->root, path, &disk, err) < 0)
+        return kr_wrap(err, "pipeline source");
+    if (kr_files_find(out, path) != NULL)
+        return 0;
+    cache = kr_digest_cache_open(in->cache_dir, disk);
+    return add_through(cache, out, path, disk, false, err);
+}
+
+int kr_launch_source(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
+                     struct kr_err *err)
+{
+    struct kr_bundle what = {.root = in->root,
+                             .cache_dir = in->cache_dir,
+                             .max_total = in->space ? KR_BUNDLE_SPACE_MAX : 0};
+
+    if (kr_bundle_collect(&what, out, warnings, err) < 0)
+        return -(int)err->code;
+    return is_native(in) ? add_library(in, out, err) : 0;
+}
+
+/* The user's file of that name from the bundle, or an empty text. *found says whether it exists. */
+static int own_text(const struct kr_files *files, const char *path, struct kr_buf *text,
+                    bool *found, struct kr_err *err)
+{
+    const struct kr_file *file = kr_files_find(files, path);
+
+    *found = file != NULL;
+    return file != NULL ? kr_file_read(file->disk, text, err) : 0;
+}
+
+static int add_dockerignore(struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(OWN_FILE_MAX);
+    bool found;
+
+    if (own_text(out, ".dockerignore", &text, &found, err) < 0)
+        return -(int)err->code;
+    if (text.n > 0 && text.p[text.n - 1] != '\n')
+        kr_buf_addc(&text, '\n');
+    kr_buf_adds(&text, "# Added by Kourou\n.git\n.gitattributes\n.dockerignore\nDockerfile\n"
+                       "!.kourou\n!.kourou/**\n" KR_LAUNCH_MARKER "\n");
+    if (kr_buf_check(&text, err) < 0)
+        return -(int)err->code;
+    return add_made(out, ".dockerignore", kr_buf_str(&text), err);
+}
+
+/* The user's own Dockerfile (docker setting `dockerfile`), read from below the root. */
+static int read_own_dockerfile(const struct kr_launch *in, struct kr_buf *text, const char **name,
+                               struct kr_err *err)
+{
+    const json_t *docker = docker_settings(in);
+    const char *context = kr_json_str(docker, "build_context_root", NULL);
+    kr_auto_free char *path = NULL;
+
+    *name = kr_json_str(docker, "dockerfile", NULL);
+    if (*name == NULL)
+        return 0;
+    if (context != NULL) {
+        kr_auto_free char *joined = kr_path_join(in->root, context);
+        kr_auto_free char *real = realpath(joined, NULL), *root = realpath(in->root, NULL);
+
+        if (real == NULL || root == NULL || strcmp(real, root) != 0) {
+            (void)kr_fail(err, KR_E_INVALID, "build_context_root '%s' is not the source folder",
+                          context);
+            return kr_hint(err, "a build from source has the source folder as its context; build an "
+                                "image (a stack with container registry and image builder) instead");
+        }
+    }
+    path = kr_path_join(in->root, *name);
+    if (kr_file_read(path, text, err) < 0)
+        return kr_wrap(err, "dockerfile");
+    return 0;
+}
+
+static json_t *executables_of(const struct kr_files *files)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < files->n; i++) {
+        if (files->v[i].executable)
+            (void)json_array_append_new(list, json_string(files->v[i].path));
+    }
+    return list;
+}
+
+static int add_requirement_files(const struct kr_requirements *reqs, struct kr_files *out,
+                                 struct kr_err *err)
+{
+    if (reqs->text[0] != '\0' &&
+        add_made(out, ".kourou/requirements.txt", reqs->text, err) < 0)
+        return -(int)err->code;
+    if (reqs->text[0] != '\0' && reqs->constraints[0] != '\0' &&
+        add_made(out, ".kourou/constraints.txt", reqs->constraints, err) < 0)
+        return -(int)err->code;
+    return 0;
+}
+
+static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
+                     struct kr_err *err)
+{
+    const json_t *docker = docker_settings(in);
+    const char *version = kr_json_str(json_object_get(in->snapshot, "python"), "version", NULL);
+    const char *parent = kr_json_str(docker, "parent_image", NULL);
+    kr_auto_free char *base = parent != NULL ? kr_strdup(parent)
+                                             : kr_default_base(is_native(in), version);
+    struct kr_requirements_in wanted = {in->root, docker, in->snapshot, in->python};
+    kr_auto_requirements struct kr_requirements reqs = {0};
+    kr_auto_json json_t *executables = executables_of(out), *entry = kr_launch_entrypoint(in);
+    kr_auto_buf struct kr_buf own = KR_BUF_INIT(OWN_FILE_MAX);
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(KR_DOCKERFILE_MAX);
+    struct kr_dockerfile made = {.base = base,
+                                 .native = is_native(in),
+                                 .as_is = in->mode == KR_LAUNCH_SKIP_BUILD,
+                                 .reqs = &reqs,
+                                 .environment = json_object_get(docker, "environment"),
+                                 .variables = in->variables,
+                                 .executables = executables,
+                                 .user = kr_json_str(docker, "user", NULL),
+                                 .entrypoint = entry};
+
+    if (made.as_is && parent == NULL)
+        return kr_fail(err, KR_E_INVALID, "skip_build needs the docker setting parent_image");
+    if (made.as_is) {
+        made.reqs = NULL;
+        made.environment = NULL;
+    } else {
+        if (kr_requirements_collect(&wanted, &reqs, warnings, err) < 0 ||
+            add_requirement_files(&reqs, out, err) < 0 ||
+            read_own_dockerfile(in, &own, &made.own_name, err) < 0)
+            return -(int)err->code;
+        made.own = made.own_name != NULL ? kr_buf_str(&own) : NULL;
+    }
+    if (made.own == NULL && kr_files_find(out, "Dockerfile") != NULL)
+        (void)json_array_append_new(warnings, json_string(
+            "the Dockerfile of the source folder is not used; the docker setting dockerfile names one "
+            "to build upon"));
+    if (kr_dockerfile_source(&made, &text, err) < 0)
+        return -(int)err->code;
+    return add_made(out, "Dockerfile", kr_buf_str(&text), err);
+}
+
+static int add_finished_image(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(KR_DOCKERFILE_MAX);
+    kr_auto_json json_t *entry = kr_launch_entrypoint(in);
+
+    if (kr_dockerfile_image(in->image, entry, &text, err) < 0)
+        return -(int)err->code;
+    return add_made(out, "Dockerfile", kr_buf_str(&text), err);
+}
+
+static int add_readme(const struct kr_launch *in, const struct kr_files *source,
+                      struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf own = KR_BUF_INIT(KR_README_MAX);
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(KR_README_MAX);
+    struct kr_space_readme readme = {.deployment = in->name,
+                                     .snapshot = in->snapshot,
+                                     .app_port = in->app_port,
+                                     .settings = in->settings,
+                                     .startup_timeout = in->startup_timeout};
+    bool found;
+
+    if (own_text(source, "README.md", &own, &found, err) < 0)
+        return -(int)err->code;
+    readme.own = found ? kr_buf_str(&own) : NULL;
+    if (kr_space_readme(&readme, &text, err) < 0)
+        return -(int)err->code;
+    return add_made(out, "README.md", kr_buf_str(&text), err);
+}
+
+/* Names everything that belongs to the deployment, itself included, so that the next deploy can take
+ * away what is no longer there. */
+static int add_marker(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_json json_t *doc = json_object();
+    kr_auto_free char *canonical = kr_json_canonical(in->snapshot), *text = NULL;
+    char digest[7 + KR_SHA256_HEX] = "sha256:";
+    json_t *managed = json_array();
+
+    kr_sha256_hex(canonical, strlen(canonical), digest + 7);
+    if (kr_files_add_bytes(out, KR_LAUNCH_MARKER, "", 0, false, err) < 0)
+        return -(int)err->code;
+    for (size_t i = 0; i < out->n; i++)
+        (void)json_array_append_new(managed, json_string(out->v[i].path));
+    kr_json_set_int(doc, "format", 1);
+    kr_json_set_str(doc, "deployment_id", in->id);
+    kr_json_set_str(doc, "deployment_name", in->name);
+    kr_json_set_str(doc, "pipeline",
+                    kr_json_str(json_object_get(in->snapshot, "pipeline"), "name", NULL));
+    kr_json_set_str(doc, "snapshot", digest);
+    kr_json_set_str(doc, "build_mode", kr_launch_mode_name(in->mode));
+    kr_json_set(doc, "managed", managed);
+    text = kr_json_pretty(doc);
+    return add_made(out, KR_LAUNCH_MARKER, text, err);
+}
+
+bool kr_launch_marker(const json_t *doc, const char **id, const json_t **managed)
+{
+    *id = kr_json_str(doc, "deployment_id", NULL);
+    *managed = json_object_get(doc, "managed");
+    return *id != NULL && json_is_array(*managed);
+}
+
+int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
+                    struct kr_err *err)
+{
+    kr_auto_free char *snapshot = kr_launch_snapshot(in->snapshot);
+    kr_auto_files struct kr_files runtime = {0};
+    kr_auto_files struct kr_files readme_source = {0};
+    char size[16];
+
+    if (in->mode == KR_LAUNCH_IMAGE) {
+        kr_auto_free char *path = kr_path_join(in->root, "README.md");
+
+        if (in->space && kr_path_exists(path) &&
+            kr_files_add_disk(&readme_source, "README.md", path, err) < 0)
+            return -(int)err->code;
+        if (add_finished_image(in, out, err) < 0)
+            return -(int)err->code;
+    } else {
+        if (kr_launch_source(in, out, warnings, err) < 0 ||
+            add_build(in, out, warnings, err) < 0 || add_dockerignore(out, err) < 0 ||
+            kr_launch_runtime(in, &runtime, err) < 0 ||
+            copy_under(out, ".kourou", &runtime, err) < 0)
+            return -(int)err->code;
+    }
+    if (in->space &&
+        add_readme(in, in->mode == KR_LAUNCH_IMAGE ? &readme_source : out, out, err) < 0)
+        return -(int)err->code;
+    if (add_made(out, ".kourou/snapshot.json", snapshot, err) < 0)
+        return -(int)err->code;
+    if (in->space && add_marker(in, out, err) < 0)
+        return -(int)err->code;
+    if (in->space && kr_files_bytes(out) > KR_BUNDLE_SPACE_MAX)
+        return kr_fail(err, KR_E_LIMIT, "source and runtime have %s together; a Space holds 1 GB",
+                       kr_size_text(kr_files_bytes(out), size));
+    return 0;
+}
