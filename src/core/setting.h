@@ -33,6 +33,8 @@ struct kr_setting {
     bool component_only;         /* part of the component's configuration, not of settings in code */
     int (*check)(const json_t *value, struct kr_err *err); /* further check, or NULL */
     const char *help;            /* one sentence without a full stop */
+    json_t *(*normal)(const json_t *value); /* gives the one form of a value that may be written in
+                                               several ways (new reference), or NULL; after check */
 };
 
 struct kr_settings_table {
@@ -56,7 +58,16 @@ int kr_settings_check(const struct kr_settings_table *table, const json_t *value
 /* New object with every row's default. */
 json_t *kr_settings_defaults(const struct kr_settings_table *table) KR_MUST_USE;
 
-/* The general tables, and the tables of deployer flavors by flavor name (NULL: no such flavor). */
+/* Copy of values without the sensitive rows: what may stand in a snapshot or a log. */
+json_t *kr_settings_public(const struct kr_settings_table *table, const json_t *values) KR_MUST_USE;
+
+/* Copy of value with every ${NAME} in its strings replaced by the environment variable of that name
+ * ("$${" stays "${"). In objects a value that is nothing but an unset ${NAME} is left out when the key
+ * stands in an environment-like map; anywhere else an unset variable is an error that names it. */
+int kr_settings_expand_env(const json_t *value, const char *where, json_t **out, struct kr_err *err)
+    KR_MUST_USE;
+
+/* The general tables. Those of flavors hang at kr_flavor_find(type, name)->table. */
 extern const struct kr_settings_table kr_docker_settings;
 extern const struct kr_settings_table kr_deployment_settings;
 extern const struct kr_settings_table kr_resource_settings;

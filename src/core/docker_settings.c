@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables `docker` (how the image of a pipeline is made) and `resources`. */
+#include "core/table.h"
+
+#include <string.h>
+
+static int check_environment(const json_t *value, struct kr_err *err)
+{
+    const char *name;
+    json_t *text;
+
+    json_object_foreach((json_t *)(uintptr_t)value, name, text)
+    {
+        bool good = name[0] != '\0' && !(name[0] >= '0' && name[0] <= '9');
+
+        for (const char *p = name; good && *p != '\0'; p++)
+            good = *p == '_' || (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
+                   (*p >= 'a' && *p <= 'z');
+        if (!good)
+            return kr_fail(err, KR_E_INVALID, "'%s' is not a name of an environment variable", name);
+    }
+    return 0;
+}
+
+/* true, false, "pip_freeze", or a command as text or list. */
+static int check_replicate(const json_t *value, struct kr_err *err)
+{
+    return json_is_boolean(value) ? 0 : kr_check_text_or_list(value, err);
+}
+
+static int check_build_config(const json_t *value, struct kr_err *err)
+{
+    const char *key;
+    json_t *child;
+
+    json_object_foreach((json_t *)(uintptr_t)value, key, child)
+    {
+        bool options = strcmp(key, "build_options") == 0, ignore = strcmp(key, "dockerignore") == 0;
+
+        if (!options && !ignore)
+            return kr_fail(err, KR_E_INVALID, "unknown key '%s'; known: build_options, dockerignore",
+                           key);
+        if (options && !json_is_object(child) && !json_is_null(child))
+            return kr_fail(err, KR_E_INVALID, "'build_options' is %s, expected a map",
+                           kr_json_type_name(child));
+        if (ignore && !json_is_string(child) && !json_is_null(child))
+            return kr_fail(err, KR_E_INVALID, "'dockerignore' is %s, expected a path",
+                           kr_json_type_name(child));
+    }
+    return 0;
+}
+
+/* Packages go to a command of the build: letters of Debian package names and versions only. */
+static int check_packages(const json_t *value, struct kr_err *err)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(value, i, item)
+    {
+        const char *name = json_string_value(item);
+
+        if (name[0] == '\0' || name[0] == '-' ||
+            name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                              "+-.:=~*_/")] != '\0')
+            return kr_fail(err, KR_E_INVALID, "'%s' is not a name of a package", name);
+    }
+    return 0;
+}
+
+static int check_user(const json_t *value, struct kr_err *err)
+{
+    const char *name = json_string_value(value);
+
+    if (name[0] == '\0' || name[0] == '-' ||
+        name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:")] != '\0')
+        return kr_fail(err, KR_E_INVALID, "'%s' is not a name or number of a user", name);
+    return 0;
+}
+
+static int check_image(const json_t *value, struct kr_err *err)
+{
+    const char *text = json_string_value(value);
+
+    if (text[0] == '\0')
+        return kr_fail(err, KR_E_INVALID, "an empty image name");
+    if (strstr(text, "://") != NULL)
+        return kr_fail(err, KR_E_INVALID, "'%s' must not have a scheme like https://", text);
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p <= ' ' || *p >= 0x7f)
+            return kr_fail(err, KR_E_INVALID, "'%s' is not a name of an image", text);
+    }
+    return 0;
+}
+
+static const char *const installers[] = {"pip", "uv", NULL};
+static const char *const source_modes[] = {"download", "include", "download_or_include", "ignore",
+                                           NULL};
+
+static const struct kr_setting docker_rows[] = {
+    {.name = "parent_image", .type = KR_SET_STRING, .check = check_image,
+     .help = "Image to build on; a slim Python image when unset"},
+    {.name = "dockerfile", .type = KR_SET_STRING, .check = kr_check_relative,
+     .help = "Your own Dockerfile, built first; what it gives is built on instead of parent_image"},
+    {.name = "build_context_root", .type = KR_SET_STRING, .check = kr_check_not_empty,
+     .help = "Folder that your own Dockerfile sees as its context"},
+    {.name = "parent_image_build_config", .type = KR_SET_OBJECT, .check = check_build_config,
+     .help = "build_options and dockerignore for building your own Dockerfile"},
+    {.name = "build_config", .type = KR_SET_OBJECT, .check = check_build_config,
+     .help = "build_options and dockerignore for building the image of the pipeline"},
+    {.name = "skip_build", .type = KR_SET_BOOL, .dflt = "false",
+     .help = "Run parent_image as it is: nothing is installed, copied or set"},
+    {.name = "prevent_build_reuse", .type = KR_SET_BOOL, .dflt = "false",
+     .help = "Build again even when an equal image exists"},
+    {.name = "target_repository", .type = KR_SET_STRING, .check = check_image,
+     .help = "Repository of the image below the registry; the registry's default_repository, then "
+             "`zenml`, when unset"},
+    {.name = "image_tag", .type = KR_SET_STRING, .check = kr_check_not_empty,
+     .help = "Tag of the image; the name of the pipeline when unset"},
+    {.name = "python_package_installer", .type = KR_SET_CHOICE, .choices = installers,
+     .dflt = "\"pip\"", .help = "What installs Python packages"},
+    {.name = "python_package_installer_args", .type = KR_SET_OBJECT, .dflt = "{}",
+     .help = "Further options of the installer, by name; null for options without a value"},
+    {.name = "disable_automatic_requirements_detection", .type = KR_SET_BOOL, .dflt = "false",
+     .help = "Do not look for requirements.txt or pyproject.toml in the source root"},
+    {.name = "replicate_local_python_environment", .type = KR_SET_ANY, .check = check_replicate,
+     .help = "true: install what `pip freeze` lists here; or a command that prints requirements"},
+    {.name = "pyproject_path", .type = KR_SET_STRING, .check = kr_check_not_empty,
+     .help = "pyproject.toml whose dependencies are installed"},
+    {.name = "pyproject_export_command", .type = KR_SET_ANY, .check = kr_check_text_or_list,
+     .help = "Command that turns pyproject.toml into requirements"},
+    {.name = "requirements", .type = KR_SET_ANY, .check = kr_check_text_or_list,
+     .help = "Python requirements: a list, or a path of a requirements file"},
+    {.name = "required_integrations", .type = KR_SET_LIST, .dflt = "[]",
+     .help = "Integrations whose requirements are installed"},
+    {.name = "install_stack_requirements", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Install what the components of the stack need"},
+    {.name = "install_deployment_requirements", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Install what serving needs; nothing beyond pydantic"},
+    {.name = "local_project_install_command", .type = KR_SET_STRING, .check = kr_check_not_empty,
+     .help = "Command that runs in the image after the code was copied"},
+    {.name = "apt_packages", .type = KR_SET_LIST, .dflt = "[]", .check = check_packages,
+     .help = "Debian packages to install in the image"},
+    {.name = "environment", .type = KR_SET_MAP, .dflt = "{}", .check = check_environment,
+     .help = "Environment variables of the image, also seen while it is built"},
+    {.name = "runtime_environment", .type = KR_SET_MAP, .dflt = "{}", .check = check_environment,
+     .help = "Environment variables of the running container only"},
+    {.name = "user", .type = KR_SET_STRING, .check = check_user,
+     .help = "User that the container runs as"},
+    {.name = "allow_including_files_in_images", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Code may be copied into the image"},
+    {.name = "allow_download_from_code_repository", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Code may come from a code repository at run time"},
+    {.name = "allow_download_from_artifact_store", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Code may come from the artifact store at run time"},
+    {.name = "build_options", .type = KR_SET_OBJECT, .dflt = "{}",
+     .help = "Older spelling of build_config.build_options"},
+    {.name = "dockerignore", .type = KR_SET_STRING, .check = kr_check_not_empty,
+     .help = "Older spelling of build_config.dockerignore"},
+    {.name = "copy_files", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Older spelling of allow_including_files_in_images"},
+    {.name = "copy_global_config", .type = KR_SET_BOOL, .dflt = "true",
+     .help = "Accepted for older pipelines; a deployment needs no global configuration"},
+    {.name = "source_files", .type = KR_SET_CHOICE, .choices = source_modes,
+     .help = "Older spelling of the three allow_ settings"},
+    {.name = "required_hub_plugins", .type = KR_SET_LIST, .dflt = "[]",
+     .help = "Accepted for older pipelines; has no effect"},
+};
+
+const struct kr_settings_table kr_docker_settings = {
+    .key = "docker",
+    .title = "docker settings",
+    KR_ROWS(docker_rows),
+};
+
+static int check_memory(const json_t *value, struct kr_err *err)
+{
+    static const char *const units[] = {"KB", "KiB", "MB",  "MiB", "GB",
+                                        "GiB", "TB", "TiB", "PB",  "PiB"};
+    const char *text = json_string_value(value), *unit = text + strspn(text, "0123456789");
+
+    if (*unit == '.' && unit > text)
+        unit += 1 + strspn(unit + 1, "0123456789");
+    for (size_t i = 0; unit > text && i < KR_ARRAY_LEN(units); i++) {
+        if (strcmp(unit, units[i]) == 0)
+            return 0;
+    }
+    return kr_fail(err, KR_E_INVALID, "'%s' is not a size like 512MB or 2GiB", text);
+}
+
+static int check_positive(const json_t *value, struct kr_err *err)
+{
+    if (json_number_value(value) <= 0)
+        return kr_fail(err, KR_E_INVALID, "%g is not above 0", json_number_value(value));
+    return 0;
+}
+
+static const struct kr_setting resource_rows[] = {
+    {.name = "cpu_count", .type = KR_SET_NUMBER, .check = check_positive, .help = "CPUs, also parts of one"},
+    {.name = "gpu_count", .type = KR_SET_INT, .min = 0, .max = 1024, .help = "GPUs"},
+    {.name = "memory", .type = KR_SET_STRING, .check = check_memory, .help = "Memory, like 2GB or 512MiB"},
+    {.name = "min_replicas", .type = KR_SET_INT, .min = 0, .max = 10000, .help = "Copies at least"},
+    {.name = "max_replicas", .type = KR_SET_INT, .min = 0, .max = 10000,
+     .help = "Copies at most; 0 is no bound"},
+    {.name = "autoscaling_metric", .type = KR_SET_STRING, .check = kr_check_not_empty,
+     .help = "What decides about the number of copies"},
+    {.name = "autoscaling_target", .type = KR_SET_NUMBER, .check = check_positive,
+     .help = "Value of that metric to aim at"},
+    {.name = "max_concurrency", .type = KR_SET_INT, .min = 1, .max = 1000000,
+     .help = "Requests that one copy works on at once"},
+};
+
+const struct kr_settings_table kr_resource_settings = {
+    .key = "resources",
+    .title = "resource settings",
+    KR_ROWS(resource_rows),
+};

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/setting.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "core/flavor.h"
+#include "core/name.h"
+
+#include <string.h>
+
+enum { MAX_EXPANDED = 1 << 20 };
+
+static const struct kr_settings_table *const general[] = {
+    &kr_docker_settings,
+    &kr_deployment_settings,
+    &kr_resource_settings,
+};
+
+/* Kinds of components that other systems configure in code; their settings mean nothing here. */
+static const char *const foreign_kinds[] = {
+    "orchestrator",  "artifact_store", "container_registry", "image_builder",      "step_operator",
+    "model_deployer", "model_registry", "alerter",            "annotator",          "data_validator",
+    "feature_store", "log_store",      "experiment_tracker",
+};
+
+/* ${NAME} at p: its name (caller frees) and where it ends, or NULL. */
+static char *placeholder(const char *p, const char **end)
+{
+    const char *close;
+
+    if (p[0] != '$' || p[1] != '{')
+        return NULL;
+    close = strchr(p + 2, '}');
+    if (close == NULL || close == p + 2)
+        return NULL;
+    for (const char *c = p + 2; c < close; c++) {
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789", *c) == NULL)
+            return NULL;
+    }
+    *end = close + 1;
+    return kr_strndup(p + 2, (size_t)(close - p - 2));
+}
+
+static int expand_text(const char *text, const char *where, json_t **out, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf made = KR_BUF_INIT(MAX_EXPANDED);
+
+    for (const char *p = text; *p != '\0';) {
+        const char *end = NULL, *value;
+        kr_auto_free char *name = NULL;
+
+        if (strncmp(p, "$${", 3) == 0) {
+            kr_buf_adds(&made, "${");
+            p += 3;
+            continue;
+        }
+        name = placeholder(p, &end);
+        if (name == NULL) {
+            kr_buf_addc(&made, *p++);
+            continue;
+        }
+        value = kr_env_get(name);
+        if (value == NULL) {
+            (void)kr_fail(err, KR_E_INVALID, "%s: ${%s}: the environment variable is not set",
+                          where, name);
+            return kr_hint(err, "set it: export %s=...", name);
+        }
+        kr_buf_adds(&made, value);
+        p = end;
+    }
+    if (kr_buf_check(&made, err) < 0)
+        return kr_wrap(err, "%s", where);
+    *out = json_string(kr_buf_str(&made));
+    if (*out == NULL)
+        return kr_fail(err, KR_E_INVALID, "%s: an environment variable in '%s' is not UTF-8", where,
+                       text);
+    return 0;
+}
+
+/* An app gets the variables that are set here: `environment: {KEY: ${KEY}}` with KEY unset passes
+ * nothing on instead of failing. */
+static bool passes_unset(const json_t *value)
+{
+    const char *text = json_string_value(value), *end = NULL;
+    kr_auto_free char *name = text != NULL ? placeholder(text, &end) : NULL;
+
+    return name != NULL && *end == '\0' && kr_env_get(name) == NULL;
+}
+
+static int expand_map(const json_t *map, const char *where, bool environment, json_t **out,
+                      struct kr_err *err)
+{
+    kr_auto_json json_t *made = json_object();
+    const char *key;
+    json_t *value, *child = NULL;
+
+    json_object_foreach((json_t *)(uintptr_t)map, key, value)
+    {
+        bool env_map = strcmp(key, "environment") == 0 || strcmp(key, "runtime_environment") == 0;
+
+        if (environment && passes_unset(value))
+            continue;
+        if (json_is_object(value) ? expand_map(value, where, env_map, &child, err) < 0
+                                  : kr_settings_expand_env(value, where, &child, err) < 0)
+            return -(int)err->code;
+        kr_json_set(made, key, child);
+    }
+    *out = kr_steal(&made);
+    return 0;
+}
+
+int kr_settings_expand_env(const json_t *value, const char *where, json_t **out, struct kr_err *err)
+{
+    kr_auto_json json_t *list = NULL;
+    json_t *item, *child = NULL;
+    size_t i;
+
+    if (json_is_object(value))
+        return expand_map(value, where, false, out, err);
+    if (json_is_string(value) && strchr(json_string_value(value), '$') != NULL)
+        return expand_text(json_string_value(value), where, out, err);
+    if (!json_is_array(value)) {
+        *out = json_incref((json_t *)(uintptr_t)value);
+        return 0;
+    }
+    list = json_array();
+    json_array_foreach(value, i, item)
+    {
+        if (kr_settings_expand_env(item, where, &child, err) < 0)
+            return -(int)err->code;
+        (void)json_array_append_new(list, child);
+    }
+    *out = kr_steal(&list);
+    return 0;
+}
+
+/* Lays checked values over merged ones; null goes back to the default. */
+static void lay_over(const struct kr_settings_table *table, json_t *merged, const json_t *values)
+{
+    kr_auto_json json_t *defaults = NULL, *over = json_object();
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
+    {
+        if (!json_is_null(value)) {
+            kr_json_set(over, key, json_incref(value));
+            continue;
+        }
+        if (defaults == NULL)
+            defaults = kr_settings_defaults(table);
+        kr_json_set(merged, key, json_incref(json_object_get(defaults, key)));
+    }
+    kr_json_merge(merged, over);
+}
+
+/* values without the keys that only another deployer flavor knows. */
+static json_t *for_this_flavor(const struct kr_settings_table *table, const json_t *values)
+{
+    json_t *kept = json_object(), *value;
+    const char *key;
+
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
+    {
+        bool elsewhere = false;
+
+        for (size_t i = 0; i < kr_flavor_count && !elsewhere; i++)
+            elsewhere = kr_flavors[i].type == KR_DEPLOYER &&
+                        kr_setting_find(kr_flavors[i].table, key) != NULL;
+        if (kr_setting_find(table, key) != NULL || !elsewhere)
+            kr_json_set(kept, key, json_incref(value));
+    }
+    return kept;
+}
+
+static int refuse_component_only(const struct kr_settings_table *table, const json_t *values,
+                                 const char *where, struct kr_err *err)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
+    {
+        const struct kr_setting *row = kr_setting_find(table, key);
+
+        if (row != NULL && row->component_only) {
+            (void)kr_fail(err, KR_E_INVALID, "%s: '%s' in %s belongs to the registered deployer",
+                          where, key, table->title);
+            return kr_hint(err, "deployer update <name> --%s=...", key);
+        }
+    }
+    return 0;
+}
+
+static int add_values(const struct kr_settings_table *table, const json_t *raw, const char *where,
+                      bool in_code, json_t *merged, struct kr_err *err)
+{
+    kr_auto_json json_t *expanded = NULL, *checked = NULL;
+
+    if (json_is_null(raw))
+        return 0;
+    if (in_code && refuse_component_only(table, raw, where, err) < 0)
+        return -(int)err->code;
+    if (in_code && kr_settings_expand_env(raw, where, &expanded, err) < 0)
+        return -(int)err->code;
+    if (kr_settings_check(table, in_code ? expanded : raw, where, &checked, err) < 0)
+        return -(int)err->code;
+    lay_over(table, merged, checked);
+    return 0;
+}
+
+static bool is_foreign(const char *key)
+{
+    size_t n = strcspn(key, ".");
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(foreign_kinds); i++) {
+        if (strlen(foreign_kinds[i]) == n && strncmp(foreign_kinds[i], key, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A key of a layer that is none of ours: fine when it configures something that is not used here,
+ * an error with a suggestion when it looks like a slip. */
+static int check_layer_key(const char *key, const char *where, struct kr_err *err)
+{
+    static const char *const known[] = {"docker", "deployment", "resources", "deployer"};
+    const char *const prefix = "deployer.", *flavors[16], *near;
+    size_t n = 0;
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(known); i++) {
+        if (strcmp(known[i], key) == 0)
+            return 0;
+    }
+    if (strncmp(key, prefix, strlen(prefix)) == 0) {
+        const char *flavor = key + strlen(prefix);
+
+        for (size_t i = 0; i < kr_flavor_count && n < KR_ARRAY_LEN(flavors); i++) {
+            if (kr_flavors[i].type == KR_DEPLOYER)
+                flavors[n++] = kr_flavors[i].name;
+        }
+        near = kr_name_nearest(flavor, flavors, n);
+        if (near == NULL || strcmp(near, flavor) == 0)
+            return 0;
+        return kr_fail(err, KR_E_INVALID, "%s: unknown settings key '%s'; did you mean 'deployer.%s'?",
+                       where, key, near);
+    }
+    if (is_foreign(key))
+        return 0;
+    near = kr_name_nearest(key, known, KR_ARRAY_LEN(known));
+    (void)kr_fail(err, KR_E_INVALID, "%s: unknown settings key '%s'%s%s%s", where, key,
+                  near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                  near != NULL ? "'?" : "");
+    return kr_hint(err, "known keys: docker, deployment, resources, deployer, deployer.<flavor>");
+}
+
+static int add_layer(const struct kr_settings_table *deployer, const struct kr_settings_layer *layer,
+                     json_t *merged, struct kr_err *err)
+{
+    kr_auto_json json_t *kept = NULL;
+    const json_t *raw;
+    const char *key;
+    json_t *value;
+
+    if (layer->settings == NULL || json_is_null(layer->settings))
+        return 0;
+    if (!json_is_object(layer->settings))
+        return kr_fail(err, KR_E_INVALID, "%s: settings are %s, expected a map", layer->where,
+                       kr_json_type_name(layer->settings));
+    json_object_foreach((json_t *)(uintptr_t)layer->settings, key, value)
+    {
+        if (check_layer_key(key, layer->where, err) < 0)
+            return -(int)err->code;
+    }
+    for (size_t i = 0; i < KR_ARRAY_LEN(general); i++) {
+        raw = json_object_get(layer->settings, general[i]->key);
+        if (raw != NULL && add_values(general[i], raw, layer->where, true,
+                                      json_object_get(merged, general[i]->key), err) < 0)
+            return -(int)err->code;
+    }
+    raw = json_object_get(layer->settings, "deployer");
+    if (json_is_object(raw))
+        raw = kept = for_this_flavor(deployer, raw);
+    if (raw != NULL && add_values(deployer, raw, layer->where, true,
+                                  json_object_get(merged, "deployer"), err) < 0)
+        return -(int)err->code;
+    raw = json_object_get(layer->settings, deployer->key);
+    if (raw != NULL && add_values(deployer, raw, layer->where, true,
+                                  json_object_get(merged, "deployer"), err) < 0)
+        return -(int)err->code;
+    return 0;
+}
+
+int kr_settings_merge(const char *deployer_flavor, const json_t *component_config,
+                      const struct kr_settings_layer *layers, size_t count, json_t **out,
+                      struct kr_err *err)
+{
+    const struct kr_flavor *flavor = kr_flavor_find(KR_DEPLOYER, deployer_flavor);
+    kr_auto_json json_t *merged = NULL;
+    const json_t *docker;
+
+    if (flavor == NULL)
+        return kr_fail(err, KR_E_NOT_FOUND, "no deployer flavor '%s'", deployer_flavor);
+    merged = json_object();
+    for (size_t i = 0; i < KR_ARRAY_LEN(general); i++)
+        kr_json_set(merged, general[i]->key, kr_settings_defaults(general[i]));
+    kr_json_set(merged, "deployer", kr_settings_defaults(flavor->table));
+    if (component_config != NULL &&
+        add_values(flavor->table, component_config, "configuration of the deployer", false,
+                   json_object_get(merged, "deployer"), err) < 0)
+        return -(int)err->code;
+    for (size_t i = 0; i < count; i++) {
+        if (add_layer(flavor->table, &layers[i], merged, err) < 0)
+            return -(int)err->code;
+    }
+    docker = json_object_get(merged, "docker");
+    if (kr_json_bool(docker, "skip_build", false) && kr_json_str(docker, "parent_image", NULL) == NULL) {
+        (void)kr_fail(err, KR_E_INVALID, "'skip_build' in docker settings needs 'parent_image'");
+        return kr_hint(err, "name the image to run: DockerSettings(skip_build=True, "
+                            "parent_image=\"registry/name:tag\")");
+    }
+    *out = kr_steal(&merged);
+    return 0;
+}
