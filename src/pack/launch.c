@@ -318,8 +318,7 @@ static int add_readme(const struct kr_launch *in, const struct kr_files *source,
     struct kr_space_readme readme = {.deployment = in->name,
                                      .snapshot = in->snapshot,
                                      .app_port = in->app_port,
-                                     .settings = in->settings,
-                                     .startup_timeout = in->startup_timeout};
+                                     .settings = in->settings};
     bool found;
 
     if (own_text(source, "README.md", &own, &found, err) < 0)

@@ -40,7 +40,6 @@ struct kr_launch {
     int app_port;
     bool space;                /* README.md and marker are made, limits of a Space apply */
     const json_t *settings;    /* the deployer's settings (README values), or NULL */
-    const char *startup_timeout; /* see space_readme.h */
     const json_t *variables;   /* {"NAME":...} that the builder gives as arguments, or NULL */
 };
 

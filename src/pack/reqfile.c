@@ -118,7 +118,7 @@ static bool has_prefix(struct kr_view v, const char *prefix)
 
 static bool contains(struct kr_view v, const char *part)
 {
-    return memmem(v.p, v.n, part, strlen(part)) != NULL;
+    return v.n > 0 && v.p != NULL && memmem(v.p, v.n, part, strlen(part)) != NULL;
 }
 
 /* Whether a requirement (or the value of -e) is a place on this machine. */
@@ -178,7 +178,7 @@ static struct kr_view without_comment(struct kr_view line)
 static int add_line(struct kr_reqs *reqs, struct kr_buf *to, struct kr_view line,
                     const char *folder, const char *where, int depth, struct kr_err *err)
 {
-    struct kr_view value;
+    struct kr_view value = {"", 0};
 
     line = without_comment(line);
     if (line.n == 0)

@@ -56,11 +56,16 @@ static int run(const struct kr_requirements_in *in, char *const argv[], const ch
     return 0;
 }
 
-/* The argument vector of a setting that is a list of strings; the strings stay in the list. */
+/* The argument vector of a command: a list of words, or a line for the shell. */
 static char **argv_of(const json_t *list)
 {
-    char **argv = kr_calloc(json_array_size(list) + 1, sizeof(char *));
+    char **argv = kr_calloc(json_array_size(list) + 4, sizeof(char *));
 
+    if (json_is_string(list)) {
+        argv[0] = kr_strdup("/bin/sh");
+        argv[1] = kr_strdup("-c");
+        argv[2] = kr_strdup(json_string_value(list));
+    }
     for (size_t i = 0; i < json_array_size(list); i++)
         argv[i] = kr_strdup(json_string_value(json_array_get(list, i)));
     return argv;
@@ -110,10 +115,10 @@ static int add_command(const struct kr_requirements_in *in, struct kr_reqs *reqs
     char **argv;
     int rc;
 
-    if (!is_string_list(command))
-        return kr_fail(err, KR_E_INVALID, "%s has to be a list of strings (a command)", setting);
+    if (!is_string_list(command) && !json_is_string(command))
+        return kr_fail(err, KR_E_INVALID, "%s has to be a command", setting);
     argv = argv_of(command);
-    what = kr_asprintf("%s '%s'", setting, argv[0]);
+    what = kr_asprintf("%s '%s'", setting, argv[json_is_string(command) ? 2 : 0]);
     rc = run(in, argv, what, &out, err);
     kr_env_free(argv);
     return rc < 0 ? rc : add_output(reqs, &out, setting, false, err);
@@ -156,12 +161,9 @@ static int add_local_environment(const struct kr_requirements_in *in, struct kr_
 static int add_replicated(const struct kr_requirements_in *in, struct kr_reqs *reqs,
                           const json_t *value, struct kr_err *err)
 {
-    if (json_is_array(value))
+    if (json_is_array(value) ||
+        (json_is_string(value) && strcmp(json_string_value(value), "pip_freeze") != 0))
         return add_command(in, reqs, value, "replicate_local_python_environment", err);
-    if (json_is_string(value) && strcmp(json_string_value(value), "pip_freeze") != 0)
-        return kr_fail(err, KR_E_INVALID,
-                       "replicate_local_python_environment is '%s'; allowed are true, 'pip_freeze' "
-                       "or a list of strings (a command)", json_string_value(value));
     if (need_python(in, "replicate_local_python_environment", err) < 0)
         return -(int)err->code;
     return add_local_environment(in, reqs, err);

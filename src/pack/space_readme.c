@@ -95,30 +95,31 @@ static bool is_duration(const char *text)
     return any && !digits;
 }
 
-static int check_text(const char *key, const json_t *value, struct kr_err *err)
+/* key: of the front matter; name: what the user calls it. */
+static int check_text(const char *key, const char *name, const json_t *value, struct kr_err *err)
 {
     const char *text = json_string_value(value);
 
     if (text == NULL || text[0] == '\0' || !one_line(text))
-        return kr_fail(err, KR_E_INVALID, "%s has to be one line of text", key);
+        return kr_fail(err, KR_E_INVALID, "%s has to be one line of text", name);
     if (strcmp(key, "short_description") == 0 && characters(text) > KR_SHORT_DESCRIPTION_MAX)
-        return kr_fail(err, KR_E_INVALID, "short_description has %zu characters; the Hub takes %d",
+        return kr_fail(err, KR_E_INVALID, "%s has %zu characters; the Hub takes %d", name,
                        characters(text), KR_SHORT_DESCRIPTION_MAX);
     if (kr_starts_with(key, "color") && !one_of(text, colors, KR_ARRAY_LEN(colors)))
         return kr_fail(err, KR_E_INVALID, "%s is '%s'; allowed are red, yellow, green, blue, "
-                                          "indigo, purple, pink, gray", key, text);
+                                          "indigo, purple, pink, gray", name, text);
     if (strcmp(key, "emoji") == 0 &&
         (strlen(text) > EMOJI_MAX || ((unsigned char)text[0] & 0x80) == 0))
-        return kr_fail(err, KR_E_INVALID, "emoji is '%s', not an emoji", text);
+        return kr_fail(err, KR_E_INVALID, "%s is '%s', not an emoji", name, text);
     if (strcmp(key, "title") == 0 && strlen(text) > TITLE_MAX)
-        return kr_fail(err, KR_E_INVALID, "title is longer than %d bytes", TITLE_MAX);
+        return kr_fail(err, KR_E_INVALID, "%s is longer than %d bytes", name, TITLE_MAX);
     if (strcmp(key, "startup_duration_timeout") == 0 && !is_duration(text))
-        return kr_fail(err, KR_E_INVALID, "%s is '%s'; it has to be a time like 30m or 1h", key,
+        return kr_fail(err, KR_E_INVALID, "%s is '%s'; it has to be a time like 30m or 1h", name,
                        text);
     return 0;
 }
 
-static int check_tags(const json_t *value, struct kr_err *err)
+static int check_tags(const char *name, const json_t *value, struct kr_err *err)
 {
     bool ok = json_is_array(value);
 
@@ -127,20 +128,20 @@ static int check_tags(const json_t *value, struct kr_err *err)
 
         ok = tag != NULL && tag[0] != '\0' && one_line(tag);
     }
-    return ok ? 0 : kr_fail(err, KR_E_INVALID, "tags has to be a list of one-line texts");
+    return ok ? 0 : kr_fail(err, KR_E_INVALID, "%s has to be a list of one-line texts", name);
 }
 
 static const struct {
     const char *setting, *key;
 } keys[] = {
-    {"title", "title"},
-    {"emoji", "emoji"},
-    {"color_from", "colorFrom"},
-    {"color_to", "colorTo"},
-    {"short_description", "short_description"},
-    {"tags", "tags"},
+    {"space_title", "title"},
+    {"space_emoji", "emoji"},
+    {"space_color_from", "colorFrom"},
+    {"space_color_to", "colorTo"},
+    {"space_description", "short_description"},
+    {"space_tags", "tags"},
     {"suggested_hardware", "suggested_hardware"},
-    {"startup_duration_timeout", "startup_duration_timeout"},
+    {"startup_duration_timeout", "startup_duration_timeout"}, /* the user's README only */
     {"license", "license"},
 };
 
@@ -148,6 +149,15 @@ static bool given(const json_t *value)
 {
     return value != NULL && !json_is_null(value) &&
            !(json_is_array(value) && json_array_size(value) == 0);
+}
+
+static int check_key(const char *key, const char *name, const json_t *value, struct kr_err *err)
+{
+    if (strcmp(key, "tags") == 0)
+        return check_tags(name, value, err);
+    if (strcmp(key, "license") == 0 && json_is_array(value))
+        return 0; /* the Hub takes a list of licences too */
+    return check_text(key, name, value, err);
 }
 
 /* Values of ours that are checked go over the user's. */
@@ -161,10 +171,7 @@ static int apply_settings(const struct kr_space_readme *in, json_t *card, struct
             value = json_object_get(card, keys[i].key);
         if (!given(value))
             continue;
-        if ((strcmp(keys[i].key, "tags") == 0 ? check_tags(value, err)
-             : strcmp(keys[i].key, "license") == 0 && json_is_array(value)
-                 ? 0
-                 : check_text(ours ? keys[i].setting : keys[i].key, value, err)) < 0)
+        if (check_key(keys[i].key, ours ? keys[i].setting : keys[i].key, value, err) < 0)
             return ours ? -(int)err->code : kr_wrap(err, "README.md");
         if (ours)
             kr_json_set(card, keys[i].key, json_incref(value));
@@ -176,6 +183,16 @@ static void set_default(json_t *card, const char *key, const char *value)
 {
     if (!given(json_object_get(card, key)))
         kr_json_set_str(card, key, value);
+}
+
+/* Seconds of the setting in the Hub's units, rounded up to minutes. */
+static void set_startup(json_t *card, int64_t seconds)
+{
+    kr_auto_free char *text = seconds % 3600 == 0 ? kr_asprintf("%jdh", (intmax_t)(seconds / 3600))
+                                                  : kr_asprintf("%jdm", (intmax_t)((seconds + 59) / 60));
+
+    if (seconds > 0)
+        kr_json_set_str(card, "startup_duration_timeout", text);
 }
 
 /* Our keys first and always in the same order, then what else the user wrote. */
@@ -223,13 +240,7 @@ static int make_card(const struct kr_space_readme *in, struct kr_view front, jso
     set_default(*card, "colorTo", "indigo");
     kr_json_set_str(*card, "sdk", "docker");
     kr_json_set_int(*card, "app_port", in->app_port);
-    if (in->startup_timeout != NULL) {
-        kr_auto_json json_t *value = json_string(in->startup_timeout);
-
-        if (check_text("startup_duration_timeout", value, err) < 0)
-            return -(int)err->code;
-        kr_json_set_str(*card, "startup_duration_timeout", in->startup_timeout);
-    }
+    set_startup(*card, kr_json_int(in->settings, "startup_timeout", 0));
     if (json_object_get(*card, "pinned") == NULL)
         kr_json_set_bool(*card, "pinned", false);
     return 0;

@@ -13,11 +13,10 @@ struct kr_space_readme {
     const char *deployment;     /* name of the deployment */
     const json_t *snapshot;
     int app_port;
-    /* Settings of the deployer: title, emoji, color_from, color_to, short_description, tags (list),
-     * suggested_hardware, startup_duration_timeout, license; null or absent ones leave the user's README or
-     * a default. May be NULL. */
+    /* Settings of the deployer: space_title, space_emoji, space_color_from, space_color_to,
+     * space_description, space_tags, suggested_hardware, startup_timeout (seconds); absent, null and
+     * empty ones leave the user's README or a default. May be NULL. */
     const json_t *settings;
-    const char *startup_timeout; /* "30m": over settings; NULL: not said */
     const char *own;            /* README.md of the source root, or NULL */
 };
 
