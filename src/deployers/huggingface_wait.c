@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for a Space: stages, live logs, the health of the app, and what to say when it fails. */
+#include "deployers/huggingface.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/view.h"
+#include "hub/logs.h"
+
+#include <string.h>
+
+enum { KEPT_LINES = 200, SHOWN_LINES = 20, POLL_MS = 3000, FIRST_POLLS = 5 };
+
+struct wait {
+    struct kr_hf *hf;
+    const struct kr_hf_goal *goal;
+    struct kr_runtime rt;
+    int64_t started_ms;
+    int polls;
+    bool move_seen;
+    int restarts;       /* we asked for, to get out of PAUSED */
+    char *last_stage;
+    struct kr_log *log; /* build or run log while it is of interest, or NULL */
+    bool log_is_build, log_ended;
+    char *lines[KEPT_LINES]; /* the last ones, oldest first */
+    size_t line_count;
+    int seen_port;
+    bool seen_loopback;
+    char *health;       /* what the app said last when asked, or NULL */
+};
+
+static void forget_lines(struct wait *w)
+{
+    for (size_t i = 0; i < w->line_count; i++)
+        free(w->lines[i]);
+    w->line_count = 0;
+}
+
+static void wait_finish(struct wait *w)
+{
+    kr_log_close(w->log);
+    kr_runtime_finish(&w->rt);
+    forget_lines(w);
+    free(w->last_stage);
+    free(w->health);
+}
+
+static void keep_line(struct wait *w, const char *text)
+{
+    if (w->line_count == KEPT_LINES) {
+        free(w->lines[0]);
+        memmove(w->lines, w->lines + 1, (KEPT_LINES - 1) * sizeof(*w->lines));
+        w->line_count--;
+    }
+    w->lines[w->line_count++] = kr_strdup(text);
+}
+
+/* "===== Build Queued at ... / Commit SHA: 151a283 =====": then what follows is ours. */
+static bool names_commit(const char *line, const char *commit)
+{
+    const char *at = strstr(line, "Commit SHA: ");
+
+    return at != NULL && commit != NULL && strlen(commit) >= 7 &&
+           strncmp(at + strlen("Commit SHA: "), commit, 7) == 0;
+}
+
+static void note_port(struct wait *w, const char *line)
+{
+    int port;
+    bool loopback = false;
+
+    if (w->log_is_build || w->seen_port != 0)
+        return;
+    port = kr_space_port_in_line(line, &loopback);
+    if (port == 0 || (port == w->goal->want->app_port && !loopback))
+        return;
+    w->seen_port = port;
+    w->seen_loopback = loopback;
+    if (port != w->goal->want->app_port)
+        kr_hf_note(w->hf, true, "the app says it listens on port %d, the Space expects %d (app_port)",
+                   port, w->goal->want->app_port);
+    else
+        kr_hf_note(w->hf, true, "the app listens on 127.0.0.1 only; in a Space it must listen on 0.0.0.0");
+}
+
+static void on_line(void *data, const char *text, const char *when)
+{
+    struct wait *w = data;
+
+    (void)when;
+    if (w->log_is_build && names_commit(text, w->goal->commit)) {
+        w->move_seen = true;
+        forget_lines(w);
+    }
+    keep_line(w, text);
+    note_port(w, text);
+    w->hf->env->log_line(w->hf->env->data, w->log_is_build ? "build" : "run", text);
+}
+
+static void close_log(struct wait *w)
+{
+    kr_log_close(w->log);
+    w->log = NULL;
+}
+
+/* Opens the log that belongs to the stage. Not having one yet is no failure. */
+static void follow_log(struct wait *w)
+{
+    bool building = w->rt.stage == KR_STAGE_BUILDING || w->rt.stage == KR_STAGE_RUNNING_BUILDING;
+    bool starting = w->rt.stage == KR_STAGE_APP_STARTING;
+    struct kr_log_options options = {.space = w->goal->want->id,
+                                     .follow = true,
+                                     .tail = -1,
+                                     .line = on_line,
+                                     .data = w};
+
+    if (!building && !starting)
+        return;
+    if (w->log != NULL && w->log_is_build == building)
+        return;
+    if (w->log_ended && w->log_is_build == building)
+        return;
+    close_log(w);
+    forget_lines(w);
+    options.build = w->log_is_build = building;
+    w->log_ended = false;
+    if (kr_log_open(w->hf->hub, &options, &w->log, NULL) < 0)
+        w->log = NULL;
+}
+
+/* Lets time pass, reading the log meanwhile. */
+static int pass_time(struct wait *w, struct kr_err *err)
+{
+    int64_t ms = w->polls <= FIRST_POLLS ? POLL_MS / 3 : POLL_MS;
+    int64_t until = kr_http_now(kr_hub_http(w->hf->hub)) + ms, left;
+    bool done = false;
+
+    while ((left = until - kr_http_now(kr_hub_http(w->hf->hub))) > 0) {
+        struct kr_err ignored = KR_ERR_INIT;
+
+        if (w->hf->env->cancelled != NULL && w->hf->env->cancelled(w->hf->env->data))
+            return kr_fail(err, KR_E_CANCELLED, "stopped waiting for Space %s", w->goal->want->id);
+        if (w->log == NULL)
+            return kr_http_sleep(kr_hub_http(w->hf->hub), left, err);
+        if (kr_log_pump(w->log, left < 200 ? left : 200, &done, &ignored) < 0 || done) {
+            w->log_ended = done;
+            close_log(w);
+        }
+    }
+    return 0;
+}
+
+static void show_stage(struct wait *w)
+{
+    int64_t s = (kr_mono_ms() - w->started_ms) / 1000;
+
+    if (w->last_stage != NULL && strcmp(w->last_stage, w->rt.stage_name) == 0)
+        return;
+    free(w->last_stage);
+    w->last_stage = kr_strdup(w->rt.stage_name);
+    kr_hf_step(w->hf, "wait", false, "Space is %s (%lld s)", w->rt.stage_name, (long long)s);
+}
+
+static int look(struct wait *w, struct kr_err *err)
+{
+    kr_runtime_finish(&w->rt);
+    w->rt = (struct kr_runtime){0};
+    w->polls++;
+    if (kr_runtime_get(w->hf->hub, w->goal->want->id, &w->rt, err) < 0)
+        return -(int)err->code;
+    if (kr_stage_is_moving(w->rt.stage))
+        w->move_seen = true;
+    show_stage(w);
+    return 0;
+}
+
+/* One GET of the app's health check through its public address. */
+static bool healthy(struct wait *w)
+{
+    kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
+    kr_auto_free char *base = kr_runtime_url(w->hf->hub, &w->rt);
+    kr_auto_free char *path = kr_space_health_path(w->hf->what->snapshot);
+    kr_auto_free char *bearer = NULL, *url = NULL;
+    struct kr_http_request req = {.method = "GET", .timeout_ms = 15000, .max_body = 65536};
+    struct kr_err ignored = KR_ERR_INIT;
+
+    if (base == NULL)
+        return false;
+    req.url = url = kr_asprintf("%s%s", base, path);
+    /* The token goes to the app's edge of a private Space only: a public app would receive it. */
+    if (w->goal->want->is_private)
+        req.authorization = bearer = kr_asprintf("Bearer %s", kr_hub_token(w->hf->hub));
+    free(w->health);
+    w->health = NULL;
+    if (kr_http_send(kr_hub_http(w->hf->hub), &req, &res, &ignored) < 0) {
+        w->health = kr_strdup(ignored.msg);
+        return false;
+    }
+    if (res.status == 200)
+        return true;
+    w->health = kr_asprintf("GET %s answers %d: %.200s", path, res.status, kr_buf_str(&res.body));
+    return false;
+}
+
+/* Reads the end of the right log when it was not followed, and prints it. */
+static void show_end_of_log(struct wait *w, bool build)
+{
+    struct kr_log_options options = {.space = w->goal->want->id, .build = build, .tail = SHOWN_LINES,
+                                     .line = on_line, .data = w};
+
+    close_log(w);
+    if (w->line_count > 0 && w->log_is_build == build)
+        return; /* it was shown as it came */
+    forget_lines(w);
+    w->log_is_build = build;
+    options.idle_ms = 2000;
+    if (kr_hub_logs(w->hf->hub, &options, NULL) < 0)
+        return;
+}
+
+static int failed(struct wait *w, struct kr_err *err)
+{
+    const char *id = w->goal->want->id, *cause;
+    bool build = w->rt.stage == KR_STAGE_BUILD_ERROR;
+    const char *prog = w->hf->env->prog, *name = w->hf->what->name;
+
+    show_end_of_log(w, build);
+    cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
+    if (w->seen_port != 0 && w->rt.stage == KR_STAGE_RUNTIME_ERROR) {
+        (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s: the app listens on %sport %d, the Space expects %d", id,
+                      w->rt.stage_name, w->seen_loopback ? "127.0.0.1, " : "", w->seen_port,
+                      w->goal->want->app_port);
+        return kr_hint(err, "set app_port to the app's port, or let the app listen on 0.0.0.0:%d",
+                       w->goal->want->app_port);
+    }
+    if (cause != NULL)
+        (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s: %.400s", id, w->rt.stage_name, cause);
+    else
+        (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s%s%.400s", id, w->rt.stage_name,
+                      w->rt.error != NULL ? ": " : "", w->rt.error != NULL ? w->rt.error : "");
+    if (w->rt.stage == KR_STAGE_CONFIG_ERROR)
+        return kr_hint(err, "see the message on the Space's page; after mending it, run the same command again");
+    return kr_hint(err, "`%s deployment logs %s%s` shows the whole log; after mending it, run the same "
+                        "command again",
+                   prog, name, build ? " --build" : "");
+}
+
+static int paused(struct wait *w, struct kr_err *err)
+{
+    if (w->restarts > 0 && kr_mono_ms() - w->started_ms < KR_SPACE_SETTLE_MS)
+        return 0; /* the restart has not shown yet */
+    if (w->restarts > 0) {
+        (void)kr_fail(err, KR_E_PLAN, "Space %s stays PAUSED%s%.300s", w->goal->want->id,
+                      w->rt.error != NULL ? ": " : "", w->rt.error != NULL ? w->rt.error : "");
+        return kr_hint(err, "the account may run no more Spaces at a time: pause another one, then run the "
+                            "same command again");
+    }
+    kr_hf_note(w->hf, false, "Space %s is paused; restarting it", w->goal->want->id);
+    w->restarts++;
+    w->started_ms = kr_mono_ms();
+    return kr_space_restart(w->hf->hub, w->goal->want->id, false, NULL, err);
+}
+
+static int timed_out(struct wait *w, struct kr_err *err)
+{
+    const char *id = w->goal->want->id;
+
+    if (w->seen_port != 0)
+        (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is still %s: the app listens on %sport %d, the Space expects %d",
+                      id, w->rt.stage_name, w->seen_loopback ? "127.0.0.1, " : "", w->seen_port,
+                      w->goal->want->app_port);
+    else if (w->rt.stage == KR_STAGE_RUNNING && w->health != NULL)
+        (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is RUNNING but its app is not healthy: %s", id, w->health);
+    else
+        (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is still %s", id,
+                      w->rt.stage_name != NULL ? w->rt.stage_name : "not known");
+    return kr_hint(err,
+                   "the Hub goes on with it: run the same command again to wait further (--timeout), or look "
+                   "with `%s deployment describe %s`",
+                   w->hf->env->prog, w->hf->what->name);
+}
+
+/* 1: it is up and healthy; 0: go on waiting; negative: failed. */
+static int turn(struct wait *w, struct kr_err *err)
+{
+    struct kr_space_look at = {.want_sha = w->goal->commit,
+                               .expects_move = w->goal->expects_move || w->restarts > 0,
+                               .move_seen = w->move_seen,
+                               .since_ms = kr_mono_ms() - w->started_ms};
+
+    if (look(w, err) < 0)
+        return -(int)err->code;
+    at.move_seen = w->move_seen;
+    at.stage = w->rt.stage;
+    at.sha = w->rt.sha;
+    switch (kr_space_judge(&at)) {
+    case KR_SPACE_UP:
+        return healthy(w) ? 1 : 0;
+    case KR_SPACE_FAILED:
+        return failed(w, err);
+    case KR_SPACE_PAUSED:
+        return paused(w, err);
+    case KR_SPACE_ASLEEP:
+        (void)healthy(w); /* the visit wakes it */
+        return 0;
+    case KR_SPACE_WAIT:
+        break;
+    }
+    follow_log(w);
+    return 0;
+}
+
+int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal,
+               struct kr_deployment_status *status, struct kr_err *err)
+{
+    struct wait w = {.hf = hf, .goal = goal, .started_ms = kr_mono_ms()};
+    int rc = 0;
+
+    while (rc == 0) {
+        rc = turn(&w, err);
+        if (rc == 0 && kr_mono_ms() >= goal->deadline_ms)
+            rc = timed_out(&w, err);
+        if (rc == 0)
+            rc = pass_time(&w, err);
+    }
+    if (err->code == KR_E_CANCELLED)
+        (void)kr_hint(err, "the Hub goes on with it; run the same command again to wait for it");
+    status->state = rc > 0                          ? KR_STATE_RUNNING
+                    : err->code == KR_E_REMOTE      ? KR_STATE_ERROR
+                                                    : KR_STATE_PENDING;
+    if (w.rt.stage_name != NULL) {
+        status->url = kr_runtime_url(hf->hub, &w.rt);
+        status->detail = kr_strdup(w.rt.stage_name);
+    }
+    status->page_url = kr_space_page(hf->hub, goal->want->id);
+    if (rc > 0)
+        kr_hf_step(hf, "wait", true, "Space is RUNNING and its app is healthy (%lld s)",
+                   (long long)((kr_mono_ms() - w.started_ms) / 1000));
+    wait_finish(&w);
+    return rc > 0 ? 0 : rc;
+}
