@@ -46,8 +46,8 @@ struct kr_sync_plan {
     enum kr_owner owner;
     char *marked_id;     /* id in the marker, or NULL */
     char *parent;        /* or NULL */
-    struct kr_files all; /* internal: files plus marker */
-    struct kr_tree tree; /* as read */
+    struct kr_files marker; /* the one marker file */
+    struct kr_tree tree;    /* as read */
 };
 void kr_sync_plan_finish(struct kr_sync_plan *plan);
 #define kr_auto_sync_plan kr_auto(kr_sync_plan_finish)
