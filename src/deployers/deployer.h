@@ -62,7 +62,9 @@ struct kr_log_request {
 
 struct kr_deployer; /* the table of a flavor */
 
+/* NULL: this build cannot deploy with that flavor. */
 const struct kr_deployer *kr_deployer_find(const char *flavor);
+char *kr_deployer_names(void) KR_MUST_USE; /* those it can deploy with, comma-separated; caller frees */
 
 /* NULL-safe fronts of the table. Each call may be repeated after any failure. */
 /* Checks before anything is touched: stack complete, settings possible. */

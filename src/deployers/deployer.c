@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deployers/deployer_impl.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+/* The flavors this build can deploy with; adding one is one line here and one in meson.build. */
+static const struct kr_deployer *const builtin[] = {
+    &kr_deployer_local,
+};
+
+const struct kr_deployer *kr_deployer_find(const char *flavor)
+{
+    for (size_t i = 0; flavor != NULL && i < KR_ARRAY_LEN(builtin); i++) {
+        if (strcmp(builtin[i]->flavor, flavor) == 0)
+            return builtin[i];
+    }
+    return NULL;
+}
+
+char *kr_deployer_names(void)
+{
+    char *names = kr_strdup(builtin[0]->flavor);
+
+    for (size_t i = 1; i < KR_ARRAY_LEN(builtin); i++) {
+        char *longer = kr_asprintf("%s, %s", names, builtin[i]->flavor);
+
+        free(names);
+        names = longer;
+    }
+    return names;
+}
+
+void kr_deployment_status_finish(struct kr_deployment_status *status)
+{
+    free(status->url);
+    free(status->page_url);
+    free(status->detail);
+    json_decref(status->metadata);
+    *status = (struct kr_deployment_status){.state = KR_STATE_UNKNOWN};
+}
+
+static int not_possible(const struct kr_deployer *d, const char *what, struct kr_err *err)
+{
+    return kr_fail(err, KR_E_INVALID, "the deployer flavor '%s' cannot %s",
+                   d != NULL ? d->flavor : "?", what);
+}
+
+int kr_deployer_validate(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                         const struct kr_deployment *what, struct kr_err *err)
+{
+    return d != NULL && d->validate != NULL ? d->validate(env, what, err) : 0;
+}
+
+int kr_deployer_provision(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                          const struct kr_deployment *what, int64_t timeout_ms,
+                          struct kr_deployment_status *status, bool *changed, struct kr_err *err)
+{
+    *status = (struct kr_deployment_status){.state = KR_STATE_UNKNOWN};
+    *changed = false;
+    if (d == NULL || d->provision == NULL)
+        return not_possible(d, "deploy", err);
+    return d->provision(env, what, timeout_ms, status, changed, err);
+}
+
+int kr_deployer_plan(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                     const struct kr_deployment *what, json_t **plan, struct kr_err *err)
+{
+    *plan = NULL;
+    if (d == NULL || d->plan == NULL)
+        return not_possible(d, "say beforehand what it would do", err);
+    return d->plan(env, what, plan, err);
+}
+
+int kr_deployer_status(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                       const struct kr_deployment *what, struct kr_deployment_status *status,
+                       struct kr_err *err)
+{
+    *status = (struct kr_deployment_status){.state = KR_STATE_UNKNOWN};
+    if (d == NULL || d->status == NULL)
+        return not_possible(d, "say how a deployment is", err);
+    return d->status(env, what, status, err);
+}
+
+int kr_deployer_logs(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                     const struct kr_deployment *what, const struct kr_log_request *request,
+                     struct kr_err *err)
+{
+    if (d == NULL || d->logs == NULL)
+        return not_possible(d, "show logs", err);
+    return d->logs(env, what, request, err);
+}
+
+int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                            const struct kr_deployment *what, bool remove, int64_t timeout_ms,
+                            struct kr_err *err)
+{
+    if (d == NULL || d->deprovision == NULL)
+        return not_possible(d, "take a deployment down", err);
+    return d->deprovision(env, what, remove, timeout_ms, err);
+}
+
+int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                        const struct kr_deployment *what, json_t **headers, struct kr_err *err)
+{
+    kr_auto_free char *bearer = NULL;
+
+    *headers = NULL;
+    if (d != NULL && d->headers != NULL)
+        return d->headers(env, what, headers, err);
+    *headers = json_object();
+    if (what->auth_key != NULL) {
+        bearer = kr_asprintf("Bearer %s", what->auth_key);
+        kr_json_set_str(*headers, "Authorization", bearer);
+    }
+    return 0;
+}
