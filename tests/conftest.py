@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+# The fixtures `hub` and `docker_hub`.
+pytest_plugins = ["tests.hub.fixtures"]
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
