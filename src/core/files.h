@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* File in a Space that ties it to its deployment and lists the paths that are ours (hub/sync.h). */
+#define KR_MARKER_PATH ".kourou/deployment.json"
+
 struct kr_file {
     char *path;      /* where it goes: relative, checked, '/' separated */
     char *disk;      /* where it lies on this machine, or NULL when bytes holds it */

@@ -145,7 +145,7 @@ static int look_owner(struct kr_hf *hf, const char *id, bool *there, bool *ours,
     }
     if (kr_json_parse(text.p, text.n, KR_MARKER_PATH, &marker, NULL) < 0)
         return 0;
-    marked = kr_json_str(marker, "id", "");
+    marked = kr_json_str(marker, "deployment", "");
     *ours = strcmp(marked, hf->what->id) == 0;
     return 0;
 }

@@ -10,8 +10,6 @@
 #include "core/files.h"
 #include "hub/space.h"
 
-#define KR_MARKER_PATH ".kourou.json"
-
 enum kr_owner {
     KR_OWNER_FRESH,  /* no marker, and nothing but what the Hub puts into a new Space */
     KR_OWNER_OURS,   /* marked with our id */

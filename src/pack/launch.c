@@ -199,7 +199,7 @@ static int add_dockerignore(struct kr_files *out, struct kr_err *err)
     if (text.n > 0 && text.p[text.n - 1] != '\n')
         kr_buf_addc(&text, '\n');
     kr_buf_adds(&text, "# Added by Kourou\n.git\n.gitattributes\n.dockerignore\nDockerfile\n"
-                       "!.kourou\n!.kourou/**\n" KR_LAUNCH_MARKER "\n");
+                       "!.kourou\n!.kourou/**\n" KR_MARKER_PATH "\n");
     if (kr_buf_check(&text, err) < 0)
         return -(int)err->code;
     return add_made(out, ".dockerignore", kr_buf_str(&text), err);
@@ -329,39 +329,6 @@ static int add_readme(const struct kr_launch *in, const struct kr_files *source,
     return add_made(out, "README.md", kr_buf_str(&text), err);
 }
 
-/* Names everything that belongs to the deployment, itself included, so that the next deploy can take
- * away what is no longer there. */
-static int add_marker(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
-{
-    kr_auto_json json_t *doc = json_object();
-    kr_auto_free char *canonical = kr_json_canonical(in->snapshot), *text = NULL;
-    char digest[7 + KR_SHA256_HEX] = "sha256:";
-    json_t *managed = json_array();
-
-    kr_sha256_hex(canonical, strlen(canonical), digest + 7);
-    if (kr_files_add_bytes(out, KR_LAUNCH_MARKER, "", 0, false, err) < 0)
-        return -(int)err->code;
-    for (size_t i = 0; i < out->n; i++)
-        (void)json_array_append_new(managed, json_string(out->v[i].path));
-    kr_json_set_int(doc, "format", 1);
-    kr_json_set_str(doc, "deployment_id", in->id);
-    kr_json_set_str(doc, "deployment_name", in->name);
-    kr_json_set_str(doc, "pipeline",
-                    kr_json_str(json_object_get(in->snapshot, "pipeline"), "name", NULL));
-    kr_json_set_str(doc, "snapshot", digest);
-    kr_json_set_str(doc, "build_mode", kr_launch_mode_name(in->mode));
-    kr_json_set(doc, "managed", managed);
-    text = kr_json_pretty(doc);
-    return add_made(out, KR_LAUNCH_MARKER, text, err);
-}
-
-bool kr_launch_marker(const json_t *doc, const char **id, const json_t **managed)
-{
-    *id = kr_json_str(doc, "deployment_id", NULL);
-    *managed = json_object_get(doc, "managed");
-    return *id != NULL && json_is_array(*managed);
-}
-
 int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
                     struct kr_err *err)
 {
@@ -389,8 +356,6 @@ int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *wa
         add_readme(in, in->mode == KR_LAUNCH_IMAGE ? &readme_source : out, out, err) < 0)
         return -(int)err->code;
     if (add_made(out, ".kourou/snapshot.json", snapshot, err) < 0)
-        return -(int)err->code;
-    if (in->space && add_marker(in, out, err) < 0)
         return -(int)err->code;
     if (in->space && kr_files_bytes(out) > KR_BUNDLE_SPACE_MAX)
         return kr_fail(err, KR_E_LIMIT, "source and runtime have %s together; a Space holds 1 GB",

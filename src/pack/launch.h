@@ -9,7 +9,6 @@
  *     .kourou/python/...                       not for a native pipeline
  *     .kourou/requirements.txt, constraints.txt  where there is something to install
  *     .kourou/snapshot.json                    without the deployer's settings
- *     .kourou/deployment.json                  for a Space: the marker that ties it to the deployment
  */
 #ifndef KR_PACK_LAUNCH_H
 #define KR_PACK_LAUNCH_H
@@ -18,8 +17,6 @@
 #include "core/files.h"
 
 #include <stdbool.h>
-
-#define KR_LAUNCH_MARKER ".kourou/deployment.json"
 
 enum kr_launch_mode {
     KR_LAUNCH_SOURCE,     /* requirements are installed and code is copied where it is built */
@@ -38,7 +35,7 @@ struct kr_launch {
     enum kr_launch_mode mode;
     const char *image;         /* KR_LAUNCH_IMAGE: "registry/repository@sha256:..." */
     int app_port;
-    bool space;                /* README.md and marker are made, limits of a Space apply */
+    bool space;                /* README.md is made, limits of a Space apply */
     const json_t *settings;    /* the deployer's settings (README values), or NULL */
     const json_t *variables;   /* {"NAME":...} that the builder gives as arguments, or NULL */
 };
@@ -64,8 +61,5 @@ const char *kr_launch_mode_name(enum kr_launch_mode mode);
 
 /* Words of the entry point in any image: kourou-serve with its arguments. */
 json_t *kr_launch_entrypoint(const struct kr_launch *in) KR_MUST_USE;
-
-/* Reads the marker of a Space. *id and *managed (list of paths) are borrowed from doc. false: not ours. */
-bool kr_launch_marker(const json_t *doc, const char **id, const json_t **managed);
 
 #endif

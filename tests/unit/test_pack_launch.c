@@ -84,14 +84,11 @@ static void test_whole_tree(void **state)
 {
     struct ctx *c = *state;
     char first[7 + KR_SHA256_HEX], second[7 + KR_SHA256_HEX];
-    kr_auto_json json_t *marker = NULL;
-    const json_t *managed;
-    const char *id;
     kr_auto_free char *list = NULL;
 
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
     list = names(c);
-    assert_string_equal(list, ".dockerignore .kourou/bin/kourou-serve .kourou/deployment.json "
+    assert_string_equal(list, ".dockerignore .kourou/bin/kourou-serve "
                               ".kourou/python/kourou/__init__.py .kourou/requirements.txt "
                               ".kourou/snapshot.json Dockerfile README.md app.py");
     assert_string_equal(text_of(c, ".kourou/snapshot.json"),
@@ -102,10 +99,7 @@ static void test_whole_tree(void **state)
     assert_non_null(strstr(text_of(c, "Dockerfile"), "FROM python:3.11-slim AS kourou-base"));
     assert_non_null(strstr(text_of(c, "Dockerfile"), "\"--port\",\"7860\""));
     assert_non_null(strstr(text_of(c, "Dockerfile"), "\"--deployment-name\",\"my deployment\""));
-    marker = json_loads(text_of(c, KR_LAUNCH_MARKER), 0, NULL);
-    assert_true(kr_launch_marker(marker, &id, &managed));
-    assert_string_equal(id, "id-1");
-    assert_int_equal(json_array_size(managed), c->files.n);
+    assert_non_null(strstr(text_of(c, ".dockerignore"), KR_MARKER_PATH));
     kr_files_digest(&c->files, first);
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
     kr_files_digest(&c->files, second);
@@ -119,13 +113,12 @@ static void test_other_modes(void **state)
 
     assert_int_equal(launch(c, KR_LAUNCH_IMAGE, true), 0);
     list = names(c);
-    assert_string_equal(list, ".kourou/deployment.json .kourou/snapshot.json Dockerfile README.md");
+    assert_string_equal(list, ".kourou/snapshot.json Dockerfile README.md");
     assert_non_null(strstr(text_of(c, "Dockerfile"), "FROM h/r@sha256:aa\n"));
     assert_int_equal(launch(c, KR_LAUNCH_SKIP_BUILD, true), -KR_E_INVALID);
     assert_string_equal(c->err.msg, "skip_build needs the docker setting parent_image");
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, false), 0);
     assert_null(kr_files_find(&c->files, "README.md"));
-    assert_null(kr_files_find(&c->files, KR_LAUNCH_MARKER));
 }
 
 static void test_native(void **state)
