@@ -5,18 +5,21 @@
 
 const struct kr_component_kind kr_component_kinds[] = {
     [KR_ORCHESTRATOR] =
-        {KR_ORCHESTRATOR, "orchestrator", "orchestrator", "orchestrator", "orchestrators", "o", true,
+        {KR_ORCHESTRATOR, "orchestrator", "orchestrator", "orchestrator", "orchestrators", "o",
+         true,
          "An orchestrator runs the steps of a pipeline in their order. The `local` orchestrator "
          "runs them one after the other on this machine; every stack needs one."},
     [KR_ARTIFACT_STORE] =
         {KR_ARTIFACT_STORE, "artifact_store", "artifact-store", "artifact store", "artifact stores",
          "a", true,
-         "An artifact store keeps the data that steps produce: models, tables, reports. The `local` "
+         "An artifact store keeps the data that steps produce: models, tables, reports. The "
+         "`local` "
          "store is a folder; `s3`, `gcs` and `azure` are buckets. Every stack needs one."},
     [KR_DEPLOYER] =
         {KR_DEPLOYER, "deployer", "deployer", "deployer", "deployers", "D", false,
          "A deployer brings a pipeline to life as an HTTP service: `local` as a process on this "
-         "machine, `docker` as a container, `huggingface` as a Space. A stack needs one to deploy."},
+         "machine, `docker` as a container, `huggingface` as a Space. A stack needs one to "
+         "deploy."},
     [KR_CONTAINER_REGISTRY] =
         {KR_CONTAINER_REGISTRY, "container_registry", "container-registry", "container registry",
          "container registries", "c", false,

@@ -18,21 +18,35 @@ static int check_address(const json_t *value, struct kr_err *err)
 }
 
 #define PORT_ROWS                                                                                  \
-    {.name = "port", .type = KR_SET_INT, .min = 1, .max = 65535,                                   \
+    {.name = "port",                                                                               \
+     .type = KR_SET_INT,                                                                           \
+     .min = 1,                                                                                     \
+     .max = 65535,                                                                                 \
      .help = "Port on this machine; the one used before, then a free one, when unset"},            \
-    {.name = "allocate_port_if_busy", .type = KR_SET_BOOL, .dflt = "true",                         \
-     .help = "Take another port when the wanted one is in use"},                                   \
-    {.name = "port_range", .type = KR_SET_ANY, .check = kr_check_port_range,                       \
-     .dflt = "[8000,65535]", .help = "Ports to choose from: [lowest, highest]"}
+        {.name = "allocate_port_if_busy",                                                          \
+         .type = KR_SET_BOOL,                                                                      \
+         .dflt = "true",                                                                           \
+         .help = "Take another port when the wanted one is in use"},                               \
+    {                                                                                              \
+        .name = "port_range", .type = KR_SET_ANY, .check = kr_check_port_range,                    \
+        .dflt = "[8000,65535]", .help = "Ports to choose from: [lowest, highest]"                  \
+    }
 
 static const struct kr_setting local_rows[] = {
     KR_COMMON_DEPLOYER_ROWS,
     PORT_ROWS,
-    {.name = "address", .type = KR_SET_STRING, .dflt = "\"127.0.0.1\"", .check = check_address,
+    {.name = "address",
+     .type = KR_SET_STRING,
+     .dflt = "\"127.0.0.1\"",
+     .check = check_address,
      .help = "IP address to listen on"},
-    {.name = "blocking", .type = KR_SET_BOOL, .dflt = "false",
+    {.name = "blocking",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
      .help = "Stay in the foreground and show the log"},
-    {.name = "auto_reload", .type = KR_SET_BOOL, .dflt = "false",
+    {.name = "auto_reload",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
      .help = "Start the workers again when the code changes"},
 };
 
@@ -45,7 +59,9 @@ const struct kr_settings_table kr_local_deployer_table = {
 static const struct kr_setting docker_rows[] = {
     KR_COMMON_DEPLOYER_ROWS,
     PORT_ROWS,
-    {.name = "run_args", .type = KR_SET_OBJECT, .dflt = "{}",
+    {.name = "run_args",
+     .type = KR_SET_OBJECT,
+     .dflt = "{}",
      .help = "Further options of `docker run`, by name"},
 };
 
@@ -124,8 +140,7 @@ static const struct kr_setting volume_rows[] = {
     {.name = "readOnly", .type = KR_SET_BOOL},
     {.name = "read_only", .type = KR_SET_BOOL},
 };
-static const struct kr_settings_table volume_table = {
-    .title = "the volume", KR_ROWS(volume_rows)};
+static const struct kr_settings_table volume_table = {.title = "the volume", KR_ROWS(volume_rows)};
 
 static int check_volume(const json_t *value, const char *where, struct kr_err *err)
 {
@@ -138,7 +153,8 @@ static int check_volume(const json_t *value, const char *where, struct kr_err *e
         if (json_object_get(value, volume_rows[i].name) == NULL)
             return kr_fail(err, KR_E_INVALID, "%s: '%s' is missing", where, volume_rows[i].name);
     }
-    if ((json_object_get(value, "mountPath") == NULL) == (json_object_get(value, "mount_path") == NULL))
+    if ((json_object_get(value, "mountPath") == NULL) ==
+        (json_object_get(value, "mount_path") == NULL))
         return kr_fail(err, KR_E_INVALID, "%s: 'mount_path' must stand once", where);
     return 0;
 }
@@ -187,51 +203,94 @@ static json_t *normal_volumes(const json_t *value)
 
 static const char *const storages[] = {"small", "medium", "large", NULL};
 static const char *const build_modes[] = {"auto", "source", "image", NULL};
-static const char *const colours[] = {"red",    "yellow", "green", "blue",
-                                      "indigo", "purple", "pink",  "gray", NULL};
+static const char *const colours[] = {"red",    "yellow", "green", "blue", "indigo",
+                                      "purple", "pink",   "gray",  NULL};
 
 static const struct kr_setting huggingface_rows[] = {
     KR_COMMON_DEPLOYER_ROWS,
-    {.name = "token", .type = KR_SET_STRING, .sensitive = true, .component_only = true,
-     .check = kr_check_not_empty, .help = "Access token of the Hub with write permission"},
-    {.name = "secret_name", .type = KR_SET_STRING, .component_only = true, .clear_text = true,
+    {.name = "token",
+     .type = KR_SET_STRING,
+     .sensitive = true,
+     .component_only = true,
+     .check = kr_check_not_empty,
+     .help = "Access token of the Hub with write permission"},
+    {.name = "secret_name",
+     .type = KR_SET_STRING,
+     .component_only = true,
+     .clear_text = true,
      .check = kr_check_not_empty,
      .help = "Name of a secret whose key `token` holds the access token"},
-    {.name = "organization", .type = KR_SET_STRING, .check = check_hub_word,
+    {.name = "organization",
+     .type = KR_SET_STRING,
+     .check = check_hub_word,
      .help = "Owner of the Spaces; the user of the token when unset"},
-    {.name = "space_prefix", .type = KR_SET_STRING, .dflt = "\"zenml\"", .check = check_hub_word,
+    {.name = "space_prefix",
+     .type = KR_SET_STRING,
+     .dflt = "\"zenml\"",
+     .check = check_hub_word,
      .help = "What a Space's name begins with: <prefix>-<deployment name>"},
-    {.name = "space_hardware", .type = KR_SET_STRING, .check = check_hub_word,
+    {.name = "space_hardware",
+     .type = KR_SET_STRING,
+     .check = check_hub_word,
      .normal = normal_hardware,
      .help = "Hardware of the Space, like cpu-basic, cpu-upgrade, t4-small, t4-medium, a10g-small, "
              "a10g-large; the free CPU tier when unset"},
-    {.name = "space_storage", .type = KR_SET_CHOICE, .choices = storages,
+    {.name = "space_storage",
+     .type = KR_SET_CHOICE,
+     .choices = storages,
      .help = "Tier of persistent storage; none when unset"},
-    {.name = "private", .type = KR_SET_BOOL, .dflt = "false",
+    {.name = "private",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
      .help = "Only you, or your organization, can see the Space and call the app"},
-    {.name = "app_port", .type = KR_SET_INT, .min = 1024, .max = 65535, .dflt = "7860",
+    {.name = "app_port",
+     .type = KR_SET_INT,
+     .min = 1024,
+     .max = 65535,
+     .dflt = "7860",
      .help = "Port that the app listens on in the Space"},
-    {.name = "sleep_time", .type = KR_SET_INT, .check = check_sleep,
+    {.name = "sleep_time",
+     .type = KR_SET_INT,
+     .check = check_sleep,
      .help = "Seconds without a visit until the Space sleeps; -1: never; paid hardware only"},
-    {.name = "space_volumes", .type = KR_SET_ANY, .check = check_volumes, .normal = normal_volumes,
+    {.name = "space_volumes",
+     .type = KR_SET_ANY,
+     .check = check_volumes,
+     .normal = normal_volumes,
      .help = "Volumes of the Space: type (bucket, model, dataset, space), source, mount_path, "
              "revision, path, read_only"},
-    {.name = "startup_timeout", .type = KR_SET_INT, .min = 60, .max = 86400,
-     .help = "Seconds until the Hub gives up starting the app; the Hub's own 30 minutes when unset"},
-    {.name = "build_mode", .type = KR_SET_CHOICE, .choices = build_modes, .dflt = "\"auto\"",
+    {.name = "startup_timeout",
+     .type = KR_SET_INT,
+     .min = 60,
+     .max = 86400,
+     .help =
+         "Seconds until the Hub gives up starting the app; the Hub's own 30 minutes when unset"},
+    {.name = "build_mode",
+     .type = KR_SET_CHOICE,
+     .choices = build_modes,
+     .dflt = "\"auto\"",
      .help = "source: the Space builds from the code; image: an image is pushed and used; auto: "
              "image when the stack has a container registry"},
     {.name = "space_title", .type = KR_SET_STRING, .help = "Title on the Space's page"},
     {.name = "space_emoji", .type = KR_SET_STRING, .help = "Emoji on the Space's page"},
-    {.name = "space_color_from", .type = KR_SET_CHOICE, .choices = colours,
+    {.name = "space_color_from",
+     .type = KR_SET_CHOICE,
+     .choices = colours,
      .help = "First colour of the Space's card"},
-    {.name = "space_color_to", .type = KR_SET_CHOICE, .choices = colours,
+    {.name = "space_color_to",
+     .type = KR_SET_CHOICE,
+     .choices = colours,
      .help = "Second colour of the Space's card"},
-    {.name = "space_description", .type = KR_SET_STRING, .check = check_short_text,
+    {.name = "space_description",
+     .type = KR_SET_STRING,
+     .check = check_short_text,
      .help = "One line below the title, up to 60 characters"},
     {.name = "space_tags", .type = KR_SET_LIST, .dflt = "[]", .help = "Tags of the Space"},
-    {.name = "suggested_hardware", .type = KR_SET_STRING, .check = check_hub_word,
-     .normal = normal_hardware, .help = "Hardware that is proposed to those who duplicate the Space"},
+    {.name = "suggested_hardware",
+     .type = KR_SET_STRING,
+     .check = check_hub_word,
+     .normal = normal_hardware,
+     .help = "Hardware that is proposed to those who duplicate the Space"},
 };
 
 const struct kr_settings_table kr_huggingface_deployer_table = {

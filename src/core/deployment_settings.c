@@ -9,12 +9,12 @@
 
 struct choice_bit {
     const char *name;
-    unsigned bit;  /* value in the bit set that older pipelines write */
+    unsigned bit; /* value in the bit set that older pipelines write */
 };
 
 static const struct choice_bit endpoint_bits[] = {
-    {"docs", 1}, {"redoc", 2}, {"invoke", 4}, {"health", 8}, {"info", 16}, {"metrics", 32},
-    {"dashboard", 64}, {"stream_invoke", 128},
+    {"docs", 1},  {"redoc", 2},    {"invoke", 4},     {"health", 8},
+    {"info", 16}, {"metrics", 32}, {"dashboard", 64}, {"stream_invoke", 128},
 };
 enum { DOC_BITS = 3, API_BITS = 4 | 8 | 16 | 32 | 128, ALL_ENDPOINTS = 255 };
 
@@ -136,8 +136,7 @@ static const struct kr_setting cors_rows[] = {
     {.name = "allow_headers", .type = KR_SET_LIST, .dflt = "[\"*\"]"},
     {.name = "allow_credentials", .type = KR_SET_BOOL, .dflt = "false"},
 };
-static const struct kr_settings_table cors_table = {
-    .title = "the map", KR_ROWS(cors_rows)};
+static const struct kr_settings_table cors_table = {.title = "the map", KR_ROWS(cors_rows)};
 
 static const struct kr_setting header_rows[] = {
     {.name = "server", .type = KR_SET_ANY, .check = check_headers},
@@ -149,8 +148,7 @@ static const struct kr_setting header_rows[] = {
     {.name = "cache", .type = KR_SET_ANY, .check = check_headers},
     {.name = "permissions", .type = KR_SET_ANY, .check = check_headers},
 };
-static const struct kr_settings_table header_table = {
-    .title = "the map", KR_ROWS(header_rows)};
+static const struct kr_settings_table header_table = {.title = "the map", KR_ROWS(header_rows)};
 
 static const struct kr_setting endpoint_rows[] = {
     {.name = "path", .type = KR_SET_STRING, .check = kr_check_url_path, .required = true},
@@ -161,8 +159,8 @@ static const struct kr_setting endpoint_rows[] = {
     {.name = "init_kwargs", .type = KR_SET_OBJECT},
     {.name = "extra_kwargs", .type = KR_SET_OBJECT},
 };
-static const struct kr_settings_table endpoint_table = {
-    .title = "the endpoint", KR_ROWS(endpoint_rows)};
+static const struct kr_settings_table endpoint_table = {.title = "the endpoint",
+                                                        KR_ROWS(endpoint_rows)};
 
 static const struct kr_setting middleware_rows[] = {
     {.name = "middleware", .type = KR_SET_STRING, .check = kr_check_source, .required = true},
@@ -171,15 +169,15 @@ static const struct kr_setting middleware_rows[] = {
     {.name = "init_kwargs", .type = KR_SET_OBJECT},
     {.name = "extra_kwargs", .type = KR_SET_OBJECT},
 };
-static const struct kr_settings_table middleware_table = {
-    .title = "the middleware", KR_ROWS(middleware_rows)};
+static const struct kr_settings_table middleware_table = {.title = "the middleware",
+                                                          KR_ROWS(middleware_rows)};
 
 static const struct kr_setting extension_rows[] = {
     {.name = "extension", .type = KR_SET_STRING, .check = kr_check_source, .required = true},
     {.name = "extension_kwargs", .type = KR_SET_OBJECT},
 };
-static const struct kr_settings_table extension_table = {
-    .title = "the extension", KR_ROWS(extension_rows)};
+static const struct kr_settings_table extension_table = {.title = "the extension",
+                                                         KR_ROWS(extension_rows)};
 
 /* true: the default header, false or null: none, a string: that value. */
 static int check_headers(const json_t *value, struct kr_err *err)
@@ -252,71 +250,113 @@ static int check_extensions(const json_t *value, struct kr_err *err)
 
 static const char *const levels[] = {"DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", NULL};
 
-#define TEXT_ROW(row, words) {.name = row, .type = KR_SET_STRING, .help = words}
+#define TEXT_ROW(row, words)                                                                       \
+    {                                                                                              \
+        .name = row, .type = KR_SET_STRING, .help = words                                          \
+    }
 #define PATH_ROW(row, value, words)                                                                \
-    {.name = row, .type = KR_SET_STRING, .dflt = "\"" value "\"", .check = kr_check_url_path,      \
-     .help = words}
+    {                                                                                              \
+        .name = row, .type = KR_SET_STRING, .dflt = "\"" value "\"", .check = kr_check_url_path,   \
+        .help = words                                                                              \
+    }
 #define SOURCE_ROW(row, words)                                                                     \
-    {.name = row, .type = KR_SET_STRING, .check = kr_check_source, .help = words}
+    {                                                                                              \
+        .name = row, .type = KR_SET_STRING, .check = kr_check_source, .help = words                \
+    }
 #define KWARGS_ROW(row, words)                                                                     \
-    {.name = row, .type = KR_SET_OBJECT, .dflt = "{}", .help = words}
+    {                                                                                              \
+        .name = row, .type = KR_SET_OBJECT, .dflt = "{}", .help = words                            \
+    }
 #define INT_ROW(row, low, high, value, words)                                                      \
-    {.name = row, .type = KR_SET_INT, .min = low, .max = high, .dflt = value, .help = words}
+    {                                                                                              \
+        .name = row, .type = KR_SET_INT, .min = low, .max = high, .dflt = value, .help = words     \
+    }
 
 static const struct kr_setting rows[] = {
-    TEXT_ROW("app_title", "Title of the API and of its page; made from the deployment's name when unset"),
+    TEXT_ROW("app_title",
+             "Title of the API and of its page; made from the deployment's name when unset"),
     TEXT_ROW("app_description", "Description of the API; made from the pipeline when unset"),
     TEXT_ROW("app_version", "Version of the API; Kourou's own when unset"),
     KWARGS_ROW("app_kwargs", "Accepted for older pipelines: arguments of the web framework"),
-    {.name = "include_default_endpoints", .type = KR_SET_ANY, .check = check_endpoints,
+    {.name = "include_default_endpoints",
+     .type = KR_SET_ANY,
+     .check = check_endpoints,
      .normal = normal_endpoints,
      .dflt = "[\"docs\",\"redoc\",\"invoke\",\"health\",\"info\",\"metrics\",\"dashboard\","
              "\"stream_invoke\"]",
-     .help = "Endpoints that are served: all, none, or a list of docs, redoc, invoke, health, info, "
-             "metrics, dashboard, stream_invoke"},
-    {.name = "include_default_middleware", .type = KR_SET_ANY, .check = check_middleware,
-     .normal = normal_middleware, .dflt = "[\"cors\",\"secure_headers\"]",
+     .help =
+         "Endpoints that are served: all, none, or a list of docs, redoc, invoke, health, info, "
+         "metrics, dashboard, stream_invoke"},
+    {.name = "include_default_middleware",
+     .type = KR_SET_ANY,
+     .check = check_middleware,
+     .normal = normal_middleware,
+     .dflt = "[\"cors\",\"secure_headers\"]",
      .help = "Parts that touch every answer: all, none, or a list of cors, secure_headers"},
     PATH_ROW("root_url_path", "", "Path that a proxy in front takes away"),
     PATH_ROW("api_url_path", "", "Path before those of the API"),
     PATH_ROW("docs_url_path", "/docs", "Path of the API description for people"),
     PATH_ROW("redoc_url_path", "/redoc", "Path of its other form"),
     PATH_ROW("invoke_url_path", "/invoke", "Path that runs the pipeline"),
-    PATH_ROW("stream_invoke_url_path", "/invoke/stream", "Path that runs it and streams events"),
+    {.name = "stream_invoke_url_path",
+     .type = KR_SET_STRING,
+     .check = kr_check_url_path,
+     .help = "Path that runs it and streams events; /stream below invoke_url_path when unset"},
     PATH_ROW("health_url_path", "/health", "Path that says whether a worker is ready"),
     PATH_ROW("info_url_path", "/info", "Path that describes the deployment"),
     PATH_ROW("metrics_url_path", "/metrics", "Path of the metrics"),
-    {.name = "dashboard_files_path", .type = KR_SET_STRING, .check = kr_check_relative,
+    {.name = "dashboard_files_path",
+     .type = KR_SET_STRING,
+     .check = kr_check_relative,
      .help = "Folder below the source root with your own page (index.html)"},
-    {.name = "cors", .type = KR_SET_OBJECT, .check = check_cors,
+    {.name = "cors",
+     .type = KR_SET_OBJECT,
+     .check = check_cors,
      .dflt = "{\"allow_origins\":[\"*\"],\"allow_methods\":[\"GET\",\"POST\",\"OPTIONS\"],"
              "\"allow_headers\":[\"*\"],\"allow_credentials\":false}",
      .help = "Which other sites may call: allow_origins, allow_methods, allow_headers, "
              "allow_credentials"},
-    {.name = "secure_headers", .type = KR_SET_OBJECT, .check = check_secure_headers,
+    {.name = "secure_headers",
+     .type = KR_SET_OBJECT,
+     .check = check_secure_headers,
      .dflt = "{\"server\":true,\"hsts\":true,\"xfo\":true,\"content\":true,\"csp\":true,"
              "\"referrer\":true,\"cache\":true,\"permissions\":true}",
-     .help = "Security headers: server, hsts, xfo, content, csp, referrer, cache, permissions; each "
-             "true for the usual value, false for none, or the value"},
+     .help =
+         "Security headers: server, hsts, xfo, content, csp, referrer, cache, permissions; each "
+         "true for the usual value, false for none, or the value"},
     INT_ROW("thread_pool_size", 1, 1024, "40", "Threads that run steps in each worker process"),
     SOURCE_ROW("startup_hook", "Function called when a worker starts"),
     KWARGS_ROW("startup_hook_kwargs", "Its arguments"),
     SOURCE_ROW("shutdown_hook", "Function called when a worker ends"),
     KWARGS_ROW("shutdown_hook_kwargs", "Its arguments"),
-    {.name = "custom_endpoints", .type = KR_SET_ANY, .check = check_custom_endpoints,
+    {.name = "custom_endpoints",
+     .type = KR_SET_ANY,
+     .check = check_custom_endpoints,
      .help = "Your own endpoints: path, method, handler, native, auth_required, init_kwargs, "
              "extra_kwargs"},
-    {.name = "custom_middlewares", .type = KR_SET_ANY, .check = check_custom_middlewares,
+    {.name = "custom_middlewares",
+     .type = KR_SET_ANY,
+     .check = check_custom_middlewares,
      .help = "Your own middleware: middleware, native, order, init_kwargs, extra_kwargs"},
-    {.name = "app_extensions", .type = KR_SET_ANY, .check = check_extensions,
+    {.name = "app_extensions",
+     .type = KR_SET_ANY,
+     .check = check_extensions,
      .help = "Extensions of the app: extension, extension_kwargs"},
-    {.name = "uvicorn_host", .type = KR_SET_STRING, .dflt = "\"0.0.0.0\"",
-     .check = kr_check_not_empty, .help = "Address to listen on inside a container"},
+    {.name = "uvicorn_host",
+     .type = KR_SET_STRING,
+     .dflt = "\"0.0.0.0\"",
+     .check = kr_check_not_empty,
+     .help = "Address to listen on inside a container"},
     INT_ROW("uvicorn_port", 1, 65535, "8000", "Port to listen on inside a container"),
     INT_ROW("uvicorn_workers", 1, 256, "1", "Worker processes"),
-    {.name = "uvicorn_reload", .type = KR_SET_BOOL, .dflt = "false",
+    {.name = "uvicorn_reload",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
      .help = "Accepted for older pipelines; see auto_reload of the local deployer"},
-    {.name = "log_level", .type = KR_SET_CHOICE, .choices = levels, .dflt = "\"INFO\"",
+    {.name = "log_level",
+     .type = KR_SET_CHOICE,
+     .choices = levels,
+     .dflt = "\"INFO\"",
      .help = "Least level that is logged"},
     KWARGS_ROW("uvicorn_kwargs", "Accepted for older pipelines: arguments of the web server"),
     SOURCE_ROW("deployment_app_runner_flavor", "Accepted for older pipelines; has no effect"),
@@ -325,10 +365,9 @@ static const struct kr_setting rows[] = {
     KWARGS_ROW("deployment_service_kwargs", "Accepted for older pipelines; has no effect"),
     INT_ROW("max_body_size", 1024, INT64_MAX, "268435456", "Bytes of a request body at most"),
     INT_ROW("max_queue", 1, 1000000, "1024", "Requests that may wait for a worker"),
-    {.name = "request_timeout", .type = KR_SET_NUMBER, .dflt = "300",
-     .help = "Seconds until an invocation is given up, unless the request says less"},
-    {.name = "startup_timeout", .type = KR_SET_NUMBER, .dflt = "300",
-     .help = "Seconds until a worker must be ready"},
+    INT_ROW("request_timeout", 1, 86400, "300",
+            "Seconds until an invocation is given up, unless the request says less"),
+    INT_ROW("startup_timeout", 1, 86400, "300", "Seconds until a worker must be ready"),
 };
 
 const struct kr_settings_table kr_deployment_settings = {

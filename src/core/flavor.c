@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-static const struct kr_settings_table no_attributes = {
-    .title = "attributes of the local orchestrator"};
+static const struct kr_settings_table no_attributes = {.title =
+                                                           "attributes of the local orchestrator"};
 
 /* Artifact stores. */
 static int check_prefix(const json_t *value, const char *const *prefixes, struct kr_err *err)
@@ -38,45 +38,60 @@ static int check_azure(const json_t *value, struct kr_err *err)
 }
 
 static const struct kr_setting local_store_rows[] = {
-    {.name = "path", .type = KR_SET_STRING, .check = kr_check_not_empty,
+    {.name = "path",
+     .type = KR_SET_STRING,
+     .check = kr_check_not_empty,
      .help = "Folder of the store; one below Kourou's data folder when unset"},
 };
 static const struct kr_settings_table local_store = {
     .title = "attributes of the local artifact store", KR_ROWS(local_store_rows)};
 
 #define CREDENTIALS_ROW                                                                            \
-    {.name = "authentication_secret", .type = KR_SET_STRING, .clear_text = true,                   \
-     .check = kr_check_not_empty, .help = "Name of a secret with the credentials"}
+    {                                                                                              \
+        .name = "authentication_secret", .type = KR_SET_STRING, .clear_text = true,                \
+        .check = kr_check_not_empty, .help = "Name of a secret with the credentials"               \
+    }
 
 static const struct kr_setting s3_rows[] = {
-    {.name = "path", .type = KR_SET_STRING, .required = true, .check = check_s3,
+    {.name = "path",
+     .type = KR_SET_STRING,
+     .required = true,
+     .check = check_s3,
      .help = "Bucket and folder: s3://bucket/folder"},
     CREDENTIALS_ROW,
     {.name = "key", .type = KR_SET_STRING, .sensitive = true, .help = "Access key id"},
     {.name = "secret", .type = KR_SET_STRING, .sensitive = true, .help = "Secret access key"},
     {.name = "token", .type = KR_SET_STRING, .sensitive = true, .help = "Session token"},
-    {.name = "client_kwargs", .type = KR_SET_OBJECT, .help = "Options of the client, like endpoint_url"},
+    {.name = "client_kwargs",
+     .type = KR_SET_OBJECT,
+     .help = "Options of the client, like endpoint_url"},
     {.name = "config_kwargs", .type = KR_SET_OBJECT, .help = "Options of its configuration"},
     {.name = "s3_additional_kwargs", .type = KR_SET_OBJECT, .help = "Options of each call"},
 };
-static const struct kr_settings_table s3 = {
-    .title = "attributes of the s3 artifact store", KR_ROWS(s3_rows)};
+static const struct kr_settings_table s3 = {.title = "attributes of the s3 artifact store",
+                                            KR_ROWS(s3_rows)};
 
 static const struct kr_setting gcs_rows[] = {
-    {.name = "path", .type = KR_SET_STRING, .required = true, .check = check_gcs,
+    {.name = "path",
+     .type = KR_SET_STRING,
+     .required = true,
+     .check = check_gcs,
      .help = "Bucket and folder: gs://bucket/folder"},
     CREDENTIALS_ROW,
 };
-static const struct kr_settings_table gcs = {
-    .title = "attributes of the gcs artifact store", KR_ROWS(gcs_rows)};
+static const struct kr_settings_table gcs = {.title = "attributes of the gcs artifact store",
+                                             KR_ROWS(gcs_rows)};
 
 static const struct kr_setting azure_rows[] = {
-    {.name = "path", .type = KR_SET_STRING, .required = true, .check = check_azure,
+    {.name = "path",
+     .type = KR_SET_STRING,
+     .required = true,
+     .check = check_azure,
      .help = "Container and folder: az://container/folder"},
     CREDENTIALS_ROW,
 };
-static const struct kr_settings_table azure = {
-    .title = "attributes of the azure artifact store", KR_ROWS(azure_rows)};
+static const struct kr_settings_table azure = {.title = "attributes of the azure artifact store",
+                                               KR_ROWS(azure_rows)};
 
 /* Container registries. */
 static int check_uri(const json_t *value, struct kr_err *err)
@@ -88,7 +103,8 @@ static int check_uri(const json_t *value, struct kr_err *err)
         return kr_hint(err, "use %s", scheme + 3);
     }
     if (text[0] == '\0' || text[0] == '/')
-        return kr_fail(err, KR_E_INVALID, "'%s' is not like docker.io/name or localhost:5000", text);
+        return kr_fail(err, KR_E_INVALID, "'%s' is not like docker.io/name or localhost:5000",
+                       text);
     for (const char *p = text; *p != '\0'; p++) {
         if (*p <= ' ' || *p >= 0x7f || strchr("?#@\"\\", *p) != NULL)
             return kr_fail(err, KR_E_INVALID, "'%s' has a character that no registry has", text);
@@ -121,7 +137,8 @@ static int check_host(const json_t *value, const char *const *suffixes, const ch
         if (n >= m && strncmp(text + n - m, suffixes[i], m) == 0)
             return 0;
     }
-    (void)kr_fail(err, KR_E_INVALID, "'%s' is not an address of this flavor, like %s", text, example);
+    (void)kr_fail(err, KR_E_INVALID, "'%s' is not an address of this flavor, like %s", text,
+                  example);
     return kr_hint(err, "the flavor `default` takes any registry");
 }
 
@@ -148,22 +165,35 @@ static int check_azurecr(const json_t *value, struct kr_err *err)
 
 static int check_ecr(const json_t *value, struct kr_err *err)
 {
-    return check_host(value, (const char *const[]){".amazonaws.com", ".amazonaws.com.cn", "public.ecr.aws", NULL},
-                      "123456789012.dkr.ecr.eu-west-1.amazonaws.com", err);
+    return check_host(
+        value, (const char *const[]){".amazonaws.com", ".amazonaws.com.cn", "public.ecr.aws", NULL},
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com", err);
 }
 
 #define REGISTRY(id, name_of_it, uri_check)                                                        \
     static const struct kr_setting id##_rows[] = {                                                 \
-        {.name = "uri", .type = KR_SET_STRING, .required = true, .check = uri_check,               \
-         .normal = normal_uri, .help = "Address and folder of the images, without a scheme"},      \
-        {.name = "default_repository", .type = KR_SET_STRING, .check = kr_check_not_empty,         \
+        {.name = "uri",                                                                            \
+         .type = KR_SET_STRING,                                                                    \
+         .required = true,                                                                         \
+         .check = uri_check,                                                                       \
+         .normal = normal_uri,                                                                     \
+         .help = "Address and folder of the images, without a scheme"},                            \
+        {.name = "default_repository",                                                             \
+         .type = KR_SET_STRING,                                                                    \
+         .check = kr_check_not_empty,                                                              \
          .help = "Repository for images that name none"},                                          \
-        {.name = "authentication_secret", .type = KR_SET_STRING, .clear_text = true,               \
+        {.name = "authentication_secret",                                                          \
+         .type = KR_SET_STRING,                                                                    \
+         .clear_text = true,                                                                       \
          .check = kr_check_not_empty,                                                              \
          .help = "Name of a secret with the keys `username` and `password`"},                      \
-        {.name = "insecure", .type = KR_SET_BOOL, .dflt = "false",                                 \
+        {.name = "insecure",                                                                       \
+         .type = KR_SET_BOOL,                                                                      \
+         .dflt = "false",                                                                          \
          .help = "Speak plain HTTP; addresses of this machine do so anyway"},                      \
-        {.name = "ca_file", .type = KR_SET_STRING, .check = kr_check_not_empty,                    \
+        {.name = "ca_file",                                                                        \
+         .type = KR_SET_STRING,                                                                    \
+         .check = kr_check_not_empty,                                                              \
          .help = "Certificates to trust besides those of the system"},                             \
     };                                                                                             \
     static const struct kr_settings_table id = {                                                   \
@@ -180,30 +210,43 @@ REGISTRY(registry_aws, "aws", check_ecr);
 static const char *const compressions[] = {"gzip", "zstd", NULL};
 
 static const struct kr_setting local_builder_rows[] = {
-    {.name = "use_subprocess_call", .type = KR_SET_BOOL, .dflt = "false",
+    {.name = "use_subprocess_call",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
      .help = "Accepted for older stacks; the `docker` program is always used"},
 };
 static const struct kr_settings_table local_builder = {
     .title = "attributes of the local image builder", KR_ROWS(local_builder_rows)};
 
 static const struct kr_setting daemonless_rows[] = {
-    {.name = "compression", .type = KR_SET_CHOICE, .choices = compressions, .dflt = "\"gzip\"",
+    {.name = "compression",
+     .type = KR_SET_CHOICE,
+     .choices = compressions,
+     .dflt = "\"gzip\"",
      .help = "How layers are compressed"},
-    {.name = "cache_size_mb", .type = KR_SET_INT, .min = 0, .max = 10000000, .dflt = "4096",
+    {.name = "cache_size_mb",
+     .type = KR_SET_INT,
+     .min = 0,
+     .max = 10000000,
+     .dflt = "4096",
      .help = "Megabytes of layers that are kept on this machine"},
 };
 static const struct kr_settings_table daemonless = {
     .title = "attributes of the daemonless image builder", KR_ROWS(daemonless_rows)};
 
 const struct kr_flavor kr_flavors[] = {
-    {KR_ORCHESTRATOR, "local", NULL, &no_attributes, "Runs steps one after the other on this machine"},
+    {KR_ORCHESTRATOR, "local", NULL, &no_attributes,
+     "Runs steps one after the other on this machine"},
     {KR_ARTIFACT_STORE, "local", NULL, &local_store, "A folder of this machine"},
-    {KR_ARTIFACT_STORE, "s3", "s3", &s3, "A bucket of Amazon S3 or of a server that speaks its protocol"},
+    {KR_ARTIFACT_STORE, "s3", "s3", &s3,
+     "A bucket of Amazon S3 or of a server that speaks its protocol"},
     {KR_ARTIFACT_STORE, "gcs", "gcp", &gcs, "A bucket of Google Cloud Storage"},
     {KR_ARTIFACT_STORE, "azure", "azure", &azure, "A container of Azure Blob Storage"},
     {KR_DEPLOYER, "local", NULL, &kr_local_deployer_table, "A process of this machine"},
-    {KR_DEPLOYER, "docker", NULL, &kr_docker_deployer_table, "A container of this machine's Docker engine"},
-    {KR_DEPLOYER, "huggingface", "huggingface", &kr_huggingface_deployer_table, "A Hugging Face Space"},
+    {KR_DEPLOYER, "docker", NULL, &kr_docker_deployer_table,
+     "A container of this machine's Docker engine"},
+    {KR_DEPLOYER, "huggingface", "huggingface", &kr_huggingface_deployer_table,
+     "A Hugging Face Space"},
     {KR_CONTAINER_REGISTRY, "default", NULL, &registry_default, "Any registry"},
     {KR_CONTAINER_REGISTRY, "dockerhub", NULL, &registry_dockerhub, "Docker Hub"},
     {KR_CONTAINER_REGISTRY, "github", "github", &registry_github, "GitHub's registry"},

@@ -71,9 +71,10 @@ int kr_identifier_check(const char *what, const char *name, struct kr_err *err)
     for (const char *p = name; good && *p != '\0'; p++)
         good = is_letter(*p) || is_digit(*p);
     if (!good)
-        return kr_fail(err, KR_E_INVALID,
-                       "the %s '%s' must consist of letters, digits and '_' and not begin with a digit",
-                       what, name);
+        return kr_fail(
+            err, KR_E_INVALID,
+            "the %s '%s' must consist of letters, digits and '_' and not begin with a digit", what,
+            name);
     if (strlen(name) > NAME_MAX_BYTES)
         return kr_fail(err, KR_E_INVALID, "the %s '%.40s...' is longer than %d bytes", what, name,
                        NAME_MAX_BYTES);

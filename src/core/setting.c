@@ -61,10 +61,10 @@ json_t *kr_settings_public(const struct kr_settings_table *table, const json_t *
 static void describe(const struct kr_setting *row, struct kr_buf *out)
 {
     static const char *const names[] = {
-        [KR_SET_STRING] = "a string",           [KR_SET_INT] = "an integer",
-        [KR_SET_NUMBER] = "a number",           [KR_SET_BOOL] = "true or false",
-        [KR_SET_CHOICE] = "one of ",            [KR_SET_LIST] = "a list of strings",
-        [KR_SET_MAP] = "a map of strings",      [KR_SET_OBJECT] = "a map",
+        [KR_SET_STRING] = "a string",      [KR_SET_INT] = "an integer",
+        [KR_SET_NUMBER] = "a number",      [KR_SET_BOOL] = "true or false",
+        [KR_SET_CHOICE] = "one of ",       [KR_SET_LIST] = "a list of strings",
+        [KR_SET_MAP] = "a map of strings", [KR_SET_OBJECT] = "a map",
         [KR_SET_ANY] = "another value",
     };
 
@@ -309,8 +309,7 @@ static int check_one(const struct kr_settings_table *table, const struct kr_sett
         json_decref(typed);
         typed = texts;
     }
-    if (typed == NULL || (row->type == KR_SET_LIST && !all_strings(typed)) ||
-        !in_range(row, typed))
+    if (typed == NULL || (row->type == KR_SET_LIST && !all_strings(typed)) || !in_range(row, typed))
         return wrong_value(table, row, value, where, err);
     if (row->check != NULL && row->check(typed, err) < 0)
         return kr_wrap(err, "%s: '%s' in %s", where, row->name, table->title);
@@ -318,8 +317,8 @@ static int check_one(const struct kr_settings_table *table, const struct kr_sett
     return 0;
 }
 
-int kr_settings_check(const struct kr_settings_table *table, const json_t *values, const char *where,
-                      json_t **out, struct kr_err *err)
+int kr_settings_check(const struct kr_settings_table *table, const json_t *values,
+                      const char *where, json_t **out, struct kr_err *err)
 {
     kr_auto_json json_t *made = json_object();
     const char *key;

@@ -14,46 +14,47 @@ enum kr_setting_type {
     KR_SET_INT,
     KR_SET_NUMBER,
     KR_SET_BOOL,
-    KR_SET_CHOICE,  /* one of choices; open: other words are allowed with a warning by the user of it */
-    KR_SET_LIST,    /* list of strings */
-    KR_SET_MAP,     /* string to string */
-    KR_SET_OBJECT,  /* any JSON object */
-    KR_SET_ANY,     /* any JSON value; the check function decides */
+    KR_SET_CHOICE, /* one of choices; open: other words are allowed with a warning by the user of it
+                    */
+    KR_SET_LIST,   /* list of strings */
+    KR_SET_MAP,    /* string to string */
+    KR_SET_OBJECT, /* any JSON object */
+    KR_SET_ANY,    /* any JSON value; the check function decides */
 };
 
 struct kr_setting {
     const char *name;
     enum kr_setting_type type;
-    int64_t min, max;            /* range of KR_SET_INT when max > min */
-    const char *const *choices;  /* NULL-terminated, for KR_SET_CHOICE */
-    const char *dflt;            /* JSON text; NULL: unset (null) */
-    bool sensitive;              /* a secret: masked, warned about in clear text */
-    bool clear_text;             /* a {{secret.key}} reference makes no sense here */
-    bool required;               /* registering a component needs it */
-    bool component_only;         /* part of the component's configuration, not of settings in code */
+    int64_t min, max;           /* range of KR_SET_INT when max > min */
+    const char *const *choices; /* NULL-terminated, for KR_SET_CHOICE */
+    const char *dflt;           /* JSON text; NULL: unset (null) */
+    bool sensitive;             /* a secret: masked, warned about in clear text */
+    bool clear_text;            /* a {{secret.key}} reference makes no sense here */
+    bool required;              /* registering a component needs it */
+    bool component_only;        /* part of the component's configuration, not of settings in code */
     int (*check)(const json_t *value, struct kr_err *err); /* further check, or NULL */
-    const char *help;            /* one sentence without a full stop */
+    const char *help;                                      /* one sentence without a full stop */
     json_t *(*normal)(const json_t *value); /* gives the one form of a value that may be written in
                                                several ways (new reference), or NULL; after check */
 };
 
 struct kr_settings_table {
-    const char *key;                /* "docker", "deployment", "resources", "deployer.huggingface", ... */
-    const char *title;              /* for messages: "docker settings" */
+    const char *key;   /* "docker", "deployment", "resources", "deployer.huggingface", ... */
+    const char *title; /* for messages: "docker settings" */
     const struct kr_setting *rows;
     size_t count;
-    bool ignore_unknown;            /* keys without row are kept as they are (none by default) */
+    bool ignore_unknown; /* keys without row are kept as they are (none by default) */
 };
 
 const struct kr_setting *kr_setting_find(const struct kr_settings_table *table, const char *name);
 
 /* Checks every key of values (an object) against the table and converts command line strings
- * ("7860", "true", JSON text) to the row's type. `where` says where the values came from ("@pipeline
- * of my_module.py", "config.yaml", "deployer 'd'"). Secret references pass unresolved unless the row
- * is clear_text. An unknown key or wrong value is an error that names key, value, what is allowed and
- * the nearest known key. *out is a new object with the converted values. */
-int kr_settings_check(const struct kr_settings_table *table, const json_t *values, const char *where,
-                      json_t **out, struct kr_err *err) KR_MUST_USE;
+ * ("7860", "true", JSON text) to the row's type. `where` says where the values came from
+ * ("@pipeline of my_module.py", "config.yaml", "deployer 'd'"). Secret references pass unresolved
+ * unless the row is clear_text. An unknown key or wrong value is an error that names key, value,
+ * what is allowed and the nearest known key. *out is a new object with the converted values. */
+int kr_settings_check(const struct kr_settings_table *table, const json_t *values,
+                      const char *where, json_t **out, struct kr_err *err) KR_MUST_USE;
 
 /* New object with every row's default. */
 json_t *kr_settings_defaults(const struct kr_settings_table *table) KR_MUST_USE;
@@ -62,10 +63,11 @@ json_t *kr_settings_defaults(const struct kr_settings_table *table) KR_MUST_USE;
 json_t *kr_settings_public(const struct kr_settings_table *table, const json_t *values) KR_MUST_USE;
 
 /* Copy of value with every ${NAME} in its strings replaced by the environment variable of that name
- * ("$${" stays "${"). In objects a value that is nothing but an unset ${NAME} is left out when the key
- * stands in an environment-like map; anywhere else an unset variable is an error that names it. */
-int kr_settings_expand_env(const json_t *value, const char *where, json_t **out, struct kr_err *err)
-    KR_MUST_USE;
+ * ("$${" stays "${"). In objects a value that is nothing but an unset ${NAME} is left out when the
+ * key stands in an environment-like map; anywhere else an unset variable is an error that names it.
+ */
+int kr_settings_expand_env(const json_t *value, const char *where, json_t **out,
+                           struct kr_err *err) KR_MUST_USE;
 
 /* The general tables. Those of flavors hang at kr_flavor_find(type, name)->table. */
 extern const struct kr_settings_table kr_docker_settings;
@@ -81,9 +83,9 @@ struct kr_settings_layer {
 
 /* Merges layers (earlier first, later wins; `deployer` before `deployer.<flavor>` inside a layer)
  * over the defaults and the component's configuration into
- * {"docker":{},"deployment":{},"resources":{},"deployer":{}}, every key typed and checked. `deployer`
- * keys that the flavor does not know but another deployer flavor does are dropped; keys for a flavor
- * that is not used are ignored. *out is the caller's. */
+ * {"docker":{},"deployment":{},"resources":{},"deployer":{}}, every key typed and checked.
+ * `deployer` keys that the flavor does not know but another deployer flavor does are dropped; keys
+ * for a flavor that is not used are ignored. *out is the caller's. */
 int kr_settings_merge(const char *deployer_flavor, const json_t *component_config,
                       const struct kr_settings_layer *layers, size_t count, json_t **out,
                       struct kr_err *err) KR_MUST_USE;

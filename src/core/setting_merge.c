@@ -19,9 +19,10 @@ static const struct kr_settings_table *const general[] = {
 
 /* Kinds of components that other systems configure in code; their settings mean nothing here. */
 static const char *const foreign_kinds[] = {
-    "orchestrator",  "artifact_store", "container_registry", "image_builder",      "step_operator",
-    "model_deployer", "model_registry", "alerter",            "annotator",          "data_validator",
-    "feature_store", "log_store",      "experiment_tracker",
+    "orchestrator",       "artifact_store", "container_registry", "image_builder",
+    "step_operator",      "model_deployer", "model_registry",     "alerter",
+    "annotator",          "data_validator", "feature_store",      "log_store",
+    "experiment_tracker",
 };
 
 /* ${NAME} at p: its name (caller frees) and where it ends, or NULL. */
@@ -243,8 +244,9 @@ static int check_layer_key(const char *key, const char *where, struct kr_err *er
         near = kr_name_nearest(flavor, flavors, n);
         if (near == NULL || strcmp(near, flavor) == 0)
             return 0;
-        return kr_fail(err, KR_E_INVALID, "%s: unknown settings key '%s'; did you mean 'deployer.%s'?",
-                       where, key, near);
+        return kr_fail(err, KR_E_INVALID,
+                       "%s: unknown settings key '%s'; did you mean 'deployer.%s'?", where, key,
+                       near);
     }
     if (is_foreign(key))
         return 0;
@@ -255,8 +257,8 @@ static int check_layer_key(const char *key, const char *where, struct kr_err *er
     return kr_hint(err, "known keys: docker, deployment, resources, deployer, deployer.<flavor>");
 }
 
-static int add_layer(const struct kr_settings_table *deployer, const struct kr_settings_layer *layer,
-                     json_t *merged, struct kr_err *err)
+static int add_layer(const struct kr_settings_table *deployer,
+                     const struct kr_settings_layer *layer, json_t *merged, struct kr_err *err)
 {
     kr_auto_json json_t *kept = NULL;
     const json_t *raw;
@@ -282,12 +284,12 @@ static int add_layer(const struct kr_settings_table *deployer, const struct kr_s
     raw = json_object_get(layer->settings, "deployer");
     if (json_is_object(raw))
         raw = kept = for_this_flavor(deployer, raw);
-    if (raw != NULL && add_values(deployer, raw, layer->where, true,
-                                  json_object_get(merged, "deployer"), err) < 0)
+    if (raw != NULL &&
+        add_values(deployer, raw, layer->where, true, json_object_get(merged, "deployer"), err) < 0)
         return -(int)err->code;
     raw = json_object_get(layer->settings, deployer->key);
-    if (raw != NULL && add_values(deployer, raw, layer->where, true,
-                                  json_object_get(merged, "deployer"), err) < 0)
+    if (raw != NULL &&
+        add_values(deployer, raw, layer->where, true, json_object_get(merged, "deployer"), err) < 0)
         return -(int)err->code;
     return 0;
 }
@@ -315,7 +317,8 @@ int kr_settings_merge(const char *deployer_flavor, const json_t *component_confi
             return -(int)err->code;
     }
     docker = json_object_get(merged, "docker");
-    if (kr_json_bool(docker, "skip_build", false) && kr_json_str(docker, "parent_image", NULL) == NULL) {
+    if (kr_json_bool(docker, "skip_build", false) &&
+        kr_json_str(docker, "parent_image", NULL) == NULL) {
         (void)kr_fail(err, KR_E_INVALID, "'skip_build' in docker settings needs 'parent_image'");
         return kr_hint(err, "name the image to run: DockerSettings(skip_build=True, "
                             "parent_image=\"registry/name:tag\")");

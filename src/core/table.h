@@ -9,18 +9,25 @@
 
 /* Rows that every deployer has. */
 #define KR_COMMON_DEPLOYER_ROWS                                                                    \
-    {.name = "auth_key", .type = KR_SET_STRING, .sensitive = true, .check = kr_check_not_empty,    \
+    {.name = "auth_key",                                                                           \
+     .type = KR_SET_STRING,                                                                        \
+     .sensitive = true,                                                                            \
+     .check = kr_check_not_empty,                                                                  \
      .help = "Key that clients of the deployment must send"},                                      \
-    {.name = "generate_auth_key", .type = KR_SET_BOOL, .dflt = "false",                            \
-     .help = "Make a random key of 32 letters and digits when no auth_key is given"},              \
-    {.name = "lcm_timeout", .type = KR_SET_INT, .min = 1, .max = 86400, .dflt = "600",             \
-     .help = "Seconds to wait until the deployment answers or is gone"}
+        {.name = "generate_auth_key",                                                              \
+         .type = KR_SET_BOOL,                                                                      \
+         .dflt = "false",                                                                          \
+         .help = "Make a random key of 32 letters and digits when no auth_key is given"},          \
+    {                                                                                              \
+        .name = "lcm_timeout", .type = KR_SET_INT, .min = 1, .max = 86400, .dflt = "600",          \
+        .help = "Seconds to wait until the deployment answers or is gone"                          \
+    }
 
 int kr_check_not_empty(const json_t *value, struct kr_err *err);
-int kr_check_url_path(const json_t *value, struct kr_err *err);  /* "" or "/..." */
-int kr_check_source(const json_t *value, struct kr_err *err);    /* dotted import path, or null */
+int kr_check_url_path(const json_t *value, struct kr_err *err);   /* "" or "/..." */
+int kr_check_source(const json_t *value, struct kr_err *err);     /* dotted import path, or null */
 int kr_check_port_range(const json_t *value, struct kr_err *err); /* [low, high] */
-int kr_check_relative(const json_t *value, struct kr_err *err);  /* path below the source root */
+int kr_check_relative(const json_t *value, struct kr_err *err);   /* path below the source root */
 int kr_check_text_or_list(const json_t *value, struct kr_err *err);
 
 extern const struct kr_settings_table kr_local_deployer_table;

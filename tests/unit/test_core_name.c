@@ -13,9 +13,8 @@
 static void test_names(void **state)
 {
     static const char *const good[] = {"default", "my deployer", "Zürich", "a", "模型", "x.y-z_1"};
-    static const char *const bad[] = {"",         "a/b",          " a",      "a ",
-                                      "a\nb",     "\x7f",         "\xff",    "\xc0\xaf",
-                                      "\xed\xa0\x80", "\xc2\x85"};
+    static const char *const bad[] = {"",     "a/b",  " a",       "a ",           "a\nb",
+                                      "\x7f", "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xc2\x85"};
     struct kr_err err = KR_ERR_INIT;
     char longname[300];
 
@@ -49,9 +48,12 @@ static void test_identifiers(void **state)
 
 static void test_slugs(void **state)
 {
-    static const char *const rows[][2] = {{"My_Deployment", "my_deployment"}, {"a b.c", "a-b-c"},
-                                          {"--x--", "x"},   {"", "deployment"},
-                                          {"///", "deployment"}, {"Zürich", "z--rich"}};
+    static const char *const rows[][2] = {{"My_Deployment", "my_deployment"},
+                                          {"a b.c", "a-b-c"},
+                                          {"--x--", "x"},
+                                          {"", "deployment"},
+                                          {"///", "deployment"},
+                                          {"Zürich", "z--rich"}};
 
     (void)state;
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
@@ -75,8 +77,9 @@ static void test_suggestions(void **state)
 
 static void test_references(void **state)
 {
-    static const char *const not_refs[] = {"{{a}}",   "{{.b}}",    "{{a.}}",     "{{ a.b }}",
-                                           "x{{a.b}}", "{{a.b}}x", "{{a.b}}{{c.d}}", "a.b", "{{}}"};
+    static const char *const not_refs[] = {"{{a}}",          "{{.b}}",   "{{a.}}",
+                                           "{{ a.b }}",      "x{{a.b}}", "{{a.b}}x",
+                                           "{{a.b}}{{c.d}}", "a.b",      "{{}}"};
     kr_auto_free char *name = NULL, *key = NULL;
 
     (void)state;
@@ -99,8 +102,8 @@ static int lookup(void *data, const char *name, const char *key, char **value, s
 static void test_references_are_resolved_everywhere(void **state)
 {
     struct kr_err err = KR_ERR_INIT;
-    kr_auto_json json_t *in =
-        json_pack("{s:s,s:i,s:[s,{s:s}]}", "a", "{{hf.token}}", "n", 1, "l", "x", "k", "{{hf.token}}");
+    kr_auto_json json_t *in = json_pack("{s:s,s:i,s:[s,{s:s}]}", "a", "{{hf.token}}", "n", 1, "l",
+                                        "x", "k", "{{hf.token}}");
     kr_auto_json json_t *bad = json_pack("{s:s}", "a", "{{other.key}}");
     kr_auto_json json_t *out = NULL;
     kr_auto_free char *text = NULL;

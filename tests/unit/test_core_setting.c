@@ -90,7 +90,8 @@ static void test_words_of_the_command_line_become_typed(void **state)
 {
     const struct kr_settings_table *hf = deployer("huggingface"), *local = deployer("local");
     const struct row rows[] = {
-        {hf, "{\"app_port\":\"8080\",\"private\":\"True\"}", "{\"app_port\":8080,\"private\":true}"},
+        {hf, "{\"app_port\":\"8080\",\"private\":\"True\"}",
+         "{\"app_port\":8080,\"private\":true}"},
         {hf, "{\"private\":\"no\"}", "{\"private\":false}"},
         {hf, "{\"space_hardware\":\"T4_SMALL\"}", "{\"space_hardware\":\"t4-small\"}"},
         {hf, "{\"space_storage\":\"SMALL\"}", "{\"space_storage\":\"small\"}"},
@@ -100,7 +101,8 @@ static void test_words_of_the_command_line_become_typed(void **state)
          "{\"app_port\":\"{{hf.port}}\",\"token\":\"{{hf.token}}\"}"},
         {local, "{\"port_range\":\"[9000,9010]\",\"port\":null}",
          "{\"port\":null,\"port_range\":[9000,9010]}"},
-        {&kr_docker_settings, "{\"environment\":\"{\\\"A\\\": 1}\"}", "{\"environment\":{\"A\":\"1\"}}"},
+        {&kr_docker_settings, "{\"environment\":\"{\\\"A\\\": 1}\"}",
+         "{\"environment\":{\"A\":\"1\"}}"},
         {&kr_docker_settings, "{\"environment\":{\"A\":true,\"B\":1.5,\"C\":null}}",
          "{\"environment\":{\"A\":\"true\",\"B\":\"1.5\",\"C\":\"\"}}"},
         {&kr_docker_settings, "{\"requirements\":[\"numpy\"]}", "{\"requirements\":[\"numpy\"]}"},
@@ -134,32 +136,41 @@ static void test_errors_name_key_value_and_what_is_allowed(void **state)
          "test.yaml: 'app_port' in settings of the huggingface deployer is 80, expected an integer "
          "from 1024 to 65535"},
         {hf, "{\"space_storge\":\"small\"}",
-         "test.yaml: unknown key 'space_storge' in settings of the huggingface deployer; did you mean "
+         "test.yaml: unknown key 'space_storge' in settings of the huggingface deployer; did you "
+         "mean "
          "'space_storage'?"},
         {hf, "{\"space_storage\":\"huge\"}",
-         "test.yaml: 'space_storage' in settings of the huggingface deployer is \"huge\", expected one "
+         "test.yaml: 'space_storage' in settings of the huggingface deployer is \"huge\", expected "
+         "one "
          "of small, medium, large"},
         {hf, "{\"token\":5}",
-         "test.yaml: 'token' in settings of the huggingface deployer is an integer, expected a string"},
+         "test.yaml: 'token' in settings of the huggingface deployer is an integer, expected a "
+         "string"},
         {hf, "{\"secret_name\":\"\"}",
          "test.yaml: 'secret_name' in settings of the huggingface deployer: an empty value"},
         {hf, "{\"space_volumes\":[{\"type\":\"bucket\",\"source\":\"a/b\"}]}",
-         "test.yaml: 'space_volumes' in settings of the huggingface deployer: volume 1: 'mount_path' "
+         "test.yaml: 'space_volumes' in settings of the huggingface deployer: volume 1: "
+         "'mount_path' "
          "must stand once"},
         {local, "{\"address\":\"localhost\"}",
-         "test.yaml: 'address' in settings of the local deployer: 'localhost' is not an IP address"},
+         "test.yaml: 'address' in settings of the local deployer: 'localhost' is not an IP "
+         "address"},
         {local, "{\"port_range\":[9000,80]}",
          "test.yaml: 'port_range' in settings of the local deployer: [9000, 80] is not a range of "
          "ports from 1 to 65535"},
         {&kr_docker_settings, "{\"apt_packages\":[\"git; rm -rf /\"]}",
-         "test.yaml: 'apt_packages' in docker settings: 'git; rm -rf /' is not a name of a package"},
+         "test.yaml: 'apt_packages' in docker settings: 'git; rm -rf /' is not a name of a "
+         "package"},
         {&kr_docker_settings, "{\"environment\":{\"A B\":\"x\"}}",
-         "test.yaml: 'environment' in docker settings: 'A B' is not a name of an environment variable"},
+         "test.yaml: 'environment' in docker settings: 'A B' is not a name of an environment "
+         "variable"},
         {&kr_docker_settings, "{\"dockerfile\":\"../Dockerfile\"}",
-         "test.yaml: 'dockerfile' in docker settings: path '../Dockerfile' has an empty, '.' or '..' "
+         "test.yaml: 'dockerfile' in docker settings: path '../Dockerfile' has an empty, '.' or "
+         "'..' "
          "component"},
         {&kr_deployment_settings, "{\"cors\":{\"allow_origin\":[\"*\"]}}",
-         "test.yaml: 'cors' in deployment settings: cors: unknown key 'allow_origin' in the map; did "
+         "test.yaml: 'cors' in deployment settings: cors: unknown key 'allow_origin' in the map; "
+         "did "
          "you mean 'allow_origins'?"},
         {&kr_deployment_settings, "{\"custom_endpoints\":[{\"path\":\"/x\",\"method\":\"GET\"}]}",
          "test.yaml: 'custom_endpoints' in deployment settings: item 1: 'handler' is missing"},
@@ -183,13 +194,20 @@ static void test_registry_addresses_belong_to_their_flavor(void **state)
         const char *flavor, *uri;
         bool good;
     } rows[] = {
-        {"default", "docker.io/someone", true}, {"default", "localhost:5000", true},
-        {"default", "https://x.y", false},      {"dockerhub", "docker.io/a", true},
-        {"dockerhub", "ghcr.io/a", false},      {"github", "ghcr.io/a", true},
-        {"gcp", "eu.gcr.io/p", true},           {"gcp", "europe-docker.pkg.dev/p/r", true},
-        {"gcp", "docker.io/gcr.io", false},     {"azure", "x.azurecr.io", true},
-        {"azure", "azure.io/x", false},         {"aws", "1.dkr.ecr.eu-west-1.amazonaws.com", true},
-        {"aws", "aws.com", false},              {"default", "", false},
+        {"default", "docker.io/someone", true},
+        {"default", "localhost:5000", true},
+        {"default", "https://x.y", false},
+        {"dockerhub", "docker.io/a", true},
+        {"dockerhub", "ghcr.io/a", false},
+        {"github", "ghcr.io/a", true},
+        {"gcp", "eu.gcr.io/p", true},
+        {"gcp", "europe-docker.pkg.dev/p/r", true},
+        {"gcp", "docker.io/gcr.io", false},
+        {"azure", "x.azurecr.io", true},
+        {"azure", "azure.io/x", false},
+        {"aws", "1.dkr.ecr.eu-west-1.amazonaws.com", true},
+        {"aws", "aws.com", false},
+        {"default", "", false},
     };
 
     (void)state;
@@ -227,15 +245,15 @@ static json_t *merged(const char *flavor, const char *config, const char *yaml, 
 
 static void test_later_layers_win(void **state)
 {
-    kr_auto_json json_t *m = merged(
-        "huggingface", "{\"private\":true,\"app_port\":9000,\"secret_name\":\"hf\"}",
-        "{\"deployer\":{\"app_port\":9001,\"sleep_time\":60},"
-        "\"docker\":{\"environment\":{\"A\":\"1\",\"B\":\"1\"},\"apt_packages\":[\"git\"]}}",
-        "{\"deployer\":{\"app_port\":9002,\"address\":\"0.0.0.0\"},"
-        "\"deployer.huggingface\":{\"app_port\":9003},\"deployer.gcp\":{\"anything\":1},"
-        "\"orchestrator.vertex\":{\"x\":1},"
-        "\"docker\":{\"environment\":{\"B\":\"2\"},\"apt_packages\":[\"curl\"]},"
-        "\"deployment\":{\"cors\":{\"allow_origins\":[\"https://x\"]}}}");
+    kr_auto_json json_t *m =
+        merged("huggingface", "{\"private\":true,\"app_port\":9000,\"secret_name\":\"hf\"}",
+               "{\"deployer\":{\"app_port\":9001,\"sleep_time\":60},"
+               "\"docker\":{\"environment\":{\"A\":\"1\",\"B\":\"1\"},\"apt_packages\":[\"git\"]}}",
+               "{\"deployer\":{\"app_port\":9002,\"address\":\"0.0.0.0\"},"
+               "\"deployer.huggingface\":{\"app_port\":9003},\"deployer.gcp\":{\"anything\":1},"
+               "\"orchestrator.vertex\":{\"x\":1},"
+               "\"docker\":{\"environment\":{\"B\":\"2\"},\"apt_packages\":[\"curl\"]},"
+               "\"deployment\":{\"cors\":{\"allow_origins\":[\"https://x\"]}}}");
     const json_t *d = json_object_get(m, "deployer"), *k = json_object_get(m, "docker");
 
     (void)state;
@@ -247,15 +265,17 @@ static void test_later_layers_win(void **state)
     assert_string_equal(kr_json_str(json_object_get(k, "environment"), "A", ""), "1");
     assert_string_equal(kr_json_str(json_object_get(k, "environment"), "B", ""), "2");
     assert_int_equal(json_array_size(json_object_get(k, "apt_packages")), 1);
-    assert_string_equal(json_string_value(json_array_get(kr_json_at(m, "deployment", "cors", "allow_origins", NULL), 0)),
+    assert_string_equal(json_string_value(json_array_get(
+                            kr_json_at(m, "deployment", "cors", "allow_origins", NULL), 0)),
                         "https://x");
-    assert_int_equal(json_array_size(kr_json_at(m, "deployment", "cors", "allow_methods", NULL)), 3);
+    assert_int_equal(json_array_size(kr_json_at(m, "deployment", "cors", "allow_methods", NULL)),
+                     3);
 }
 
 static void test_null_goes_back_to_the_default(void **state)
 {
-    kr_auto_json json_t *m = merged("huggingface", "{\"app_port\":9000}", "{}",
-                                    "{\"deployer\":{\"app_port\":null}}");
+    kr_auto_json json_t *m =
+        merged("huggingface", "{\"app_port\":9000}", "{}", "{\"deployer\":{\"app_port\":null}}");
 
     (void)state;
     assert_int_equal(kr_json_int(json_object_get(m, "deployer"), "app_port", 0), 7860);
@@ -266,12 +286,15 @@ static void test_merge_refuses_with_a_reason(void **state)
     static const char *const rows[][3] = {
         {"{\"dockr\":{}}", "m.p: unknown settings key 'dockr'; did you mean 'docker'?", ""},
         {"{\"deployer.hugingface\":{}}",
-         "m.p: unknown settings key 'deployer.hugingface'; did you mean 'deployer.huggingface'?", ""},
+         "m.p: unknown settings key 'deployer.hugingface'; did you mean 'deployer.huggingface'?",
+         ""},
         {"{\"deployer\":{\"token\":\"x\"}}",
          "m.p: 'token' in settings of the huggingface deployer belongs to the registered deployer",
          "deployer update <name> --token=..."},
-        {"{\"docker\":{\"skip_build\":true}}", "'skip_build' in docker settings needs 'parent_image'",
-         "name the image to run: DockerSettings(skip_build=True, parent_image=\"registry/name:tag\")"},
+        {"{\"docker\":{\"skip_build\":true}}",
+         "'skip_build' in docker settings needs 'parent_image'",
+         "name the image to run: DockerSettings(skip_build=True, "
+         "parent_image=\"registry/name:tag\")"},
         {"{\"deployer\":{\"nonsense\":1}}",
          "m.p: unknown key 'nonsense' in settings of the huggingface deployer", NULL},
         {"{\"docker\":{\"image_tag\":\"v${KR_TEST_UNSET}\"}}",
@@ -286,7 +309,8 @@ static void test_merge_refuses_with_a_reason(void **state)
         const struct kr_settings_layer layer = {in, "m.p"};
         json_t *out = NULL;
 
-        assert_int_equal(kr_settings_merge("huggingface", NULL, &layer, 1, &out, &err), -KR_E_INVALID);
+        assert_int_equal(kr_settings_merge("huggingface", NULL, &layer, 1, &out, &err),
+                         -KR_E_INVALID);
         assert_string_equal(err.msg, rows[i][1]);
         if (rows[i][2] != NULL && rows[i][2][0] != '\0')
             assert_string_equal(err.hint, rows[i][2]);
@@ -299,7 +323,8 @@ static void test_environment_variables_are_expanded(void **state)
 
     (void)state;
     (void)setenv("KR_TEST_TAG", "7", 1);
-    m = merged("local", "{\"auth_key\":\"${KR_TEST_TAG}\"}", "{\"deployer\":{\"port\":\"809${KR_TEST_TAG}\"}}",
+    m = merged("local", "{\"auth_key\":\"${KR_TEST_TAG}\"}",
+               "{\"deployer\":{\"port\":\"809${KR_TEST_TAG}\"}}",
                "{\"docker\":{\"image_tag\":\"v${KR_TEST_TAG}-$${x}\",\"environment\":"
                "{\"KEY\":\"${KR_TEST_UNSET}\",\"TAG\":\"${KR_TEST_TAG}\"}}}");
     assert_string_equal(kr_json_str(json_object_get(m, "docker"), "image_tag", ""), "v7-${x}");
@@ -307,7 +332,8 @@ static void test_environment_variables_are_expanded(void **state)
     assert_null(kr_json_at(m, "docker", "environment", "KEY", NULL));
     assert_int_equal(kr_json_int(json_object_get(m, "deployer"), "port", 0), 8097);
     /* what was registered is taken as it is */
-    assert_string_equal(kr_json_str(json_object_get(m, "deployer"), "auth_key", ""), "${KR_TEST_TAG}");
+    assert_string_equal(kr_json_str(json_object_get(m, "deployer"), "auth_key", ""),
+                        "${KR_TEST_TAG}");
     (void)unsetenv("KR_TEST_TAG");
 }
 
