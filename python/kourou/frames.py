@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codec of the worker protocol (docs/worker-protocol.md)."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+
+VERSION = 1
+
+HEADER = struct.Struct("<IIBBH")
+REQUEST = struct.Struct("<IIBBHI36s")
+RESPONSE = struct.Struct("<IIBBHI")
+U32 = struct.Struct("<I")
+U64 = struct.Struct("<Q")
+
+T_REQUEST, T_CANCEL, T_DRAIN, T_PAUSE, T_RESUME = 1, 2, 3, 4, 5
+T_HELLO, T_READY, T_FATAL, T_RESPONSE, T_CHUNK = 16, 17, 18, 19, 20
+
+F_FD, F_RUN_OK, F_HEAD = 1, 2, 4
+
+K_INVOKE, K_STREAM, K_BATCH, K_CUSTOM = 0, 1, 2, 3
+
+MAX_PAYLOAD = 16 * 1024 * 1024
+FD_THRESHOLD = 256 * 1024
+
+
+def memory_file(*parts: bytes) -> int:
+    """An unlinked file that holds the parts; the caller closes it."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("kourou-body", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    try:
+        for part in parts:
+            view = memoryview(part)
+            while len(view):
+                view = view[os.write(fd, view) :]
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_memory_file(fd: int, size: int) -> bytes:
+    """The first ``size`` bytes of a descriptor, which is closed."""
+    try:
+        parts = []
+        at = 0
+        while at < size:
+            part = os.pread(fd, min(size - at, 1 << 24), at)
+            if not part:
+                raise EOFError("memory file is shorter than announced")
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def head_lines(headers) -> bytes:
+    """Headers (pairs of bytes) as the text of a HEAD block."""
+    lines = []
+    for name, value in headers:
+        if b"\n" in name or b"\r" in name or b"\n" in value or b"\r" in value:
+            raise ValueError("line break in a header")
+        lines.append(name + b": " + value + b"\n")
+    return b"".join(lines)
+
+
+def split_custom(body):
+    """(method, path, query, headers, body) of a custom request's body."""
+    (n,) = U32.unpack_from(body, 0)
+    lines = bytes(body[4 : 4 + n]).split(b"\n")
+    method, path, query = lines[0].split(b"\t")
+    headers = []
+    for line in lines[1:]:
+        if line:
+            name, _, value = line.partition(b": ")
+            headers.append((name, value))
+    return method.decode(), path.decode("latin-1"), query.decode("latin-1"), headers, body[4 + n :]

@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker loop: reads requests from kourou-serve, runs them, answers (docs/worker-protocol.md).
+
+One thread leads at a time. It reads frames and runs short requests itself; before a long one it
+lets another thread lead. The leader *offers* the leadership while it runs a request by putting a token into ``_offer``;
+whoever pops it leads. List and deque operations used here are atomic, so no lock is taken per request.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections import deque
+from time import perf_counter
+
+from .frames import (
+    F_FD, F_HEAD, F_RUN_OK, FD_THRESHOLD, HEADER, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
+    MAX_PAYLOAD, REQUEST, RESPONSE, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_READY,
+    T_REQUEST, T_RESPONSE, T_RESUME, U32, U64, VERSION, head_lines, memory_file, read_memory_file,
+    split_custom,
+)
+
+SLOW = 0.001  # seconds: longer runs hand the leadership over before they start
+HOLD = 0.0002  # seconds an answer may wait for others to be sent with it
+READ_SIZE = 128 * 1024
+FDS_SPACE = socket.CMSG_SPACE(8 * 4)
+PAUSE_LIMIT = 60.0
+
+_JSON = b'{"detail":"%s"}'
+
+
+class Channel:
+    """The socket: reads frames into ``pending``, writes answers in batches."""
+
+    def __init__(self, sock: socket.socket):
+        self.sock = sock
+        self.pending = deque()  # (id, kind, run id, body)
+        self.outbox = []
+        self.cancelled = set()
+        self.paused = {}
+        self.draining = False
+        self._fds = deque()
+        self._buf = bytearray(READ_SIZE + 64)
+        self._view = memoryview(self._buf)
+        self._have = 0
+        self._write_lock = threading.Lock()
+
+    def read(self) -> bool:
+        """Waits for bytes and puts complete requests into pending. False: no more will come."""
+        have = self._have
+        try:
+            n, anc, _flags, _ = self.sock.recvmsg_into((self._view[have:-64],), FDS_SPACE)
+        except (ConnectionResetError, InterruptedError):
+            n, anc = 0, ()
+        if n == 0:
+            self.draining = True
+            return False
+        for _level, _type, data in anc:
+            for at in range(0, len(data) - 3, 4):
+                self._fds.append(int.from_bytes(data[at : at + 4], sys.byteorder))
+        self._parse(have + n)
+        return True
+
+    def _parse(self, have: int) -> None:
+        buf, view, pending = self._buf, self._view, self.pending
+        at = 0
+        while have - at >= 12:
+            size, rid, ftype, flags, kind, _left, run_id = REQUEST.unpack_from(buf, at)
+            end = at + 12 + size
+            if end > have:
+                if size > MAX_PAYLOAD:
+                    raise ValueError("frame too long")
+                break
+            if ftype == T_REQUEST:
+                body = bytes(view[at + 52 : end])
+                if flags & F_FD:
+                    body = (self._fds.popleft(), U64.unpack(body)[0])
+                pending.append((rid, kind, run_id.decode(), body))
+            else:
+                self._control(ftype, rid)
+            at = end
+        rest = have - at
+        if at and rest:
+            view[:rest] = bytes(view[at:have])
+        self._have = rest
+        if rest >= 12:
+            self._grow(HEADER.unpack_from(self._buf, 0)[0] + 12)
+
+    def _grow(self, need: int) -> None:
+        if need + 64 <= len(self._buf):
+            return
+        bigger = bytearray(need + READ_SIZE + 64)
+        bigger[: self._have] = self._view[: self._have]
+        self._buf, self._view = bigger, memoryview(bigger)
+
+    def _control(self, ftype: int, rid: int) -> None:
+        if ftype == T_CANCEL:
+            self.cancelled.add(rid)
+            resume = self.paused.pop(rid, None)
+            if resume is not None:
+                resume.set()
+        elif ftype == T_PAUSE:
+            self.paused[rid] = threading.Event()
+        elif ftype == T_RESUME:
+            resume = self.paused.pop(rid, None)
+            if resume is not None:
+                resume.set()
+        elif ftype == T_DRAIN:
+            self.draining = True
+
+    def flush(self) -> None:
+        """Sends what is in the outbox."""
+        with self._write_lock:
+            out = self.outbox
+            items = out[:]
+            del out[: len(items)]
+            if items:
+                self._send(items[0] if len(items) == 1 else b"".join(items))
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.draining = True
+
+    def send(self, ftype: int, rid: int, payload: bytes = b"", status: int = 0, flags: int = 0) -> None:
+        """Sends one frame at once."""
+        with self._write_lock:
+            self._send(HEADER.pack(len(payload), rid, ftype, flags, status) + payload)
+
+    def send_large(self, rid: int, status: int, flags: int, run_us: int, parts) -> None:
+        """Sends a RESPONSE whose body travels as a memory file."""
+        fd = memory_file(*parts)
+        size = sum(map(len, parts))
+        data = RESPONSE.pack(12, rid, T_RESPONSE, flags | F_FD, status, run_us) + U64.pack(size)
+        try:
+            with self._write_lock:
+                sent = socket.send_fds(self.sock, [data], [fd])
+                if sent < len(data):
+                    self._send(data[sent:])
+        except (BrokenPipeError, ConnectionResetError):
+            self.draining = True
+        finally:
+            os.close(fd)
+
+
+class Worker:
+    """Runs requests of one channel on up to ``threads`` threads."""
+
+    def __init__(self, channel: Channel, runner, wake_r: int, wake_w: int, mark, threads: int):
+        self._channel = channel
+        self._runner = runner
+        self._wake_r, self._wake_w = wake_r, wake_w
+        self._mark = mark
+        self._threads = threads
+        self._spare = threads - 1  # threads that may still be created
+        self._idle = 0  # threads that wait for the leadership
+        self._away = 0  # threads that run a request and have lost the leadership
+        self._offer = []
+        self._mean = [0.0, 1.0, 0.0, 0.0]  # seconds per kind, moving average; streams are always long
+        self._state = threading.Condition()
+        self._done = False
+
+    def run(self) -> None:
+        """Returns when the channel has drained and every request is answered."""
+        self._add_thread()
+        if not self._lead():
+            self._stand_by(False)
+
+    # -- leadership ---------------------------------------------------------------------------
+
+    def _add_thread(self) -> None:
+        with self._state:
+            if self._spare <= 0 or self._idle > 0:
+                return
+            self._spare -= 1
+            self._idle += 1
+        threading.Thread(target=self._stand_by, args=(True,), daemon=True).start()
+
+    def _stand_by(self, counted: bool) -> None:
+        """Waits for the leadership, leads, and again. Returns when the worker is done."""
+        while True:
+            with self._state:
+                if self._done:
+                    return
+                self._idle += 0 if counted else 1
+            counted = False
+            byte = os.read(self._wake_r, 1)
+            with self._state:
+                self._idle -= 1
+                if self._done or not byte:
+                    return
+                try:
+                    self._offer.pop()
+                except IndexError:
+                    continue
+                self._away += 1
+            self._add_thread()
+            if self._lead():
+                return
+
+    def _hand_over(self) -> None:
+        if self._idle > 0 or self._spare > 0:
+            os.write(self._wake_w, b"h")
+
+    def _step_down(self) -> bool:
+        """Another thread leads by now."""
+        with self._state:
+            self._away -= 1
+            self._state.notify_all()
+        return False
+
+    def _finish(self) -> bool:
+        """Drained: waits for the threads that still run something and lets the others go."""
+        with self._state:
+            while self._away > 0:
+                self._state.wait()
+            self._done = True
+        os.write(self._wake_w, b"q" * self._threads)
+        return True
+
+    def _lead(self) -> bool:
+        """Leads until drained (True) or until another thread has taken over (False)."""
+        channel = self._channel
+        pending, outbox, cancelled = channel.pending, channel.outbox, channel.cancelled
+        offer, mean, mark = self._offer, self._mean, self._mark
+        invoke, pack = self._runner.invoke, RESPONSE.pack
+        clock, read, flush = perf_counter, channel.read, channel.flush
+        first = 0.0  # when the oldest answer in the outbox was made
+        while True:
+            if not pending:
+                if outbox:
+                    flush()
+                if channel.draining or not read():
+                    if not pending:
+                        return self._finish()
+                continue
+            rid, kind, run_id, body = pending.popleft()
+            if cancelled and rid in cancelled:
+                cancelled.discard(rid)
+                self._drop(rid, body)
+                continue
+            mark[0] = rid
+            t0 = clock()
+            if outbox and (t0 - first > HOLD or mean[kind] > HOLD):
+                flush()
+            offer.append(None)
+            if mean[kind] > SLOW:
+                self._hand_over()
+            if kind == K_INVOKE and type(body) is bytes:
+                try:
+                    status, data, ok = invoke(body, run_id)
+                except BaseException as error:
+                    status, data, ok = 500, self._failure(error), False
+                t1 = clock()
+                if len(data) > FD_THRESHOLD:
+                    self._answer(rid, status, data, ok, t1 - t0)
+                else:
+                    if not outbox:
+                        first = t1
+                    outbox.append(
+                        pack(len(data) + 4, rid, T_RESPONSE, 2 if ok else 0, status,
+                             int((t1 - t0) * 1e6)) + data)
+            else:
+                self._other(rid, kind, run_id, body, t0)
+                t1 = first = clock()
+            if kind != K_STREAM:
+                mean[kind] += (t1 - t0 - mean[kind]) * 0.125
+            try:
+                offer.pop()
+            except IndexError:
+                flush()
+                return self._step_down()
+
+    # -- everything but small invocations -------------------------------------------------------
+
+    def _drop(self, rid: int, body) -> None:
+        if type(body) is tuple:
+            os.close(body[0])
+        self._answer(rid, 499, b"", False, 0.0)
+
+    def _answer(self, rid: int, status: int, data: bytes, ok: bool, seconds: float, head=None) -> None:
+        flags = (F_RUN_OK if ok else 0) | (0 if head is None else F_HEAD)
+        run_us = min(int(seconds * 1e6), 0xFFFFFFFF)
+        parts = (data,) if head is None else (U32.pack(len(head)), head, data)
+        size = sum(map(len, parts))
+        if size > FD_THRESHOLD:
+            self._channel.send_large(rid, status, flags, run_us, parts)
+        else:
+            self._channel.outbox.append(
+                RESPONSE.pack(size + 4, rid, T_RESPONSE, flags, status, run_us) + b"".join(parts))
+
+    def _failure(self, error: BaseException) -> bytes:
+        import json
+
+        text = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+        print(f"request failed outside of the pipeline: {text}", file=sys.stderr, flush=True)
+        return json.dumps({"detail": text}).encode()
+
+    def _other(self, rid: int, kind: int, run_id: str, body, t0: float) -> None:
+        head = None
+        try:
+            if type(body) is tuple:
+                body = read_memory_file(*body)
+            if kind == K_INVOKE:
+                status, data, ok = self._runner.invoke(body, run_id)
+            elif kind == K_BATCH:
+                status, data = self._runner.batch(body, run_id)[:2]
+                ok = status == 200
+            elif kind == K_STREAM:
+                status, data, ok = self._stream(rid, run_id, body)
+            elif kind == K_CUSTOM:
+                method, path, query, headers, body = split_custom(body)
+                status, out, data = self._runner.custom(method, path, query, headers, body)
+                head, ok = head_lines(out), status < 400
+            else:
+                status, data, ok = 501, _JSON % b"unknown kind of request", False
+        except BaseException as error:
+            status, data, ok, head = 500, self._failure(error), False, None
+        self._answer(rid, status, data, ok, perf_counter() - t0, head)
+
+    def _stream(self, rid: int, run_id: str, body: bytes):
+        """Sends the blocks of a stream as they come. The result ends the request."""
+        channel = self._channel
+        result = self._runner.stream(body, run_id)
+        if isinstance(result, tuple):  # refused before it began: an ordinary answer
+            return result
+        last = b""
+        for block in result:
+            resume = channel.paused.get(rid)
+            if resume is not None and not resume.wait(PAUSE_LIMIT):
+                channel.cancelled.add(rid)
+            if rid in channel.cancelled:
+                last = b""
+                result.close()
+                break
+            channel.send(T_CHUNK, rid, block, 200)
+            last = block
+        channel.paused.pop(rid, None)
+        channel.cancelled.discard(rid)
+        return 200, b"", b'"success":true' in last
+
+
+def _options(argv):
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="kourou worker")
+    for name in ("fd", "wake-r", "wake-w", "mark"):
+        parser.add_argument("--" + name, type=int, required=True)
+    parser.add_argument("--snapshot", required=True)
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--threads", type=int, default=40)
+    parser.add_argument("--deployment", default="{}")
+    return parser.parse_args(argv)
+
+
+def _on_sigterm(runner) -> None:
+    """SIGTERM cleans up without finishing requests."""
+    import signal
+
+    def stop(_signum, _frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            runner.stop()
+        finally:
+            sys.stderr.flush()
+            os._exit(143)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _start(channel: Channel, options):
+    """The started runner, or None after a FATAL frame."""
+    import json
+
+    try:
+        from . import runtime
+
+        with open(options.snapshot, "rb") as file:
+            snapshot = json.load(file)
+        runner = runtime.load(snapshot, options.root, json.loads(options.deployment))
+        runner.start()
+    except BaseException as error:
+        import traceback
+
+        trace = getattr(error, "traceback", None) or traceback.format_exc()
+        fatal = {
+            "kind": getattr(error, "kind", "init"),
+            "message": getattr(error, "message", None) or f"{type(error).__name__}: {error}",
+            "traceback": trace if isinstance(trace, str) else "",
+        }
+        print(trace, file=sys.stderr, flush=True)
+        channel.send(T_FATAL, 0, json.dumps(fatal).encode())
+        return None
+    ready = {
+        "routes": list(getattr(runner, "routes", None) or ()),
+        "middleware": bool(getattr(runner, "middleware", None)),
+    }
+    channel.send(T_READY, 0, json.dumps(ready).encode())
+    return runner
+
+
+def main(argv=None) -> int:
+    """Runs a worker on inherited descriptors; the result is the exit status."""
+    import mmap
+
+    options = _options(argv)
+    for fd in (options.fd, options.wake_r, options.wake_w, options.mark):
+        os.set_inheritable(fd, False)
+    channel = Channel(socket.socket(fileno=options.fd))
+    language = "python " + sys.version.split(" ", 1)[0]
+    channel.send(T_HELLO, 0, b'{"language":"%s"}' % language.encode(), VERSION)
+    mark = memoryview(mmap.mmap(options.mark, 4096)).cast("I")
+    runner = _start(channel, options)
+    if runner is None:
+        return 1
+    _on_sigterm(runner)
+    Worker(channel, runner, options.wake_r, options.wake_w, mark, max(1, options.threads)).run()
+    runner.stop()
+    return 0

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request on its way through the pool: what goes to a worker and who hears of the result. */
+#ifndef KR_SERVE_CALL_H
+#define KR_SERVE_CALL_H
+
+#include "base/view.h"
+#include "serve/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kr_call;
+struct kr_worker;
+
+/* A worker's answer. Views live during the callback. */
+struct kr_answer {
+    int status;
+    bool run_ok;
+    uint32_t run_us;
+    struct kr_view head; /* header lines of a custom endpoint, .p NULL without */
+    struct kr_view body;
+    int fd; /* -1, or the body as a descriptor that the callback owns */
+    uint64_t fd_size;
+};
+
+/* Exactly one of answer and failure ends a call that was submitted; chunks may come before. */
+struct kr_call_ops {
+    void (*answer)(struct kr_call *call, const struct kr_answer *answer);
+    void (*chunk)(struct kr_call *call, struct kr_view bytes, int status);
+    /* retryable: the pipeline has not begun to run this request. */
+    void (*failure)(struct kr_call *call, int status, bool retryable, const char *detail);
+};
+
+enum kr_call_where { KR_CALL_IDLE, KR_CALL_QUEUED, KR_CALL_SENT };
+
+struct kr_call {
+    struct kr_call *prev, *next; /* in the pool's queue */
+    const struct kr_call_ops *ops;
+    struct kr_worker *worker;
+    enum kr_call_where where;
+    enum kr_kind kind;
+    uint32_t id;
+    int64_t deadline_ms;
+    char run_id[KR_RUN_ID_LEN + 1];
+    struct kr_view head; /* kind custom: the head block */
+    struct kr_view body; /* must stay until the call ends: a crashed worker's calls are sent again */
+    int body_fd;         /* -1, or the body as a descriptor (then .body is empty) */
+    uint64_t body_size;
+};
+
+#endif

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client's connection: bytes in, requests out, one at a time; absolute deadlines per state. */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define IN_FIRST       4096
+#define IN_LARGE       65536
+#define BODY_TOTAL     4     /* bodies in memory files may take this many times max_body together */
+#define LINGER_MS      2000
+#define BODY_RATE      65536 /* bytes a second that a body must come with, beyond the base time */
+#define DRAIN_LINGER   1000  /* an idle connection of a draining server may still ask once */
+
+static void process(struct kr_conn *conn);
+static void count_request(struct kr_conn *conn);
+
+void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms)
+{
+    conn->deadline_ms = in_ms <= 0 ? INT64_MAX : conn->srv->loop.now_ms + in_ms;
+    if (in_ms > 0)
+        kr_timer_at(&conn->srv->loop, &conn->srv->sweep, conn->deadline_ms);
+}
+
+/* -- the body ---------------------------------------------------------------------------------- */
+
+static bool write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+static bool use_memory_file(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+    struct kr_view had = {.p = conn->body_buf.p, .n = conn->body_buf.n};
+
+    if (srv->body_bytes > srv->cfg.max_body * BODY_TOTAL)
+        return false;
+    conn->body_fd = memfd_create("kourou-body", MFD_CLOEXEC);
+    if (conn->body_fd < 0 || !write_all(conn->body_fd, had.p, had.n))
+        return false;
+    srv->body_bytes += had.n;
+    kr_buf_finish(&conn->body_buf);
+    return true;
+}
+
+static bool keep_body(struct kr_http *http, const char *bytes, size_t n)
+{
+    struct kr_conn *conn = (struct kr_conn *)((char *)http - offsetof(struct kr_conn, http));
+
+    if (conn->body_fd < 0 && !http->chunked && http->content_length <= KR_FRAME_FD_THRESHOLD) {
+        if (conn->body.n == 0)
+            conn->body.at = (uint32_t)(bytes - http->base);
+        conn->body.n += (uint32_t)n;
+        return true;
+    }
+    if (conn->body_fd < 0) {
+        if (conn->body_buf.n + n <= KR_FRAME_FD_THRESHOLD && http->chunked) {
+            kr_buf_add(&conn->body_buf, bytes, n);
+            return !conn->body_buf.failed;
+        }
+        if (!use_memory_file(conn))
+            return false;
+    }
+    conn->srv->body_bytes += n;
+    return write_all(conn->body_fd, bytes, n);
+}
+
+struct kr_view kr_conn_body(const struct kr_conn *conn)
+{
+    if (conn->body_fd >= 0)
+        return (struct kr_view){.p = "", .n = 0};
+    if (conn->body_buf.n > 0)
+        return (struct kr_view){.p = conn->body_buf.p, .n = conn->body_buf.n};
+    if (conn->body.n > 0)
+        return kr_http_view(conn->in, conn->body);
+    return (struct kr_view){.p = "", .n = 0};
+}
+
+static void forget_body(struct kr_conn *conn)
+{
+    conn->body = (struct kr_span){0, 0};
+    if (conn->body_buf.p != NULL)
+        kr_buf_finish(&conn->body_buf);
+    kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
+    if (conn->body_fd >= 0) {
+        conn->srv->body_bytes -= conn->http.body_n < conn->srv->body_bytes ? conn->http.body_n
+                                                                           : conn->srv->body_bytes;
+        (void)close(conn->body_fd);
+        conn->body_fd = -1;
+    }
+}
+
+/* -- open and close ---------------------------------------------------------------------------- */
+
+static void free_conn(struct kr_later *later)
+{
+    struct kr_conn *conn = (struct kr_conn *)((char *)later - offsetof(struct kr_conn, later));
+
+    free(conn->in);
+    kr_buf_finish(&conn->out);
+    kr_buf_finish(&conn->head);
+    kr_buf_finish(&conn->body_buf);
+    free(conn);
+}
+
+void kr_conn_close(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+
+    if (conn->state == KR_C_CLOSED)
+        return;
+    if (conn->call.where != KR_CALL_IDLE) {
+        kr_pool_abandon(&srv->pool, &conn->call);
+        kr_invoke_left(conn);
+    }
+    count_request(conn);
+    kr_journal_forget(conn);
+    conn->state = KR_C_CLOSED;
+    forget_body(conn);
+    if (conn->file_fd >= 0)
+        (void)close(conn->file_fd);
+    conn->file_fd = -1;
+    kr_watch_close(&srv->loop, &conn->watch);
+    if (conn->prev != NULL)
+        conn->prev->next = conn->next;
+    else
+        srv->conns = conn->next;
+    if (conn->next != NULL)
+        conn->next->prev = conn->prev;
+    srv->conn_count--;
+    conn->later.run = free_conn;
+    kr_loop_later(&srv->loop, &conn->later);
+    kr_server_accept_more(srv);
+    kr_server_check_drained(srv);
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static void count_request(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+    int64_t us = srv->loop.now_us - conn->arrived_us;
+
+    if (conn->status == 0)
+        return;
+    kr_stats_add(conn->route != NULL ? &conn->route->stats : &srv->metrics.other, conn->status, us);
+    srv->metrics.bytes_in += conn->http.head_end + conn->http.body_n;
+    srv->metrics.bytes_out += conn->sent;
+    kr_access_log(conn, us);
+    conn->status = 0;
+}
+
+/* Makes the connection ready for the next request; bytes that came early stay. */
+static void next_request(struct kr_conn *conn)
+{
+    size_t rest = conn->in_n - conn->in_at;
+
+    forget_body(conn);
+    if (rest > 0)
+        memmove(conn->in, conn->in + conn->in_at, rest);
+    conn->in_n = rest;
+    conn->in_at = 0;
+    if (conn->in_cap > IN_LARGE && rest == 0) {
+        free(conn->in);
+        conn->in = NULL;
+        conn->in_cap = 0;
+    }
+    kr_http_reset(&conn->http);
+    conn->route = NULL;
+    conn->sent = 0;
+    conn->run_name[0] = conn->request_id[0] = '\0';
+    conn->chunked_out = conn->no_body_out = conn->paused = conn->expect_sent = false;
+    kr_buf_reset(&conn->out);
+    conn->state = KR_C_HEAD;
+    kr_conn_deadline(conn, conn->srv->draining ? DRAIN_LINGER : conn->srv->opt.idle_timeout_ms);
+}
+
+/* Closing while unread input waits would reset the connection and the client could lose the answer. */
+static void linger(struct kr_conn *conn)
+{
+    if (conn->eof) {
+        kr_conn_close(conn);
+        return;
+    }
+    (void)shutdown(conn->watch.fd, SHUT_WR);
+    conn->state = KR_C_LINGER;
+    conn->in_n = conn->in_at = 0;
+    kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
+    kr_conn_deadline(conn, LINGER_MS);
+}
+
+void kr_conn_resume(struct kr_conn *conn)
+{
+    count_request(conn);
+    if (!conn->keep_alive || conn->eof) {
+        linger(conn);
+        return;
+    }
+    next_request(conn);
+    kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
+    if (!conn->processing && conn->in_n > 0)
+        process(conn);
+}
+
+static void take_request_id(struct kr_conn *conn)
+{
+    struct kr_view given = kr_http_known(&conn->http, conn->in, KR_H_REQUEST_ID);
+
+    conn->request_id[0] = '\0';
+    if (given.p == NULL || given.n == 0 || given.n >= sizeof(conn->request_id))
+        return;
+    for (size_t i = 0; i < given.n; i++) {
+        unsigned char c = (unsigned char)given.p[i];
+
+        if (c <= 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            return;
+    }
+    memcpy(conn->request_id, given.p, given.n);
+    conn->request_id[given.n] = '\0';
+}
+
+/* The head is complete: everything that can be refused without the body is refused here. */
+static void begin_request(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+    struct kr_http *http = &conn->http;
+
+    conn->arrived_us = srv->loop.now_us;
+    conn->keep_alive = kr_http_keep_alive(http) && !srv->draining;
+    conn->no_body_out = http->parser.method == HTTP_HEAD;
+    take_request_id(conn);
+    conn->state = KR_C_BODY;
+    if (http->has_body)
+        kr_conn_deadline(conn, srv->opt.body_timeout_ms +
+                                   (int64_t)(http->content_length / BODY_RATE) * 1000);
+    conn->route = kr_route_find(conn);
+    if (conn->route == NULL || conn->state != KR_C_BODY)
+        return;
+    if (http->want_continue && conn->in_n == conn->in_at)
+        kr_conn_continue(conn);
+}
+
+/* After a part of a body was taken out of the buffer, its place is used again. */
+static void reuse_buffer(struct kr_conn *conn)
+{
+    bool elsewhere = conn->body_fd >= 0 || conn->http.chunked;
+    size_t rest = conn->in_n - conn->in_at;
+
+    if (conn->state != KR_C_BODY || !elsewhere || conn->in_at <= conn->http.head_end)
+        return;
+    if (rest > 0)
+        memmove(conn->in + conn->http.head_end, conn->in + conn->in_at, rest);
+    conn->in_n = conn->http.head_end + rest;
+    conn->in_at = conn->http.head_end;
+}
+
+static void bad_request(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+    int status = conn->http.bad_status;
+
+    srv->metrics.bad_requests++;
+    if (conn->state == KR_C_HEAD)
+        conn->arrived_us = srv->loop.now_us;
+    kr_conn_refuse(conn, status, conn->http.bad_reason);
+}
+
+static void process(struct kr_conn *conn)
+{
+    bool go = conn->in_n > conn->in_at;
+
+    conn->processing = true;
+    while (go && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY)) {
+        enum kr_http_event event = kr_http_feed(&conn->http, conn->in, &conn->in_at, conn->in_n);
+
+        if (event == KR_HTTP_BAD) {
+            bad_request(conn);
+            break;
+        }
+        if (event == KR_HTTP_MORE) {
+            reuse_buffer(conn);
+            if (conn->state == KR_C_HEAD && conn->in_n == conn->in_at && conn->in_n > 0 &&
+                conn->deadline_ms > conn->srv->loop.now_ms + conn->srv->opt.header_timeout_ms)
+                kr_conn_deadline(conn, conn->srv->opt.header_timeout_ms);
+            break;
+        }
+        if (event == KR_HTTP_HEAD) {
+            begin_request(conn);
+        } else {
+            conn->state = KR_C_WAIT;
+            kr_conn_deadline(conn, 0);
+            conn->route->handler(conn);
+        }
+        go = conn->state == KR_C_BODY || conn->in_n > conn->in_at;
+    }
+    conn->processing = false;
+}
+
+/* -- events ------------------------------------------------------------------------------------ */
+
+static bool make_room(struct kr_conn *conn)
+{
+    size_t want = conn->in_cap == 0 ? IN_FIRST : conn->in_cap;
+
+    if (conn->state == KR_C_BODY && conn->http.has_body) {
+        uint64_t length = conn->http.content_length;
+
+        if (!conn->http.chunked && length <= KR_FRAME_FD_THRESHOLD)
+            want = conn->http.head_end + (size_t)length + 1;
+        else
+            want = IN_LARGE;
+    }
+    if (conn->in_n >= conn->in_cap && want <= conn->in_cap)
+        want = conn->in_cap < KR_HTTP_HEAD_MAX + IN_FIRST ? conn->in_cap * 2 : 0;
+    if (want == 0)
+        return false;
+    if (want > conn->in_cap) {
+        conn->in = kr_reallocarray(conn->in, want, 1);
+        conn->in_cap = want;
+    }
+    return true;
+}
+
+static void read_away(struct kr_conn *conn)
+{
+    char bytes[16384];
+    ssize_t n = read(conn->watch.fd, bytes, sizeof(bytes));
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        kr_conn_close(conn);
+}
+
+static void client_ended(struct kr_conn *conn)
+{
+    conn->eof = true;
+    if (conn->state == KR_C_HEAD || conn->state == KR_C_BODY)
+        kr_conn_close(conn);
+    else
+        kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
+}
+
+static void on_readable(struct kr_conn *conn)
+{
+    ssize_t n;
+
+    if (conn->state == KR_C_LINGER) {
+        read_away(conn);
+        return;
+    }
+    if (!make_room(conn)) { /* pipelined bytes have filled the buffer: they wait in the kernel */
+        kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
+        return;
+    }
+    n = read(conn->watch.fd, conn->in + conn->in_n, conn->in_cap - conn->in_n);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n < 0) {
+        kr_conn_close(conn);
+    } else if (n == 0) {
+        client_ended(conn);
+    } else {
+        conn->in_n += (size_t)n;
+        process(conn);
+    }
+}
+
+static void on_event(struct kr_watch *watch, uint32_t events)
+{
+    struct kr_conn *conn = (struct kr_conn *)watch;
+
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLIN) == 0) {
+        kr_conn_close(conn);
+        return;
+    }
+    if ((events & EPOLLOUT) != 0 && !kr_conn_flush(conn))
+        return;
+    if ((events & EPOLLIN) != 0 && conn->state != KR_C_CLOSED)
+        on_readable(conn);
+}
+
+void kr_conn_open(struct kr_server *srv, int fd)
+{
+    struct kr_err err = KR_ERR_INIT;
+    struct kr_conn *conn = kr_calloc(1, sizeof(*conn));
+
+    conn->watch = (struct kr_watch){.fd = fd, .on_ready = on_event};
+    conn->srv = srv;
+    conn->body_fd = conn->file_fd = conn->call.body_fd = -1;
+    kr_buf_init(&conn->out, 64u * 1024 * 1024);
+    kr_buf_init(&conn->head, KR_HTTP_HEAD_MAX * 2);
+    kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
+    kr_http_init(&conn->http, srv->cfg.max_body, keep_body);
+    conn->next = srv->conns;
+    if (srv->conns != NULL)
+        srv->conns->prev = conn;
+    srv->conns = conn;
+    srv->conn_count++;
+    srv->metrics.connections++;
+    kr_conn_deadline(conn, srv->opt.header_timeout_ms);
+    if (kr_watch_add(&srv->loop, &conn->watch, EPOLLIN, &err) < 0) {
+        kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
+        kr_conn_close(conn);
+    }
+}
+
+/* -- deadlines --------------------------------------------------------------------------------- */
+
+static void expire(struct kr_conn *conn)
+{
+    if (conn->state == KR_C_BODY) {
+        conn->srv->metrics.bad_requests++;
+        kr_conn_refuse(conn, 408, "The request body did not arrive in time");
+    } else if (conn->state == KR_C_HEAD && conn->in_n > 0) {
+        conn->srv->metrics.bad_requests++;
+        conn->arrived_us = conn->srv->loop.now_us;
+        kr_conn_refuse(conn, 408, "The request head did not arrive in time");
+    } else {
+        kr_conn_close(conn);
+    }
+}
+
+void kr_conn_sweep(struct kr_server *srv)
+{
+    int64_t now = srv->loop.now_ms, next = INT64_MAX;
+    struct kr_conn *conn = srv->conns;
+
+    while (conn != NULL) {
+        struct kr_conn *following = conn->next;
+
+        if (conn->deadline_ms <= now)
+            expire(conn);
+        conn = following;
+    }
+    for (conn = srv->conns; conn != NULL; conn = conn->next)
+        next = conn->deadline_ms < next ? conn->deadline_ms : next;
+    if (next != INT64_MAX)
+        kr_timer_at(&srv->loop, &srv->sweep, next);
+}

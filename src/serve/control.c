@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: status, drain, and the hand-over of the listening socket to a new server.
+ *
+ * Commands are lines: "status", "drain", "takeover", "taken"; answers are JSON lines. "takeover" is answered with the
+ * listening descriptor; the new server listens on it only when it is ready, then says "taken" and the old one drains. */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_TIMEOUT_S 10
+
+struct kr_peer {
+    struct kr_watch watch;
+    struct kr_later later;
+    struct kr_control *control;
+    struct kr_peer *next;
+    char line[64];
+    size_t n;
+};
+
+struct kr_control {
+    struct kr_watch listener;
+    struct kr_server *srv;
+    struct kr_peer *peers;
+    ino_t inode; /* of the socket file: a successor may have put another there */
+    int old;     /* to the server that we take over from, -1: none */
+};
+
+static struct kr_control *control_of(struct kr_server *srv)
+{
+    if (srv->control == NULL) {
+        srv->control = kr_calloc(1, sizeof(*srv->control));
+        srv->control->srv = srv;
+        srv->control->listener.fd = srv->control->old = -1;
+    }
+    return srv->control;
+}
+
+static int address_of(const char *path, struct sockaddr_un *out, struct kr_err *err)
+{
+    size_t n = strlen(path);
+
+    memset(out, 0, sizeof(*out));
+    out->sun_family = AF_UNIX;
+    if (n >= sizeof(out->sun_path))
+        return kr_fail(err, KR_E_LIMIT, "path of the control socket is longer than %zu bytes: %s",
+                       sizeof(out->sun_path) - 1, path);
+    memcpy(out->sun_path, path, n + 1);
+    return 0;
+}
+
+/* -- commands ---------------------------------------------------------------------------------- */
+
+static void free_peer(struct kr_later *later)
+{
+    free((char *)later - offsetof(struct kr_peer, later));
+}
+
+static void close_peer(struct kr_peer *peer)
+{
+    struct kr_peer **link = &peer->control->peers;
+
+    while (*link != NULL && *link != peer)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = peer->next;
+    kr_watch_close(&peer->control->srv->loop, &peer->watch);
+    peer->later.run = free_peer;
+    kr_loop_later(&peer->control->srv->loop, &peer->later);
+}
+
+static void send_listener(struct kr_peer *peer)
+{
+    static const char text[] = "{\"listener\":true}\n";
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof(text) - 1};
+    char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &peer->control->srv->listener.fd, sizeof(int));
+    (void)sendmsg(peer->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void send_status(struct kr_peer *peer)
+{
+    struct kr_server *srv = peer->control->srv;
+    char text[256];
+    int n = snprintf(text, sizeof(text),
+                     "{\"pid\":%d,\"port\":%d,\"ready\":%u,\"draining\":%s,\"connections\":%u,\"queued\":%u}\n",
+                     (int)getpid(), srv->port, kr_pool_count(&srv->pool, KR_W_READY),
+                     srv->draining ? "true" : "false", srv->conn_count, srv->pool.queued);
+
+    (void)send(peer->watch.fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void command(struct kr_peer *peer, const char *line)
+{
+    struct kr_server *srv = peer->control->srv;
+
+    if (strcmp(line, "status") == 0) {
+        send_status(peer);
+    } else if (strcmp(line, "takeover") == 0 && srv->listening) {
+        send_listener(peer);
+    } else if (strcmp(line, "drain") == 0 || strcmp(line, "taken") == 0) {
+        (void)send(peer->watch.fd, "{\"draining\":true}\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
+        kr_server_drain(srv);
+    } else {
+        (void)send(peer->watch.fd, "{\"error\":\"not now, or unknown\"}\n", 32, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+}
+
+static void on_peer(struct kr_watch *watch, uint32_t events)
+{
+    struct kr_peer *peer = (struct kr_peer *)watch;
+    ssize_t n = read(watch->fd, peer->line + peer->n, sizeof(peer->line) - 1 - peer->n);
+    char *end;
+
+    (void)events;
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0 || peer->n + (size_t)n == sizeof(peer->line) - 1) {
+        close_peer(peer);
+        return;
+    }
+    peer->n += (size_t)n;
+    peer->line[peer->n] = '\0';
+    while ((end = strchr(peer->line, '\n')) != NULL) {
+        *end = '\0';
+        command(peer, peer->line);
+        peer->n -= (size_t)(end - peer->line) + 1;
+        memmove(peer->line, end + 1, peer->n + 1);
+    }
+}
+
+static void on_listener(struct kr_watch *watch, uint32_t events)
+{
+    struct kr_control *control = (struct kr_control *)watch;
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct kr_err err = KR_ERR_INIT;
+    struct kr_peer *peer;
+
+    (void)events;
+    if (fd < 0)
+        return;
+    peer = kr_calloc(1, sizeof(*peer));
+    peer->watch = (struct kr_watch){.fd = fd, .on_ready = on_peer};
+    peer->control = control;
+    peer->next = control->peers;
+    control->peers = peer;
+    if (kr_watch_add(&control->srv->loop, &peer->watch, EPOLLIN, &err) < 0)
+        close_peer(peer);
+}
+
+/* -- the socket -------------------------------------------------------------------------------- */
+
+/* Bound under another name and renamed, so that the path always leads to a server that listens. */
+int kr_control_open(struct kr_server *srv, struct kr_err *err)
+{
+    struct kr_control *control = control_of(srv);
+    kr_auto_free char *fresh = kr_asprintf("%s.%d", srv->opt.control, (int)getpid());
+    kr_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un address;
+    struct stat st;
+    mode_t old;
+    int bound;
+
+    if (address_of(fresh, &address, err) < 0)
+        return -(int)err->code;
+    (void)unlink(fresh);
+    old = umask(0177);
+    bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
+    (void)umask(old);
+    if (bound < 0 || listen(fd, 16) < 0 || stat(fresh, &st) < 0 || rename(fresh, srv->opt.control) < 0)
+        return kr_fail_errno(err, errno, "control socket %s", srv->opt.control);
+    control->inode = st.st_ino;
+    control->listener = (struct kr_watch){.fd = kr_steal_fd(&fd), .on_ready = on_listener};
+    return kr_watch_add(&srv->loop, &control->listener, EPOLLIN, err);
+}
+
+void kr_control_close(struct kr_server *srv)
+{
+    struct kr_control *control = srv->control;
+    struct stat st;
+
+    if (control == NULL)
+        return;
+    while (control->peers != NULL)
+        close_peer(control->peers);
+    if (control->listener.fd >= 0) {
+        if (stat(srv->opt.control, &st) == 0 && st.st_ino == control->inode)
+            (void)unlink(srv->opt.control);
+        (void)close(control->listener.fd);
+    }
+    if (control->old >= 0)
+        (void)close(control->old);
+    free(control);
+    srv->control = NULL;
+}
+
+/* -- taking over ------------------------------------------------------------------------------- */
+
+static int receive_listener(int sock, struct kr_err *err)
+{
+    char text[128], control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {.iov_base = text, .iov_len = sizeof(text)};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c;
+    int fd;
+
+    if (n <= 0)
+        return kr_fail_errno(err, n < 0 ? errno : ECONNRESET, "the running server did not answer");
+    c = CMSG_FIRSTHDR(&msg);
+    if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+        c->cmsg_len != CMSG_LEN(sizeof(int)))
+        return kr_fail(err, KR_E_CONFLICT, "the running server did not hand over its socket: %.*s", (int)n,
+                       text);
+    memcpy(&fd, CMSG_DATA(c), sizeof(int));
+    return fd;
+}
+
+int kr_control_takeover(struct kr_server *srv, struct kr_err *err)
+{
+    struct kr_control *control = control_of(srv);
+    struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+    struct sockaddr_un address;
+    int fd;
+
+    if (address_of(srv->opt.takeover, &address, err) < 0)
+        return -(int)err->code;
+    control->old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(control->old, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    if (connect(control->old, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        send(control->old, "takeover\n", 9, MSG_NOSIGNAL) != 9)
+        return kr_fail_errno(err, errno, "take over from %s", srv->opt.takeover);
+    fd = receive_listener(control->old, err);
+    if (fd < 0)
+        return kr_wrap(err, "take over from %s", srv->opt.takeover);
+    srv->listener.fd = fd;
+    return 0;
+}
+
+void kr_control_taken(struct kr_server *srv)
+{
+    struct kr_control *control = srv->control;
+    struct kr_err err = KR_ERR_INIT;
+
+    if (control == NULL || control->old < 0)
+        return;
+    if (srv->opt.control != NULL && kr_control_open(srv, &err) < 0)
+        kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
+    (void)!send(control->old, "taken\n", 6, MSG_NOSIGNAL);
+    (void)close(control->old);
+    control->old = -1;
+}

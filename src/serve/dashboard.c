@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pages: the built-in playground and API pages, or the files of dashboard_files_path. */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+#include "base/path.h"
+#include "serve/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HTML       "text/html; charset=utf-8"
+#define INFO_MARK  "/*KOUROU_INFO*/null"
+#define PAGE_MAX   (8u << 20)
+
+/* JSON inside of a script element: "<" must not be able to close it. */
+static void add_script_json(struct kr_buf *out, const json_t *doc)
+{
+    kr_auto_free char *text = kr_json_canonical(doc);
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '<' || *p == '>' || *p == '&')
+            kr_buf_addf(out, "\\u%04x", (unsigned)*p);
+        else
+            kr_buf_addc(out, *p);
+    }
+}
+
+static void reply_page(struct kr_conn *conn, const char *page, json_t *data)
+{
+    kr_auto_json json_t *owned = data;
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(PAGE_MAX);
+    const char *mark = strstr(page, INFO_MARK);
+
+    if (mark == NULL) {
+        kr_conn_reply_text(conn, 200, HTML, page, strlen(page));
+        return;
+    }
+    kr_buf_add(&out, page, (size_t)(mark - page));
+    add_script_json(&out, owned);
+    kr_buf_adds(&out, mark + sizeof(INFO_MARK) - 1);
+    kr_conn_reply_text(conn, 200, HTML, kr_buf_str(&out), out.n);
+}
+
+static json_t *docs_data(struct kr_server *srv, const char *style)
+{
+    return json_pack("{s:s,s:s,s:s}", "openapi_url", srv->cfg.openapi_path, "title", srv->cfg.title, "style",
+                     style);
+}
+
+void kr_handle_docs(struct kr_conn *conn)
+{
+    reply_page(conn, kr_page_docs, docs_data(conn->srv, "try"));
+}
+
+void kr_handle_redoc(struct kr_conn *conn)
+{
+    reply_page(conn, kr_page_docs, docs_data(conn->srv, "read"));
+}
+
+/* -- files ------------------------------------------------------------------------------------- */
+
+static const char *type_of(const char *path)
+{
+    static const struct {
+        const char *end, *type;
+    } types[] = {{".html", HTML},
+                 {".js", "text/javascript; charset=utf-8"},
+                 {".mjs", "text/javascript; charset=utf-8"},
+                 {".css", "text/css; charset=utf-8"},
+                 {".json", "application/json"},
+                 {".svg", "image/svg+xml"},
+                 {".png", "image/png"},
+                 {".jpg", "image/jpeg"},
+                 {".jpeg", "image/jpeg"},
+                 {".gif", "image/gif"},
+                 {".webp", "image/webp"},
+                 {".ico", "image/x-icon"},
+                 {".woff2", "font/woff2"},
+                 {".wasm", "application/wasm"},
+                 {".txt", "text/plain; charset=utf-8"}};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(types); i++) {
+        if (kr_ends_with(path, types[i].end))
+            return types[i].type;
+    }
+    return "application/octet-stream";
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static char *decode(struct kr_view path)
+{
+    char *out = kr_malloc(path.n + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < path.n; i++) {
+        if (path.p[i] == '%' && i + 2 < path.n && hex(path.p[i + 1]) >= 0 && hex(path.p[i + 2]) >= 0) {
+            out[n++] = (char)(hex(path.p[i + 1]) * 16 + hex(path.p[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = path.p[i];
+        }
+    }
+    out[n] = '\0';
+    if (strlen(out) != n)
+        out[0] = '\0';
+    return out;
+}
+
+/* Opens a regular file below the dashboard's folder; links that lead out of it are refused. */
+static int open_below(const char *root, const char *name, struct stat *st)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_free char *path = NULL, *real = NULL, *real_root = NULL;
+    kr_auto_fd int fd = -1;
+
+    if (kr_path_under(root, name, &path, &err) < 0)
+        return -1;
+    real = realpath(path, NULL);
+    real_root = realpath(root, NULL);
+    if (real == NULL || real_root == NULL || !kr_starts_with(real, real_root) ||
+        real[strlen(real_root)] != '/')
+        return -1;
+    fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
+        return -1;
+    return kr_steal_fd(&fd);
+}
+
+static bool wants_html(const struct kr_conn *conn)
+{
+    struct kr_view accept = kr_http_known(&conn->http, conn->in, KR_H_ACCEPT);
+
+    return accept.p != NULL && memmem(accept.p, accept.n, "text/html", 9) != NULL;
+}
+
+static void reply_file(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+    struct kr_view path = kr_http_view(conn->in, conn->http.path);
+    size_t skip = strlen(srv->cfg.root_prefix);
+    kr_auto_free char *name = NULL;
+    struct kr_reply reply = {.status = 200, .fd = -1};
+    struct stat st;
+
+    path.p += skip < path.n ? skip + 1 : path.n;
+    path.n -= skip < path.n ? skip + 1 : path.n;
+    name = decode(path);
+    if (name[0] == '\0' || name[strlen(name) - 1] == '/') {
+        char *index = kr_asprintf("%sindex.html", name);
+
+        free(name);
+        name = index;
+    }
+    reply.fd = open_below(srv->cfg.dashboard, name, &st);
+    reply.type = type_of(name);
+    if (reply.fd < 0 && wants_html(conn) && strrchr(name, '.') == NULL) { /* a single-page application's path */
+        reply.fd = open_below(srv->cfg.dashboard, "index.html", &st);
+        reply.type = HTML;
+    }
+    if (reply.fd < 0) {
+        kr_conn_error(conn, 404, "Not Found");
+        return;
+    }
+    reply.fd_size = (uint64_t)st.st_size;
+    kr_conn_reply(conn, &reply);
+}
+
+void kr_handle_dashboard(struct kr_conn *conn)
+{
+    if (conn->srv->cfg.dashboard != NULL)
+        reply_file(conn);
+    else
+        reply_page(conn, kr_page_playground, kr_info_json(conn->srv));
+}

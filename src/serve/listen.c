@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening socket: opened here or taken over, accepted from, closed when draining. */
+#include "serve/serve.h"
+
+#include "base/log.h"
+#include "base/path.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG       1024
+#define ACCEPT_AT_ONCE 64
+
+static int parse_address(const char *host, int port, struct sockaddr_storage *out, socklen_t *n,
+                         struct kr_err *err)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+
+    memset(out, 0, sizeof(*out));
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        *n = sizeof(*v4);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        *n = sizeof(*v6);
+        return 0;
+    }
+    return kr_fail(err, KR_E_USAGE, "--host=%s is not an address", host);
+}
+
+static int open_socket(struct kr_server *srv, struct kr_err *err)
+{
+    const char *host = srv->cfg.host;
+    struct sockaddr_storage address;
+    kr_auto_fd int fd = -1;
+    socklen_t n = 0;
+    int on = 1;
+
+    if (parse_address(host, (int)srv->cfg.port, &address, &n, err) < 0)
+        return -(int)err->code;
+    fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return kr_fail_errno(err, errno, "listen on %s", host);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (struct sockaddr *)&address, n) < 0 || listen(fd, BACKLOG) < 0)
+        return kr_fail_errno(err, errno, "listen on %s port %d", host, (int)srv->cfg.port);
+    srv->listener.fd = kr_steal_fd(&fd);
+    return 0;
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t n = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &n) < 0)
+        return 0;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static void on_listener(struct kr_watch *watch, uint32_t events)
+{
+    struct kr_server *srv = (struct kr_server *)((char *)watch - offsetof(struct kr_server, listener));
+    int on = 1;
+
+    (void)events;
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        int fd;
+
+        if (srv->conn_count >= (uint32_t)srv->opt.max_connections) {
+            srv->accept_paused = true;
+            kr_watch_set(&srv->loop, watch, 0);
+            return;
+        }
+        fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE) {
+                kr_log(KR_LOG_ERROR, "serve", "no descriptors left, accepting waits");
+                srv->accept_paused = true;
+                kr_watch_set(&srv->loop, watch, 0);
+            }
+            return;
+        }
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        kr_conn_open(srv, fd);
+    }
+}
+
+void kr_server_accept_more(struct kr_server *srv)
+{
+    if (!srv->accept_paused || !srv->listening)
+        return;
+    srv->accept_paused = false;
+    kr_watch_set(&srv->loop, &srv->listener, EPOLLIN);
+}
+
+static int write_port_file(const struct kr_server *srv, struct kr_err *err)
+{
+    char text[16];
+    int n;
+
+    if (srv->opt.port_file == NULL)
+        return 0;
+    n = snprintf(text, sizeof(text), "%d\n", srv->port);
+    return kr_file_write_atomic(srv->opt.port_file, text, (size_t)n, 0644, err);
+}
+
+int kr_server_listen(struct kr_server *srv, struct kr_err *err)
+{
+    if (srv->listener.fd < 0 && open_socket(srv, err) < 0)
+        return -(int)err->code;
+    srv->listener.on_ready = on_listener;
+    srv->port = port_of(srv->listener.fd);
+    srv->listening = true;
+    if (kr_watch_add(&srv->loop, &srv->listener, EPOLLIN, err) < 0 || write_port_file(srv, err) < 0)
+        return -(int)err->code;
+    kr_log(KR_LOG_INFO, "serve", "listening on %s port %d", srv->cfg.host, srv->port);
+    return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/openapi.h"
+
+#define NULLABLE_TEXT "{\"type\":[\"string\",\"null\"]}"
+#define NAMED         "{\"type\":\"object\",\"properties\":{\"id\":" NULLABLE_TEXT ",\"name\":" NULLABLE_TEXT "}}"
+
+const char kr_openapi_security[] =
+    "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
+    "\"apiKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\","
+    "\"description\":\"For clients whose Authorization header carries another token\"}}";
+
+const char kr_openapi_run_parameters[] =
+    "[{\"name\":\"page\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"integer\",\"minimum\":1,"
+    "\"maximum\":1000000,\"default\":1}},"
+    "{\"name\":\"size\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"integer\",\"minimum\":1,"
+    "\"maximum\":500,\"default\":50}},"
+    "{\"name\":\"status\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"string\",\"enum\":"
+    "[\"completed\",\"failed\",\"timeout\",\"crashed\",\"abandoned\"]}}]";
+
+const char kr_openapi_schemas[] =
+    "{\"Failure\":{\"type\":\"object\",\"required\":[\"detail\"],\"properties\":{\"detail\":{\"type\":"
+    "\"string\"}}},"
+    "\"RunFailure\":{\"type\":\"object\",\"required\":[\"detail\"],\"properties\":{\"detail\":{\"type\":"
+    "\"string\"},\"retryable\":{\"type\":\"boolean\",\"description\":\"True: the pipeline had not begun to "
+    "run this request\"},\"run_id\":{\"type\":\"string\"}}},"
+    "\"ValidationFailure\":{\"type\":\"object\",\"required\":[\"detail\"],\"properties\":{\"detail\":{"
+    "\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"type\",\"loc\",\"msg\"],"
+    "\"properties\":{\"type\":{\"type\":\"string\"},\"loc\":{\"type\":\"array\",\"items\":{\"type\":"
+    "[\"string\",\"integer\"]}},\"msg\":{\"type\":\"string\"},\"input\":{},\"ctx\":{\"type\":\"object\"}}}}}},"
+    "\"InvokeRequest\":{\"type\":\"object\",\"required\":[\"parameters\"],\"properties\":{\"parameters\":{"
+    "\"$ref\":\"#/components/schemas/PipelineInput\"},\"run_name\":" NULLABLE_TEXT ",\"timeout\":{\"type\":"
+    "[\"number\",\"null\"],\"exclusiveMinimum\":0,\"description\":\"Seconds; 504 when they pass\"},"
+    "\"skip_artifact_materialization\":{\"type\":\"boolean\",\"default\":false}}},"
+    "\"RunMetadata\":{\"type\":\"object\",\"required\":[\"run_id\"],\"properties\":{\"deployment_id\":"
+    NULLABLE_TEXT ",\"deployment_name\":" NULLABLE_TEXT ",\"snapshot_id\":" NULLABLE_TEXT
+    ",\"snapshot_name\":" NULLABLE_TEXT ",\"pipeline_name\":" NULLABLE_TEXT ",\"run_id\":{\"type\":\"string\"},"
+    "\"run_name\":" NULLABLE_TEXT ",\"parameters_used\":{\"type\":[\"object\",\"null\"]}}},"
+    "\"InvokeResponse\":{\"type\":\"object\",\"required\":[\"success\",\"outputs\",\"execution_time\","
+    "\"metadata\",\"error\"],\"properties\":{\"success\":{\"type\":\"boolean\"},\"outputs\":{\"anyOf\":[{"
+    "\"$ref\":\"#/components/schemas/PipelineOutput\"},{\"type\":\"null\"}]},\"execution_time\":{\"type\":"
+    "\"number\",\"description\":\"Seconds\"},\"metadata\":{\"anyOf\":[{\"$ref\":"
+    "\"#/components/schemas/RunMetadata\"},{\"type\":\"null\"}]},\"error\":" NULLABLE_TEXT "}},"
+    "\"BatchRequest\":{\"anyOf\":[{\"type\":\"array\",\"items\":{\"$ref\":"
+    "\"#/components/schemas/InvokeRequest\"}},{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{"
+    "\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/InvokeRequest\"}}}}]},"
+    "\"BatchResponse\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"success\"],"
+    "\"properties\":{\"success\":{\"type\":\"boolean\"}}}},"
+    "\"Health\":{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"type\":"
+    "\"string\",\"enum\":[\"healthy\",\"starting\",\"restarting\",\"failing\",\"crash-loop\",\"draining\"]},"
+    "\"detail\":{\"type\":\"string\"},\"failures\":{\"type\":\"integer\"},\"stderr\":{\"type\":\"array\","
+    "\"items\":{\"type\":\"string\"}}}},"
+    "\"Info\":{\"type\":\"object\",\"required\":[\"deployment\",\"snapshot\",\"pipeline\",\"app\",\"status\"],"
+    "\"properties\":{\"deployment\":" NAMED ",\"snapshot\":" NAMED ",\"pipeline\":{\"type\":\"object\"},"
+    "\"app\":{\"type\":\"object\"},\"total_executions\":{\"type\":\"integer\"},\"last_execution_time\":"
+    NULLABLE_TEXT ",\"status\":{\"type\":\"string\"},\"uptime\":{\"type\":\"number\"},"
+    "\"kourou_version\":{\"type\":\"string\"}}},"
+    "\"Metrics\":{\"type\":\"object\",\"required\":[\"total_executions\",\"last_execution_time\"],"
+    "\"properties\":{\"total_executions\":{\"type\":\"integer\"},\"last_execution_time\":" NULLABLE_TEXT "}},"
+    "\"Run\":{\"type\":\"object\",\"required\":[\"id\",\"kind\",\"status\",\"started_at\",\"duration_ms\"],"
+    "\"properties\":{\"id\":{\"type\":\"string\"},\"name\":" NULLABLE_TEXT ",\"kind\":{\"type\":\"string\"},"
+    "\"status\":{\"type\":\"string\"},\"http_status\":{\"type\":\"integer\"},\"started_at\":{\"type\":"
+    "\"string\",\"format\":\"date-time\"},\"duration_ms\":{\"type\":\"number\"}}},"
+    "\"RunPage\":{\"type\":\"object\",\"required\":[\"items\",\"page\",\"size\",\"total\",\"total_pages\"],"
+    "\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Run\"}},"
+    "\"page\":{\"type\":\"integer\"},\"size\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
+    "\"total_pages\":{\"type\":\"integer\"}}}}";

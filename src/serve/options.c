@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/options.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/path.h"
+#include "base/redact.h"
+#include "base/view.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+enum kind { TEXT, NUMBER, SECONDS, BYTES, FLAG };
+
+struct row {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    int64_t least, most;
+    const char *dflt; /* NULL: absent, or what the zeroed struct says */
+    const char *help;
+};
+
+#define AT(field) offsetof(struct kr_options, field)
+#define DAY       86400
+
+static const struct row rows[] = {
+    {"snapshot", TEXT, AT(snapshot), 0, 0, NULL, "snapshot file to serve (required)"},
+    {"root", TEXT, AT(root), 0, 0, ".", "folder of the pipeline's code"},
+    {"host", TEXT, AT(host), 0, 0, NULL, "address to listen on (default: the snapshot's, or 127.0.0.1)"},
+    {"port", NUMBER, AT(port), 0, 65535, "-1", "port; 0 takes a free one (default: the snapshot's, or 8000)"},
+    {"port-file", TEXT, AT(port_file), 0, 0, NULL, "file that gets the port when the server listens"},
+    {"python", TEXT, AT(python), 0, 0, "python3", "Python that runs the workers"},
+    {"python-path", TEXT, AT(python_path), 0, 0, NULL, "folder of the kourou Python package"},
+    {"data-dir", TEXT, AT(data_dir), 0, 0, NULL, "folder for the journal of runs; without it there is no journal"},
+    {"log-file", TEXT, AT(log_file), 0, 0, NULL, "file for the log, rotated (default: stderr)"},
+    {"log-level", TEXT, AT(log_level), 0, 0, NULL, "debug, info, warning or error"},
+    {"log-size", BYTES, AT(log_size), 4096, 1LL << 40, "10MiB", "size at which the log file is rotated"},
+    {"log-files", NUMBER, AT(log_files), 1, 100, "5", "old log files that are kept"},
+    {"deployment-id", TEXT, AT(deployment_id), 0, 0, NULL, "shown in answers and /info"},
+    {"deployment-name", TEXT, AT(deployment_name), 0, 0, NULL, "shown in answers and /info"},
+    {"snapshot-id", TEXT, AT(snapshot_id), 0, 0, NULL, "shown in answers and /info"},
+    {"snapshot-name", TEXT, AT(snapshot_name), 0, 0, NULL, "shown in answers and /info"},
+    {"control", TEXT, AT(control), 0, 0, NULL, "unix socket for status, drain and hand-over"},
+    {"takeover", TEXT, AT(takeover), 0, 0, NULL, "control socket of the server to take over from"},
+    {"public-url", TEXT, AT(public_url), 0, 0, NULL, "URL under which clients reach the server"},
+    {"space", FLAG, AT(space), 0, 0, NULL, "runs as a Hugging Face Space: its page may frame this server"},
+    {"workers", NUMBER, AT(workers), 0, 256, "0", "worker processes (default: the snapshot's uvicorn_workers)"},
+    {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 50, "0", "resident size at which a worker is killed"},
+    {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL, "300", "deadline of requests that name none"},
+    {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15", "a request's head must arrive within"},
+    {"body-timeout", SECONDS, AT(body_timeout_ms), 1, DAY * 1000LL, "30", "a body must arrive within, plus 1 s per 64 KiB"},
+    {"idle-timeout", SECONDS, AT(idle_timeout_ms), 1, DAY * 1000LL, "75", "kept connections are closed after"},
+    {"write-timeout", SECONDS, AT(write_timeout_ms), 1, DAY * 1000LL, "30", "a client must take some bytes of an answer within"},
+    {"drain-timeout", SECONDS, AT(drain_timeout_ms), 1, DAY * 1000LL, "30", "running requests have this long after SIGTERM"},
+    {"queue-size", NUMBER, AT(queue_size), 1, 1000000, "1024", "requests that may wait for a worker"},
+    {"max-connections", NUMBER, AT(max_connections), 1, 1000000, "10000", "open connections"},
+    {"max-body-size", BYTES, AT(max_body_size), 0, 1LL << 40, "0", "largest request body (default: the snapshot's, or 256MiB)"},
+    {"runs-kept", NUMBER, AT(runs_kept), 0, 10000000, "10000", "runs kept in the journal; 0 keeps none"},
+    {"help", FLAG, AT(help), 0, 0, NULL, "this text"},
+    {"version", FLAG, AT(version), 0, 0, NULL, "print the version"},
+};
+
+static bool parse_scaled(const char *text, enum kind kind, int64_t *out)
+{
+    static const struct {
+        const char *suffix;
+        double factor;
+    } units[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"KB", 1e3}, {"MB", 1e6},
+                 {"GB", 1e9},   {"B", 1},         {"", 1}};
+    double value, factor = 1000;
+    char number[32];
+    size_t n = strlen(text);
+
+    if (kind == BYTES) {
+        for (size_t i = 0; i < KR_ARRAY_LEN(units); i++) {
+            if (!kr_ends_with(text, units[i].suffix))
+                continue;
+            factor = units[i].factor;
+            n -= strlen(units[i].suffix);
+            break;
+        }
+    }
+    if (n == 0 || n >= sizeof(number))
+        return false;
+    memcpy(number, text, n);
+    number[n] = '\0';
+    if (!kr_parse_double(number, &value) || value < 0 || value * factor > 9e18)
+        return false;
+    *out = (int64_t)(value * factor);
+    return true;
+}
+
+static int set_value(const struct row *row, const char *text, struct kr_options *out, struct kr_err *err)
+{
+    char *at = (char *)out + row->offset;
+    int64_t number = 0;
+    bool fine;
+
+    if (row->kind == FLAG) {
+        bool on = strcmp(text, "0") != 0 && strcmp(text, "false") != 0;
+
+        memcpy(at, &on, sizeof(on));
+        return 0;
+    }
+    if (row->kind == TEXT) {
+        char *old, *copy = kr_strdup(text);
+
+        memcpy(&old, at, sizeof(old));
+        free(old);
+        memcpy(at, &copy, sizeof(copy));
+        return 0;
+    }
+    if (row->kind == NUMBER)
+        fine = kr_view_i64(kr_view_of(text), &number);
+    else
+        fine = parse_scaled(text, row->kind, &number);
+    if (!fine || number < row->least || number > row->most)
+        return kr_fail(err, KR_E_USAGE, "--%s=%s: not a number in range", row->name, text);
+    memcpy(at, &number, sizeof(number));
+    return 0;
+}
+
+static int apply_environment(struct kr_options *out, struct kr_err *err)
+{
+    char name[64] = "KOUROU_SERVE_";
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        size_t at = sizeof("KOUROU_SERVE_") - 1;
+        const char *value;
+
+        for (const char *p = rows[i].name; *p != '\0'; p++)
+            name[at++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+        name[at] = '\0';
+        value = kr_env_get(name);
+        if (value != NULL && set_value(&rows[i], value, out, err) < 0)
+            return kr_wrap(err, "environment %s", name);
+    }
+    if (out->python_path == NULL && kr_env_get("KOUROU_PYTHON_PATH") != NULL)
+        out->python_path = kr_strdup(kr_env_get("KOUROU_PYTHON_PATH"));
+    return 0;
+}
+
+static const struct row *find_row(const char *name, size_t n)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        if (strlen(rows[i].name) == n && strncmp(rows[i].name, name, n) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static int apply_arguments(int argc, char **argv, struct kr_options *out, struct kr_err *err)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i], *value;
+        const struct row *row;
+        size_t n;
+
+        if (strcmp(arg, "-h") == 0)
+            arg = "--help";
+        if (!kr_starts_with(arg, "--"))
+            return kr_fail(err, KR_E_USAGE, "unexpected argument %s", arg);
+        value = strchr(arg, '=');
+        n = value != NULL ? (size_t)(value - arg) - 2 : strlen(arg) - 2;
+        row = find_row(arg + 2, n);
+        if (row == NULL)
+            return kr_fail(err, KR_E_USAGE, "unknown option %s", arg);
+        if (value != NULL)
+            value++;
+        else if (row->kind == FLAG)
+            value = "1";
+        else if (i + 1 < argc)
+            value = argv[++i];
+        else
+            return kr_fail(err, KR_E_USAGE, "option %s needs a value", arg);
+        if (set_value(row, value, out, err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
+/* The key is taken out of the environment so that workers and their children do not inherit it. */
+static int take_auth_key(struct kr_options *out, struct kr_err *err)
+{
+    const char *file = kr_env_get("KOUROU_AUTH_KEY_FILE"), *key = kr_env_get("KOUROU_AUTH_KEY");
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(4096);
+
+    if (key == NULL && file != NULL) {
+        struct kr_view v;
+
+        if (kr_file_read(file, &text, err) < 0)
+            return kr_wrap(err, "KOUROU_AUTH_KEY_FILE");
+        v = kr_view_trim(kr_view_of(kr_buf_str(&text)));
+        if (v.n == 0)
+            return kr_fail(err, KR_E_INVALID, "KOUROU_AUTH_KEY_FILE: %s is empty", file);
+        out->auth_key = kr_view_dup(v);
+    } else if (key != NULL) {
+        out->auth_key = kr_strdup(key);
+    }
+    kr_redact_add(out->auth_key);
+    (void)unsetenv("KOUROU_AUTH_KEY");
+    (void)unsetenv("KOUROU_AUTH_KEY_FILE");
+    return 0;
+}
+
+int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_err *err)
+{
+    memset(out, 0, sizeof(*out));
+    out->port = -1;
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        if (rows[i].dflt != NULL && rows[i].least >= 0 && strcmp(rows[i].dflt, "-1") != 0 &&
+            set_value(&rows[i], rows[i].dflt, out, err) < 0)
+            return -(int)err->code;
+    }
+    if (apply_environment(out, err) < 0 || apply_arguments(argc, argv, out, err) < 0)
+        return -(int)err->code;
+    if (out->help || out->version)
+        return 0;
+    if (out->snapshot == NULL)
+        return kr_fail(err, KR_E_USAGE, "--snapshot FILE is missing");
+    return take_auth_key(out, err);
+}
+
+void kr_options_finish(struct kr_options *options)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        char *text;
+
+        if (rows[i].kind != TEXT)
+            continue;
+        memcpy(&text, (char *)options + rows[i].offset, sizeof(text));
+        free(text);
+    }
+    if (options->auth_key != NULL)
+        explicit_bzero(options->auth_key, strlen(options->auth_key));
+    free(options->auth_key);
+    memset(options, 0, sizeof(*options));
+}
+
+void kr_options_help(int fd)
+{
+    static const char *const hints[] = {"VALUE", "N", "SECONDS", "SIZE", ""};
+
+    (void)dprintf(fd, "usage: kourou-serve --snapshot FILE [options]\n\n"
+                      "Serves a pipeline snapshot over HTTP. Each option can also be given as the "
+                      "environment variable\nKOUROU_SERVE_<NAME>; the key that protects the server "
+                      "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE.\n\n");
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        char left[64];
+
+        (void)snprintf(left, sizeof(left), "--%s %s", rows[i].name, hints[rows[i].kind]);
+        (void)dprintf(fd, "  %-26s %s", left, rows[i].help);
+        if (rows[i].dflt != NULL && strcmp(rows[i].dflt, "-1") != 0 && strcmp(rows[i].dflt, "0") != 0)
+            (void)dprintf(fd, " (default %s)", rows[i].dflt);
+        (void)dprintf(fd, "\n");
+    }
+}

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/pool.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STUCK_US        2000 /* without progress: let another thread lead */
+#define TICK_MS         1
+#define GRACE_TERM_MS   500  /* between SIGTERM and SIGKILL */
+#define GRACE_OTHERS_MS 1000 /* for the other requests of a condemned worker */
+#define RECHECK_MS      1000
+
+/* -- the queue --------------------------------------------------------------------------------- */
+
+static void queue_remove(struct kr_pool *pool, struct kr_call *call)
+{
+    if (call->prev != NULL)
+        call->prev->next = call->next;
+    else
+        pool->head = call->next;
+    if (call->next != NULL)
+        call->next->prev = call->prev;
+    else
+        pool->tail = call->prev;
+    call->prev = call->next = NULL;
+    call->where = KR_CALL_IDLE;
+    pool->queued--;
+}
+
+static void queue_append(struct kr_pool *pool, struct kr_call *call)
+{
+    call->prev = pool->tail;
+    call->next = NULL;
+    if (pool->tail != NULL)
+        pool->tail->next = call;
+    else
+        pool->head = call;
+    pool->tail = call;
+    call->where = KR_CALL_QUEUED;
+    call->worker = NULL;
+    pool->queued++;
+}
+
+void kr_pool_requeue(struct kr_pool *pool, struct kr_call *call)
+{
+    call->next = pool->head;
+    call->prev = NULL;
+    if (pool->head != NULL)
+        pool->head->prev = call;
+    else
+        pool->tail = call;
+    pool->head = call;
+    call->where = KR_CALL_QUEUED;
+    call->worker = NULL;
+    pool->queued++;
+    pool->count.redispatched++;
+    kr_timer_at(pool->loop, &pool->deadline, call->deadline_ms);
+}
+
+/* -- dispatch ---------------------------------------------------------------------------------- */
+
+static uint32_t window_of(const struct kr_worker *w)
+{
+    if (w->mean_us <= 125)
+        return KR_WINDOW_MAX;
+    return w->mean_us >= 2000 ? 1 : 2000 / w->mean_us;
+}
+
+static bool has_room(struct kr_worker *w)
+{
+    uint32_t window = window_of(w);
+
+    return w->state == KR_W_READY && kr_worker_unstarted(w) < window &&
+           w->inflight < (uint32_t)w->pool->cfg.threads + window - 1;
+}
+
+static struct kr_worker *pick(struct kr_pool *pool)
+{
+    struct kr_worker *best = NULL;
+
+    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+        struct kr_worker *w = &pool->workers[i];
+
+        if (has_room(w) && (best == NULL || w->inflight < best->inflight))
+            best = w;
+    }
+    return best;
+}
+
+void kr_pool_dispatch(struct kr_pool *pool)
+{
+    while (pool->head != NULL) {
+        struct kr_worker *w = pick(pool);
+        struct kr_call *call = pool->head;
+
+        if (w == NULL)
+            break;
+        queue_remove(pool, call);
+        kr_worker_send_call(w, call);
+    }
+    kr_timer_at(pool->loop, &pool->tick, pool->loop->now_ms + TICK_MS);
+}
+
+static void on_tick(struct kr_timer *timer)
+{
+    struct kr_pool *pool = (struct kr_pool *)((char *)timer - offsetof(struct kr_pool, tick));
+    bool again = false;
+
+    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+        struct kr_worker *w = &pool->workers[i];
+
+        if (w->state != KR_W_READY && w->state != KR_W_DRAINING)
+            continue;
+        if (kr_worker_unstarted(w) == 0)
+            continue;
+        again = true;
+        if (!w->promoted && pool->loop->now_us - w->progress_us >= STUCK_US)
+            kr_worker_promote(w);
+    }
+    if (pool->head != NULL && kr_pool_count(pool, KR_W_READY) > 0)
+        kr_pool_dispatch(pool);
+    else if (again)
+        kr_timer_at(pool->loop, &pool->tick, pool->loop->now_ms + TICK_MS);
+}
+
+bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, const char **detail)
+{
+    *status = 503;
+    if (kr_pool_count(pool, KR_W_READY) == 0 && (kr_pool_crash_loop(pool) || !pool->was_ready)) {
+        *detail = pool->was_ready || kr_pool_crash_loop(pool)
+                      ? "The pipeline's workers keep failing, see /health"
+                      : "The pipeline is starting";
+        pool->count.rejected++;
+        return false;
+    }
+    if (pool->queued >= pool->cfg.queue_size) {
+        *detail = "Too many requests are waiting";
+        pool->count.rejected++;
+        return false;
+    }
+    queue_append(pool, call);
+    kr_timer_at(pool->loop, &pool->deadline, call->deadline_ms);
+    kr_timer_at(pool->loop, &pool->memory_timer, pool->loop->now_ms + 50);
+    kr_pool_dispatch(pool);
+    return true;
+}
+
+void kr_pool_abandon(struct kr_pool *pool, struct kr_call *call)
+{
+    if (call->where == KR_CALL_QUEUED) {
+        queue_remove(pool, call);
+    } else if (call->where == KR_CALL_SENT) {
+        struct kr_slot *slot = kr_worker_slot(call->worker, call->id);
+
+        kr_worker_send_control(call->worker, KR_T_CANCEL, call->id);
+        if (slot != NULL)
+            slot->call = NULL;
+        call->where = KR_CALL_IDLE;
+        call->worker = NULL;
+    }
+}
+
+void kr_pool_pause(struct kr_call *call, bool pause)
+{
+    if (call->where == KR_CALL_SENT)
+        kr_worker_send_control(call->worker, pause ? KR_T_PAUSE : KR_T_RESUME, call->id);
+}
+
+void kr_pool_flush(struct kr_pool *pool)
+{
+    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+        if (pool->workers[i].out.n > 0)
+            kr_worker_flush(&pool->workers[i]);
+    }
+}
+
+/* -- frames ------------------------------------------------------------------------------------ */
+
+static int take_in_fd(struct kr_worker *w)
+{
+    int fd;
+
+    if (w->in_fd_n == 0)
+        return -1;
+    fd = w->in_fds[0];
+    w->in_fd_n--;
+    memmove(&w->in_fds[0], &w->in_fds[1], w->in_fd_n * sizeof(int));
+    return fd;
+}
+
+static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct kr_answer *a)
+{
+    struct kr_view rest = {.p = f->payload + 4, .n = f->size - 4};
+
+    *a = (struct kr_answer){.status = f->status, .run_ok = (f->flags & KR_F_RUN_OK) != 0, .fd = -1};
+    if (f->size < 4)
+        return false;
+    a->run_us = kr_u32_get(f->payload);
+    if ((f->flags & KR_F_FD) != 0) {
+        a->fd = take_in_fd(w);
+        if (a->fd < 0 || rest.n != 8)
+            return false;
+        a->fd_size = kr_u64_get(rest.p);
+        if ((f->flags & KR_F_HEAD) != 0) /* a head inside of a memory file is read by the receiver */
+            a->head = (struct kr_view){.p = "", .n = 0};
+        return true;
+    }
+    if ((f->flags & KR_F_HEAD) != 0) {
+        if (rest.n < 4 || kr_u32_get(rest.p) > rest.n - 4)
+            return false;
+        a->head = (struct kr_view){.p = rest.p + 4, .n = kr_u32_get(rest.p)};
+        rest = (struct kr_view){.p = rest.p + 4 + a->head.n, .n = rest.n - 4 - a->head.n};
+    }
+    a->body = rest;
+    return true;
+}
+
+static void on_response(struct kr_worker *w, const struct kr_frame *f)
+{
+    struct kr_slot *slot = kr_worker_slot(w, f->id);
+    struct kr_call *call = slot != NULL ? slot->call : NULL;
+    struct kr_answer answer;
+    bool fine = parse_answer(w, f, &answer);
+
+    if (slot == NULL || !fine) {
+        if (answer.fd >= 0)
+            (void)close(answer.fd);
+        kr_log(KR_LOG_ERROR, "worker", "worker %d: answer that fits no request", w->index);
+        if (slot == NULL)
+            return;
+    }
+    if (call == NULL || call->kind != KR_K_STREAM)
+        w->mean_us += (uint32_t)(((int64_t)answer.run_us - (int64_t)w->mean_us) / 8);
+    w->failures = 0;
+    kr_worker_free_slot(w, slot);
+    if (call != NULL && fine)
+        call->ops->answer(call, &answer);
+    else if (call != NULL)
+        call->ops->failure(call, 502, false, "The worker sent an answer that could not be read");
+    else if (answer.fd >= 0)
+        (void)close(answer.fd);
+    kr_pool_dispatch(w->pool);
+}
+
+static void on_ready(struct kr_worker *w, const struct kr_frame *f)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *ready = NULL;
+
+    if (w->state != KR_W_STARTING)
+        return;
+    if (kr_json_parse(f->payload, f->size, "READY", &ready, &err) < 0)
+        kr_log(KR_LOG_ERROR, "worker", "worker %d: %s", w->index, err.msg);
+    w->state = KR_W_READY;
+    w->ready_ms = w->pool->loop->now_ms;
+    w->last_error[0] = '\0';
+    w->pool->was_ready = true;
+    kr_log(KR_LOG_INFO, "worker", "worker %d (pid %d) is ready after %lld ms", w->index, (int)w->pid,
+           (long long)(w->ready_ms - w->spawned_ms));
+    if (w->pool->on_ready != NULL)
+        w->pool->on_ready(w->pool, ready);
+    kr_pool_dispatch(w->pool);
+}
+
+static void on_fatal(struct kr_worker *w, const struct kr_frame *f)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *fatal = NULL;
+
+    if (kr_json_parse(f->payload, f->size, "FATAL", &fatal, &err) < 0)
+        return;
+    (void)snprintf(w->last_error, sizeof(w->last_error), "%s: %s", kr_json_str(fatal, "kind", "start"),
+                   kr_json_str(fatal, "message", "start-up failed"));
+}
+
+static void on_chunk(struct kr_worker *w, const struct kr_frame *f)
+{
+    struct kr_slot *slot = kr_worker_slot(w, f->id);
+
+    if (slot == NULL || slot->call == NULL)
+        return;
+    slot->call->ops->chunk(slot->call, (struct kr_view){.p = f->payload, .n = f->size},
+                           f->status != 0 ? f->status : 200);
+}
+
+void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
+{
+    if (f->type == KR_T_RESPONSE) {
+        on_response(w, f);
+    } else if (f->type == KR_T_CHUNK) {
+        on_chunk(w, f);
+    } else if (f->type == KR_T_READY) {
+        on_ready(w, f);
+    } else if (f->type == KR_T_FATAL) {
+        on_fatal(w, f);
+    } else if (f->type == KR_T_HELLO && f->status != KR_FRAME_VERSION) {
+        (void)snprintf(w->last_error, sizeof(w->last_error),
+                       "worker speaks protocol %u, this server %d", f->status, KR_FRAME_VERSION);
+        kr_worker_kill(w, SIGKILL);
+    }
+}
+
+/* -- deadlines --------------------------------------------------------------------------------- */
+
+static void on_kill_timer(struct kr_timer *timer)
+{
+    struct kr_worker *w = (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, kill_timer));
+
+    if (w->state == KR_W_CONDEMNED) {
+        kr_worker_kill(w, SIGTERM);
+        w->state = KR_W_DYING;
+        kr_timer_at(w->pool->loop, timer, w->pool->loop->now_ms + GRACE_TERM_MS);
+    } else if (w->state == KR_W_DYING || w->state == KR_W_DRAINING) {
+        kr_worker_kill(w, SIGKILL);
+    }
+}
+
+static bool others_run(const struct kr_worker *w)
+{
+    for (uint32_t i = 0; i <= w->slot_mask; i++) {
+        const struct kr_slot *slot = &w->slots[i];
+
+        if (slot->used && slot->call != NULL && kr_worker_started(w, slot->id))
+            return true;
+    }
+    return false;
+}
+
+void kr_pool_condemn(struct kr_worker *w, const char *why)
+{
+    if (w->state != KR_W_READY && w->state != KR_W_DRAINING)
+        return;
+    w->state = KR_W_CONDEMNED;
+    w->killed_for = why;
+    kr_log(KR_LOG_WARN, "worker", "worker %d (pid %d): %s, it is replaced", w->index, (int)w->pid, why);
+    kr_timer_stop(&w->kill_timer);
+    if (others_run(w))
+        kr_timer_at(w->pool->loop, &w->kill_timer, w->pool->loop->now_ms + GRACE_OTHERS_MS);
+    else
+        on_kill_timer(&w->kill_timer);
+}
+
+/* Returns the slot's next deadline. */
+static int64_t expire_slot(struct kr_worker *w, struct kr_slot *slot)
+{
+    struct kr_pool *pool = w->pool;
+    struct kr_call *call = slot->call;
+    bool started = kr_worker_started(w, slot->id);
+
+    slot->call = NULL;
+    slot->deadline_ms = pool->loop->now_ms + RECHECK_MS;
+    if (call != NULL) {
+        pool->count.timeouts++;
+        call->where = KR_CALL_IDLE;
+        call->worker = NULL;
+        if (!started)
+            kr_worker_send_control(w, KR_T_CANCEL, slot->id);
+        call->ops->failure(call, 504, !started,
+                           started ? "The pipeline did not finish within the request's timeout"
+                                   : "The request's timeout passed before the pipeline could run");
+    }
+    if (started)
+        kr_pool_condemn(w, "a request ran longer than its timeout");
+    return slot->deadline_ms;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a == 0 || b < a ? b : a;
+}
+
+static void on_deadline(struct kr_timer *timer)
+{
+    struct kr_pool *pool = (struct kr_pool *)((char *)timer - offsetof(struct kr_pool, deadline));
+    int64_t now = pool->loop->now_ms, next = 0;
+    struct kr_call *call = pool->head;
+
+    while (call != NULL) {
+        struct kr_call *following = call->next;
+
+        if (call->deadline_ms <= now) {
+            queue_remove(pool, call);
+            pool->count.timeouts++;
+            call->ops->failure(call, 504, true,
+                               "The request's timeout passed before a worker was free");
+        } else {
+            next = earlier(next, call->deadline_ms);
+        }
+        call = following;
+    }
+    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+        struct kr_worker *w = &pool->workers[i];
+
+        for (uint32_t k = 0; w->inflight > 0 && k <= w->slot_mask; k++) {
+            struct kr_slot *slot = &w->slots[k];
+
+            if (slot->used && slot->deadline_ms <= now)
+                next = earlier(next, expire_slot(w, slot));
+            else if (slot->used)
+                next = earlier(next, slot->deadline_ms);
+        }
+    }
+    if (next != 0)
+        kr_timer_at(pool->loop, timer, next);
+}
+
+/* -- start and questions ----------------------------------------------------------------------- */
+
+static void on_spawn_timer(struct kr_timer *timer)
+{
+    struct kr_worker *w = (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, spawn_timer));
+    struct kr_err err = KR_ERR_INIT;
+
+    if (w->state != KR_W_DOWN || w->pool->draining)
+        return;
+    if (kr_worker_spawn(w, &err) < 0) {
+        (void)snprintf(w->last_error, sizeof(w->last_error), "%.500s", err.msg);
+        kr_pool_after_end(w, err.msg, false);
+    }
+}
+
+static void on_memory_timer(struct kr_timer *timer)
+{
+    kr_pool_watch_memory((struct kr_pool *)((char *)timer - offsetof(struct kr_pool, memory_timer)));
+}
+
+int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_pool_config *cfg,
+                 struct kr_err *err)
+{
+    *pool = (struct kr_pool){.loop = loop, .cfg = *cfg};
+    pool->tick.on_time = on_tick;
+    pool->deadline.on_time = on_deadline;
+    pool->memory_timer.on_time = on_memory_timer;
+    pool->workers = kr_calloc((size_t)cfg->workers, sizeof(struct kr_worker));
+    for (int64_t i = 0; i < cfg->workers; i++) {
+        struct kr_worker *w = &pool->workers[i];
+
+        w->pool = pool;
+        w->index = (int)i;
+        w->sock.fd = w->console.fd = w->wake_fd = -1;
+        w->kill_timer.on_time = on_kill_timer;
+        w->spawn_timer.on_time = on_spawn_timer;
+    }
+    for (int64_t i = 0; i < cfg->workers; i++) {
+        if (kr_worker_spawn(&pool->workers[i], err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
+unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state)
+{
+    unsigned n = 0;
+
+    for (int64_t i = 0; i < pool->cfg.workers; i++)
+        n += pool->workers[i].state == state;
+    return n;
+}

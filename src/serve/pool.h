@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The workers and the queue before them: dispatch, deadlines, replacement, verdict. */
+#ifndef KR_SERVE_POOL_H
+#define KR_SERVE_POOL_H
+
+#include "base/json.h"
+#include "serve/worker.h"
+
+struct kr_pool_config {
+    char *const *argv; /* what to execute; the pool appends the protocol's arguments */
+    char *const *env;
+    const char *cwd;
+    int64_t workers, threads;
+    uint64_t memory;     /* resident bytes at which a worker is killed */
+    uint32_t queue_size;
+};
+
+struct kr_pool_counters {
+    uint64_t restarts, crashes, timeouts, memory_kills, rejected, redispatched;
+};
+
+struct kr_pool {
+    struct kr_loop *loop;
+    struct kr_pool_config cfg;
+    struct kr_worker *workers;
+    struct kr_call *head, *tail; /* the queue */
+    uint32_t queued;
+    struct kr_timer tick, deadline, memory_timer;
+    struct kr_pool_counters count;
+    bool was_ready; /* a worker has been ready once */
+    bool draining;
+    void *owner;
+    void (*on_ready)(struct kr_pool *pool, const json_t *ready); /* each time a worker is */
+    void (*on_drained)(struct kr_pool *pool);                    /* all workers are gone */
+};
+
+int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_pool_config *cfg,
+                 struct kr_err *err) KR_MUST_USE;
+void kr_pool_finish(struct kr_pool *pool); /* kills what is left */
+
+/* Hands a call over. False: refused (*status, *detail say why); no callback comes then. */
+bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, const char **detail);
+
+/* Nobody waits for the call any more; no callback comes. */
+void kr_pool_abandon(struct kr_pool *pool, struct kr_call *call);
+
+void kr_pool_pause(struct kr_call *call, bool pause); /* a stream's reader is slow */
+void kr_pool_flush(struct kr_pool *pool);
+void kr_pool_reap(struct kr_pool *pool); /* after SIGCHLD */
+void kr_pool_drain(struct kr_pool *pool);
+
+unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state);
+bool kr_pool_crash_loop(const struct kr_pool *pool);
+const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool);
+
+/* For worker.c: a frame has come; the socket has ended. */
+void kr_pool_frame(struct kr_worker *w, const struct kr_frame *frame);
+void kr_pool_lost(struct kr_worker *w);
+void kr_pool_after_end(struct kr_worker *w, const char *how, bool clean); /* pool_end.c */
+void kr_pool_dispatch(struct kr_pool *pool);
+void kr_pool_requeue(struct kr_pool *pool, struct kr_call *call); /* to the front of the queue */
+void kr_pool_condemn(struct kr_worker *w, const char *why);
+void kr_pool_watch_memory(struct kr_pool *pool);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers: head, body, event streams, and what a slow reader leaves to be sent later. */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COPY_MAX     32768          /* bodies up to this size are sent together with their head */
+#define PAUSE_ABOVE  (256u * 1024)  /* unsent bytes of a stream at which its worker is told to wait */
+#define RESUME_BELOW (64u * 1024)
+
+const char *kr_reason_of(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {301, "Moved Permanently"},
+        {302, "Found"}, {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
+        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"}, {413, "Content Too Large"},
+        {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
+        {422, "Unprocessable Content"}, {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+        {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+        {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+    };
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(reasons); i++) {
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    }
+    return "Status";
+}
+
+static const char *date_line(struct kr_server *srv)
+{
+    time_t now;
+    struct tm tm;
+
+    if (srv->date_s == srv->loop.now_ms / 1000)
+        return srv->date;
+    srv->date_s = srv->loop.now_ms / 1000;
+    now = time(NULL);
+    if (gmtime_r(&now, &tm) == NULL ||
+        strftime(srv->date, sizeof(srv->date), "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm) == 0)
+        srv->date[0] = '\0';
+    return srv->date;
+}
+
+static void add_number(struct kr_buf *out, uint64_t v)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+    kr_buf_add(out, digits + at, sizeof(digits) - at);
+}
+
+static void add_line(struct kr_buf *out, const char *name, const char *value)
+{
+    kr_buf_adds(out, name);
+    kr_buf_adds(out, value);
+    kr_buf_add(out, "\r\n", 2);
+}
+
+/* Status line and every header but those of the body. */
+static struct kr_buf *begin_head(struct kr_conn *conn, int status)
+{
+    struct kr_server *srv = conn->srv;
+    struct kr_buf *out = &srv->scratch;
+
+    kr_buf_reset(out);
+    if (status == 200) {
+        kr_buf_add(out, "HTTP/1.1 200 OK\r\n", 17);
+    } else {
+        kr_buf_add(out, "HTTP/1.1 ", 9);
+        add_number(out, (uint64_t)status);
+        kr_buf_addc(out, ' ');
+        add_line(out, kr_reason_of(status), "");
+    }
+    kr_buf_adds(out, date_line(srv));
+    kr_buf_add(out, srv->cfg.common.p, srv->cfg.common.n);
+    if (conn->request_id[0] == '\0')
+        kr_server_uuid(srv, conn->request_id);
+    add_line(out, "x-request-id: ", conn->request_id);
+    if (srv->cfg.cors.on && conn->http.known[KR_H_ORIGIN] >= 0)
+        kr_cors_headers(conn, out);
+    if (status == 401)
+        kr_buf_adds(out, "www-authenticate: Bearer\r\n");
+    if (status == 503)
+        kr_buf_adds(out, "retry-after: 1\r\n");
+    if (srv->draining)
+        conn->keep_alive = false;
+    if (!conn->keep_alive)
+        kr_buf_adds(out, "connection: close\r\n");
+    else if (conn->http.parser.http_minor == 0)
+        kr_buf_adds(out, "connection: keep-alive\r\n");
+    conn->status = status;
+    return out;
+}
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+static void want_write(struct kr_conn *conn)
+{
+    kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events | EPOLLOUT);
+    kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
+}
+
+/* Writes what can be written now and keeps the rest in conn->out. False: the connection is closed. */
+static bool send_bytes(struct kr_conn *conn, struct iovec *iov, int count)
+{
+    ssize_t n = 0;
+
+    if (conn->out.n == 0) {
+        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+
+        do
+            n = sendmsg(conn->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno != EAGAIN) {
+            kr_conn_close(conn);
+            return false;
+        }
+        n = n < 0 ? 0 : n;
+    }
+    conn->sent += (uint64_t)n;
+    for (int i = 0; i < count; i++) {
+        size_t skip = (size_t)n < iov[i].iov_len ? (size_t)n : iov[i].iov_len;
+
+        n -= (ssize_t)skip;
+        if (iov[i].iov_len > skip)
+            kr_buf_add(&conn->out, (char *)iov[i].iov_base + skip, iov[i].iov_len - skip);
+    }
+    if (conn->out.failed) {
+        kr_conn_close(conn);
+        return false;
+    }
+    return true;
+}
+
+/* Returns 1 all sent, 0 more to come, -1 closed. */
+static int send_file(struct kr_conn *conn)
+{
+    while (conn->file_left > 0) {
+        size_t want = conn->file_left < (1u << 20) ? (size_t)conn->file_left : 1u << 20;
+        ssize_t n = sendfile(conn->watch.fd, conn->file_fd, &conn->file_at, want);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return 0;
+        if (n <= 0) { /* broken, or the file is shorter than it was: the length is already promised */
+            kr_conn_close(conn);
+            return -1;
+        }
+        conn->file_left -= (uint64_t)n;
+        conn->sent += (uint64_t)n;
+    }
+    if (conn->file_fd >= 0)
+        (void)close(conn->file_fd);
+    conn->file_fd = -1;
+    return 1;
+}
+
+static void finish_send(struct kr_conn *conn)
+{
+    int file = conn->out.n == 0 ? send_file(conn) : 0;
+
+    if (file < 0)
+        return;
+    if (file > 0) {
+        kr_conn_resume(conn);
+        return;
+    }
+    conn->state = KR_C_SEND;
+    want_write(conn);
+}
+
+bool kr_conn_flush(struct kr_conn *conn)
+{
+    while (conn->out.n > 0) {
+        ssize_t n = send(conn->watch.fd, conn->out.p, conn->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n < 0) {
+            kr_conn_close(conn);
+            return false;
+        }
+        conn->sent += (uint64_t)n;
+        kr_buf_drop(&conn->out, (size_t)n);
+        kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
+    }
+    if (conn->paused && conn->out.n < RESUME_BELOW) {
+        conn->paused = false;
+        kr_pool_pause(&conn->call, false);
+    }
+    if (conn->out.n > 0)
+        return true;
+    kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLOUT);
+    if (conn->state == KR_C_SEND)
+        finish_send(conn);
+    else if (conn->state == KR_C_STREAM)
+        kr_conn_deadline(conn, 0);
+    return conn->state != KR_C_CLOSED;
+}
+
+/* -- whole answers ----------------------------------------------------------------------------- */
+
+void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
+{
+    struct kr_buf *head = begin_head(conn, r->status);
+    uint64_t size = r->fd_size > 0 ? r->fd_size : r->body.n;
+    struct iovec iov[2];
+    int count = 1;
+
+    if (r->type != NULL)
+        add_line(head, "content-type: ", r->type);
+    if (r->extra.n > 0)
+        kr_buf_add(head, r->extra.p, r->extra.n);
+    if (r->status != 204 && r->status != 304) {
+        kr_buf_add(head, "content-length: ", 16);
+        add_number(head, size);
+        kr_buf_add(head, "\r\n", 2);
+    }
+    kr_buf_add(head, "\r\n", 2);
+    conn->file_fd = -1;
+    conn->file_left = 0;
+    if (r->fd >= 0 && (r->fd_size == 0 || conn->no_body_out)) {
+        (void)close(r->fd);
+    } else if (r->fd_size > 0) {
+        conn->file_fd = r->fd;
+        conn->file_at = (off_t)r->fd_at;
+        conn->file_left = r->fd_size;
+    } else if (r->body.n > 0 && !conn->no_body_out && r->body.n <= COPY_MAX) {
+        kr_buf_add(head, r->body.p, r->body.n);
+    } else if (r->body.n > 0 && !conn->no_body_out) {
+        iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)r->body.p, .iov_len = r->body.n};
+        count = 2;
+    }
+    iov[0] = (struct iovec){.iov_base = head->p, .iov_len = head->n};
+    if (send_bytes(conn, iov, count))
+        finish_send(conn);
+}
+
+void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, const char *body, size_t n)
+{
+    struct kr_reply reply = {.status = status, .type = type, .body = {.p = body, .n = n}, .fd = -1};
+
+    kr_conn_reply(conn, &reply);
+}
+
+void kr_conn_error(struct kr_conn *conn, int status, const char *detail)
+{
+    kr_auto_json json_t *doc = json_object();
+    kr_auto_free char *text = NULL;
+
+    kr_json_set_str(doc, "detail", detail);
+    text = kr_json_canonical(doc);
+    kr_conn_reply_text(conn, status, "application/json", text, strlen(text));
+}
+
+void kr_conn_refuse(struct kr_conn *conn, int status, const char *detail)
+{
+    conn->keep_alive = false;
+    conn->state = KR_C_WAIT;
+    kr_conn_error(conn, status, detail);
+}
+
+void kr_conn_continue(struct kr_conn *conn)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "HTTP/1.1 100 Continue\r\n\r\n", .iov_len = 25};
+
+    if (send_bytes(conn, &iov, 1) && conn->out.n > 0)
+        want_write(conn);
+}
+
+/* -- event streams ----------------------------------------------------------------------------- */
+
+void kr_conn_stream_begin(struct kr_conn *conn, int status)
+{
+    struct kr_buf *head;
+    struct iovec iov;
+
+    conn->chunked_out = conn->http.parser.http_minor > 0;
+    if (!conn->chunked_out)
+        conn->keep_alive = false;
+    head = begin_head(conn, status);
+    kr_buf_adds(head, "content-type: text/event-stream; charset=utf-8\r\nx-accel-buffering: no\r\n");
+    if (conn->chunked_out)
+        kr_buf_adds(head, "transfer-encoding: chunked\r\n");
+    kr_buf_add(head, "\r\n", 2);
+    iov = (struct iovec){.iov_base = head->p, .iov_len = head->n};
+    conn->state = KR_C_STREAM;
+    if (send_bytes(conn, &iov, 1) && conn->out.n > 0)
+        want_write(conn);
+}
+
+void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
+{
+    char size[20];
+    int len = snprintf(size, sizeof(size), "%zx\r\n", n);
+    struct iovec iov[3] = {
+        {.iov_base = size, .iov_len = conn->chunked_out ? (size_t)len : 0},
+        {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n},
+        {.iov_base = (void *)(uintptr_t) "\r\n", .iov_len = conn->chunked_out ? 2 : 0},
+    };
+
+    if (n == 0 || conn->state != KR_C_STREAM || !send_bytes(conn, iov, 3))
+        return;
+    if (conn->out.n == 0)
+        return;
+    if (conn->out.n > PAUSE_ABOVE && !conn->paused) {
+        conn->paused = true;
+        kr_pool_pause(&conn->call, true);
+    }
+    if ((conn->watch.events & EPOLLOUT) == 0)
+        want_write(conn);
+}
+
+void kr_conn_stream_end(struct kr_conn *conn)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n", .iov_len = conn->chunked_out ? 5 : 0};
+
+    if (conn->state != KR_C_STREAM || !send_bytes(conn, &iov, 1))
+        return;
+    conn->file_left = 0;
+    finish_send(conn);
+}

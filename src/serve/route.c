@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which handler a request gets: default endpoints, and custom ones as the worker reports them. */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <string.h>
+#include <strings.h>
+
+static struct kr_route *add(struct kr_server *srv, const char *path, unsigned methods, kr_handler handler)
+{
+    struct kr_route *route = kr_calloc(1, sizeof(*route)), **link = &srv->routes;
+
+    route->path = kr_strdup(path[0] != '\0' ? path : "/");
+    route->path_n = strlen(route->path);
+    route->label = kr_strdup(route->path);
+    route->methods = methods;
+    route->handler = handler;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = route;
+    return route;
+}
+
+static void add_invoke(struct kr_server *srv, const char *path, enum kr_kind kind)
+{
+    struct kr_route *route = add(srv, path, KR_M_POST, kr_handle_invoke);
+
+    route->kind = kind;
+    route->auth = route->json_body = true;
+}
+
+void kr_routes_init(struct kr_server *srv)
+{
+    const struct kr_config *c = &srv->cfg;
+    char *home = kr_asprintf("%s/", c->root_prefix);
+
+    if ((c->endpoints & KR_EP_INVOKE) != 0) {
+        add_invoke(srv, c->invoke_path, KR_K_INVOKE);
+        if (c->streams)
+            add_invoke(srv, c->stream_path, KR_K_STREAM);
+        add_invoke(srv, c->batch_path, KR_K_BATCH);
+        add(srv, c->runs_path, KR_M_GET, kr_handle_runs)->auth = true;
+    }
+    if ((c->endpoints & KR_EP_HEALTH) != 0)
+        (void)add(srv, c->health_path, KR_M_GET, kr_handle_health);
+    if ((c->endpoints & KR_EP_INFO) != 0)
+        (void)add(srv, c->info_path, KR_M_GET, kr_handle_info);
+    if ((c->endpoints & KR_EP_METRICS) != 0)
+        (void)add(srv, c->metrics_path, KR_M_GET, kr_handle_metrics);
+    if ((c->endpoints & (KR_EP_DOCS | KR_EP_REDOC)) != 0)
+        (void)add(srv, c->openapi_path, KR_M_GET, kr_handle_openapi);
+    if ((c->endpoints & KR_EP_DOCS) != 0)
+        (void)add(srv, c->docs_path, KR_M_GET, kr_handle_docs);
+    if ((c->endpoints & KR_EP_REDOC) != 0)
+        (void)add(srv, c->redoc_path, KR_M_GET, kr_handle_redoc);
+    if ((c->endpoints & KR_EP_DASHBOARD) != 0) {
+        (void)add(srv, home, KR_M_GET, kr_handle_dashboard);
+        if (c->dashboard != NULL) { /* last: every other path may be a file of the dashboard */
+            kr_auto_free char *all = kr_asprintf("%s/{file:path}", c->root_prefix);
+
+            add(srv, all, KR_M_GET, kr_handle_dashboard)->pattern = true;
+        }
+    }
+    free(home);
+}
+
+static void free_route(struct kr_route *route)
+{
+    free(route->path);
+    free(route->label);
+    free(route);
+}
+
+void kr_routes_finish(struct kr_server *srv)
+{
+    while (srv->routes != NULL) {
+        struct kr_route *route = srv->routes;
+
+        srv->routes = route->next;
+        free_route(route);
+    }
+}
+
+/* -- custom endpoints -------------------------------------------------------------------------- */
+
+static unsigned method_bit(struct kr_view name)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } methods[] = {{"GET", KR_M_GET},       {"HEAD", KR_M_GET},     {"POST", KR_M_POST},
+                   {"PUT", KR_M_PUT},       {"PATCH", KR_M_PATCH},  {"DELETE", KR_M_DELETE},
+                   {"OPTIONS", KR_M_OPTIONS}, {"*", 63}};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(methods); i++) {
+        if (kr_view_eq_nocase(name, methods[i].name))
+            return methods[i].bit;
+    }
+    return 0;
+}
+
+unsigned kr_method_bit_of(const struct kr_http *http)
+{
+    return method_bit(kr_view_of(kr_http_method(http)));
+}
+
+static void add_custom(struct kr_server *srv, const json_t *spec)
+{
+    const char *path = kr_json_str(spec, "path", ""), *method = kr_json_str(spec, "method", "GET");
+    kr_auto_buf struct kr_buf full = KR_BUF_INIT(2048);
+    unsigned bit = method_bit(kr_view_of(method));
+    struct kr_route *route = NULL;
+
+    kr_buf_adds(&full, srv->cfg.api_prefix);
+    if (path[0] != '/')
+        kr_buf_addc(&full, '/');
+    kr_buf_adds(&full, path);
+    if (full.failed || bit == 0)
+        return;
+    for (struct kr_route *r = srv->routes; r != NULL; r = r->next) {
+        bool same = strcmp(r->path, full.p) == 0;
+
+        if (same && r->handler == kr_handle_custom && (r->methods & bit) != 0)
+            return; /* reported by an earlier worker */
+        if (same && r->handler != kr_handle_custom && (r->methods & bit) != 0)
+            r->methods &= ~bit; /* a custom endpoint replaces the default one */
+    }
+    route = kr_calloc(1, sizeof(*route));
+    route->path = kr_buf_steal(&full);
+    route->path_n = strlen(route->path);
+    route->label = kr_strdup(route->path);
+    route->methods = bit;
+    route->pattern = strchr(route->path, '{') != NULL;
+    route->auth = kr_json_bool(spec, "auth_required", true);
+    route->kind = KR_K_CUSTOM;
+    route->handler = kr_handle_custom;
+    route->any_type = true;
+    route->next = srv->routes;
+    srv->routes = route;
+}
+
+void kr_routes_custom(struct kr_server *srv, const json_t *ready)
+{
+    const json_t *list = json_object_get(ready, "routes");
+
+    srv->middleware = kr_json_bool(ready, "middleware", false);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        add_custom(srv, json_array_get(list, i));
+}
+
+/* -- matching ---------------------------------------------------------------------------------- */
+
+/* {name} matches one segment, {name:path} the rest. */
+static bool matches_pattern(const char *pattern, struct kr_view path)
+{
+    const char *p = path.p, *end = path.p + path.n;
+
+    while (*pattern != '\0') {
+        const char *close = *pattern == '{' ? strchr(pattern, '}') : NULL;
+
+        if (close != NULL && close - pattern >= 5 && strncmp(close - 5, ":path", 5) == 0)
+            return true;
+        if (close != NULL) {
+            const char *start = p;
+
+            while (p < end && *p != '/')
+                p++;
+            if (p == start)
+                return false;
+            pattern = close + 1;
+        } else {
+            if (p == end || *p != *pattern)
+                return false;
+            p++;
+            pattern++;
+        }
+    }
+    return p == end;
+}
+
+static bool matches(const struct kr_route *route, struct kr_view path)
+{
+    if (!route->pattern)
+        return route->path_n == path.n && memcmp(route->path, path.p, path.n) == 0;
+    return matches_pattern(route->path, path);
+}
+
+static void refuse_method(struct kr_conn *conn, unsigned allowed)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {{KR_M_GET, "GET, HEAD"}, {KR_M_POST, "POST"},     {KR_M_PUT, "PUT"},
+                 {KR_M_PATCH, "PATCH"},   {KR_M_DELETE, "DELETE"}, {KR_M_OPTIONS, "OPTIONS"}};
+    static const char detail[] = "{\"detail\":\"Method Not Allowed\"}";
+    char allow[128] = "allow: ";
+    struct kr_reply reply = {.status = 405, .type = "application/json", .fd = -1};
+    size_t n = 7;
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(names); i++) {
+        if ((allowed & names[i].bit) != 0)
+            n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s", n > 7 ? ", " : "", names[i].name);
+    }
+    n += (size_t)snprintf(allow + n, sizeof(allow) - n, "\r\n");
+    reply.extra = (struct kr_view){.p = allow, .n = n};
+    reply.body = (struct kr_view){.p = detail, .n = sizeof(detail) - 1};
+    kr_conn_reply(conn, &reply);
+}
+
+static bool is_json_type(struct kr_view type)
+{
+    struct kr_view head;
+
+    (void)kr_view_cut(&type, ';', &head);
+    head = kr_view_trim(head);
+    if (kr_view_eq_nocase(head, "application/json"))
+        return true;
+    return head.n > 17 && strncasecmp(head.p, "application/", 12) == 0 &&
+           strncasecmp(head.p + head.n - 5, "+json", 5) == 0;
+}
+
+/* Type and encoding of the body. False: refused. */
+static bool check_body_type(struct kr_conn *conn, const struct kr_route *route)
+{
+    struct kr_view type, encoding;
+
+    if (route->any_type || !route->json_body)
+        return true;
+    type = kr_http_known(&conn->http, conn->in, KR_H_CONTENT_TYPE);
+    encoding = kr_http_known(&conn->http, conn->in, KR_H_CONTENT_ENCODING);
+    if (encoding.p != NULL && !kr_view_eq_nocase(encoding, "identity")) {
+        kr_conn_error(conn, 415, "Content-Encoding is not supported, send plain JSON");
+        return false;
+    }
+    if (type.p != NULL && !is_json_type(type)) {
+        kr_conn_error(conn, 415, "Content-Type must be application/json");
+        return false;
+    }
+    return true;
+}
+
+/* A request that is refused before its body was read ends its connection. */
+static void no_body_wanted(struct kr_conn *conn)
+{
+    if (conn->http.has_body)
+        conn->keep_alive = false;
+    conn->state = KR_C_WAIT;
+}
+
+static struct kr_route *look_up(struct kr_conn *conn, unsigned *allowed)
+{
+    struct kr_view path = kr_http_view(conn->in, conn->http.path);
+    unsigned bit = kr_method_bit_of(&conn->http);
+
+    *allowed = 0;
+    for (struct kr_route *r = conn->srv->routes; r != NULL; r = r->next) {
+        if (!matches(r, path))
+            continue;
+        *allowed |= r->methods;
+        if ((r->methods & bit) != 0)
+            return r;
+    }
+    return NULL;
+}
+
+struct kr_route *kr_route_find(struct kr_conn *conn)
+{
+    struct kr_route *route;
+    unsigned allowed;
+    bool keep;
+
+    if (kr_cors_is_preflight(conn)) {
+        no_body_wanted(conn);
+        kr_cors_preflight(conn);
+        return NULL;
+    }
+    route = look_up(conn, &allowed);
+    if (route == NULL) {
+        no_body_wanted(conn);
+        if (allowed != 0)
+            refuse_method(conn, allowed);
+        else
+            kr_conn_error(conn, 404, "Not Found");
+        return NULL;
+    }
+    conn->route = route;
+    keep = conn->keep_alive;
+    no_body_wanted(conn);
+    if ((route->auth && !kr_auth_check(conn)) || !check_body_type(conn, route))
+        return NULL;
+    conn->state = KR_C_BODY;
+    conn->keep_alive = keep;
+    return route;
+}

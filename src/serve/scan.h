@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds `timeout` and `run_name` at the top level of an invocation's body without parsing the rest. */
+#ifndef KR_SERVE_SCAN_H
+#define KR_SERVE_SCAN_H
+
+#include "base/view.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kr_scan {
+    int64_t timeout_ms;      /* 0: none, or not a positive number (the worker will say so) */
+    struct kr_view run_name; /* the text between the quotes, as written; .p NULL without */
+};
+
+/* Never fails: what cannot be understood is left to the worker's validation. */
+void kr_scan_body(struct kr_view body, struct kr_scan *out);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting the parts together: signals, the workers' command, ready, drain, end. */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/proc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* -- identifiers ------------------------------------------------------------------------------- */
+
+void kr_server_uuid(struct kr_server *srv, char text[KR_RUN_ID_LEN + 1])
+{
+    static const char hex[] = "0123456789abcdef";
+    const unsigned char *b;
+    unsigned char id[16];
+    char *to = text;
+
+    if (srv->random_at + 16 > sizeof(srv->random) || srv->random_at == 0) {
+        kr_random_bytes(srv->random, sizeof(srv->random));
+        srv->random_at = 0;
+    }
+    memcpy(id, srv->random + srv->random_at, 16);
+    srv->random_at += 16;
+    id[6] = (unsigned char)((id[6] & 0x0f) | 0x40);
+    id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
+    b = id;
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *to++ = '-';
+        *to++ = hex[b[i] >> 4];
+        *to++ = hex[b[i] & 15];
+    }
+    *to = '\0';
+}
+
+/* -- the workers' command ---------------------------------------------------------------------- */
+
+static char *find_beside(const char *const *candidates, size_t n, const char *file)
+{
+    kr_auto_free char *self = kr_path_of_self();
+
+    for (size_t i = 0; i < n; i++) {
+        kr_auto_free char *dir = kr_path_join(self != NULL ? self : ".", candidates[i]);
+        kr_auto_free char *probe = kr_path_join(dir, file);
+
+        if (kr_path_exists(probe))
+            return kr_steal(&probe);
+    }
+    return NULL;
+}
+
+static int python_boot(struct kr_server *srv, char **boot, struct kr_err *err)
+{
+    static const char *const places[] = {"../python", "python", "/usr/share/kourou/python",
+                                         "../share/kourou/python"};
+
+    if (srv->opt.python_path != NULL) {
+        *boot = kr_path_join(srv->opt.python_path, "kourou/_boot.py");
+        if (kr_path_exists(*boot))
+            return 0;
+        return kr_fail(err, KR_E_NOT_FOUND, "--python-path=%s: no kourou package there",
+                       srv->opt.python_path);
+    }
+    *boot = find_beside(places, KR_ARRAY_LEN(places), "kourou/_boot.py");
+    if (*boot == NULL)
+        return kr_fail(err, KR_E_NOT_FOUND, "the kourou Python package was not found, "
+                                            "name its folder with --python-path");
+    return 0;
+}
+
+static char *deployment_json(const struct kr_server *srv)
+{
+    kr_auto_json json_t *d = json_object();
+
+    kr_json_set_str(d, "id", srv->opt.deployment_id);
+    kr_json_set_str(d, "name", srv->opt.deployment_name);
+    kr_json_set_str(d, "snapshot_id", srv->opt.snapshot_id);
+    kr_json_set_str(d, "snapshot_name", srv->opt.snapshot_name);
+    kr_json_set_bool(d, "auth_enabled", srv->opt.auth_key != NULL);
+    return kr_json_canonical(d);
+}
+
+static char *absolute(const char *path)
+{
+    kr_auto_free char *cwd = getcwd(NULL, 0);
+
+    return kr_path_join(cwd != NULL ? cwd : "/", path);
+}
+
+static int worker_command(struct kr_server *srv, struct kr_err *err)
+{
+    static const char *const native_places[] = {".", "../lib/kourou", "/usr/lib/kourou"};
+    size_t n = 0;
+    char *boot = NULL;
+    char **argv = kr_calloc(16, sizeof(char *));
+
+    srv->worker_argv = argv;
+    srv->deployment_json = deployment_json(srv);
+    if (srv->cfg.native) {
+        argv[n] = find_beside(native_places, KR_ARRAY_LEN(native_places), "kourou-native");
+        if (argv[n++] == NULL)
+            return kr_fail(err, KR_E_NOT_FOUND, "kourou-native was not found beside kourou-serve");
+    } else {
+        if (python_boot(srv, &boot, err) < 0) {
+            free(boot);
+            return -(int)err->code;
+        }
+        argv[n++] = kr_strdup(srv->opt.python);
+        argv[n++] = boot;
+        argv[n++] = kr_strdup("worker");
+    }
+    argv[n++] = kr_strdup("--snapshot");
+    argv[n++] = absolute(srv->opt.snapshot);
+    argv[n++] = kr_strdup("--root");
+    argv[n++] = absolute(srv->opt.root);
+    argv[n++] = kr_strdup("--deployment");
+    argv[n++] = kr_strdup(srv->deployment_json);
+    srv->worker_env = kr_env_copy();
+    kr_env_set(&srv->worker_env, "PYTHONUNBUFFERED", "1");
+    return 0;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void on_pool_ready(struct kr_pool *pool, const json_t *ready)
+{
+    struct kr_server *srv = pool->owner;
+    struct kr_err err = KR_ERR_INIT;
+
+    kr_routes_custom(srv, ready);
+    kr_openapi_build(srv);
+    if (!srv->listening && !srv->draining) { /* a hand-over waits for the first ready worker */
+        if (kr_server_listen(srv, &err) < 0) {
+            kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
+            srv->exit_status = 1;
+            kr_loop_stop(&srv->loop);
+            return;
+        }
+        kr_control_taken(srv);
+    }
+}
+
+static void on_pool_drained(struct kr_pool *pool)
+{
+    struct kr_server *srv = pool->owner;
+
+    kr_loop_stop(&srv->loop);
+}
+
+void kr_server_check_drained(struct kr_server *srv)
+{
+    if (srv->draining && srv->conns == NULL && !srv->pool.draining)
+        kr_pool_drain(&srv->pool);
+}
+
+void kr_server_drain(struct kr_server *srv)
+{
+    if (srv->draining)
+        return;
+    kr_log(KR_LOG_INFO, "serve", "draining: %u connections, %u requests wait", srv->conn_count,
+           srv->pool.queued);
+    srv->draining = true;
+    srv->listening = false;
+    kr_watch_close(&srv->loop, &srv->listener);
+    for (struct kr_conn *conn = srv->conns; conn != NULL; conn = conn->next) {
+        if (conn->state == KR_C_HEAD)
+            kr_conn_deadline(conn, 1000);
+    }
+    kr_timer_at(&srv->loop, &srv->drain_timer, srv->loop.now_ms + srv->opt.drain_timeout_ms);
+    kr_server_check_drained(srv);
+}
+
+static void on_drain_timer(struct kr_timer *timer)
+{
+    struct kr_server *srv = (struct kr_server *)((char *)timer - offsetof(struct kr_server, drain_timer));
+
+    kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->conn_count);
+    while (srv->conns != NULL)
+        kr_conn_close(srv->conns);
+}
+
+static void on_signal(struct kr_watch *watch, uint32_t events)
+{
+    struct kr_server *srv = (struct kr_server *)((char *)watch - offsetof(struct kr_server, signals));
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            kr_pool_reap(&srv->pool);
+        else
+            kr_server_drain(srv);
+    }
+}
+
+static int watch_signals(struct kr_server *srv, struct kr_err *err)
+{
+    sigset_t set;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    srv->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    srv->signals.on_ready = on_signal;
+    if (srv->signals.fd < 0)
+        return kr_fail_errno(err, errno, "signals");
+    return kr_watch_add(&srv->loop, &srv->signals, EPOLLIN, err);
+}
+
+static void on_sweep(struct kr_timer *timer)
+{
+    kr_conn_sweep((struct kr_server *)((char *)timer - offsetof(struct kr_server, sweep)));
+}
+
+static void after_round(struct kr_loop *loop)
+{
+    struct kr_server *srv = (struct kr_server *)((char *)loop - offsetof(struct kr_server, loop));
+
+    kr_pool_flush(&srv->pool);
+    kr_access_log_flush(srv);
+}
+
+/* Connections are bounded by what the system lets us open. */
+static void raise_descriptors(struct kr_server *srv)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY && (int64_t)limit.rlim_cur - 256 < srv->opt.max_connections)
+        srv->opt.max_connections = limit.rlim_cur > 512 ? (int64_t)limit.rlim_cur - 256 : 256;
+}
+
+static int start_pool(struct kr_server *srv, struct kr_err *err)
+{
+    struct kr_pool_config cfg = {.argv = srv->worker_argv,
+                                 .env = srv->worker_env,
+                                 .workers = srv->cfg.workers,
+                                 .threads = srv->cfg.threads,
+                                 .memory = srv->cfg.worker_memory,
+                                 .queue_size = (uint32_t)srv->opt.queue_size};
+
+    if (kr_pool_init(&srv->pool, &srv->loop, &cfg, err) < 0)
+        return -(int)err->code;
+    srv->pool.owner = srv;
+    srv->pool.on_ready = on_pool_ready;
+    srv->pool.on_drained = on_pool_drained;
+    return 0;
+}
+
+int kr_server_start(struct kr_server *srv, struct kr_err *err)
+{
+    srv->listener.fd = srv->signals.fd = -1;
+    if (kr_config_load(&srv->opt, &srv->cfg, err) < 0 || kr_log_open(srv, err) < 0 ||
+        kr_loop_init(&srv->loop, err) < 0)
+        return -(int)err->code;
+    srv->loop.after_round = after_round;
+    srv->sweep.on_time = on_sweep;
+    srv->drain_timer.on_time = on_drain_timer;
+    srv->started_wall_ms = kr_wall_ms();
+    kr_buf_init(&srv->scratch, 1u << 20);
+    raise_descriptors(srv);
+    if (worker_command(srv, err) < 0 || watch_signals(srv, err) < 0)
+        return -(int)err->code;
+    if (srv->opt.takeover != NULL && kr_control_takeover(srv, err) < 0)
+        return -(int)err->code;
+    if (start_pool(srv, err) < 0) /* they import while the rest is made */
+        return -(int)err->code;
+    kr_routes_init(srv);
+    kr_openapi_build(srv);
+    if (srv->opt.runs_kept > 0 && kr_journal_open(srv, err) < 0)
+        return -(int)err->code;
+    if (srv->opt.takeover == NULL && kr_server_listen(srv, err) < 0)
+        return -(int)err->code;
+    if (srv->opt.takeover == NULL && srv->opt.control != NULL && kr_control_open(srv, err) < 0)
+        return -(int)err->code;
+    return 0;
+}
+
+void kr_server_finish(struct kr_server *srv)
+{
+    while (srv->conns != NULL)
+        kr_conn_close(srv->conns);
+    kr_control_close(srv);
+    kr_pool_finish(&srv->pool);
+    kr_journal_close(srv);
+    kr_routes_finish(srv);
+    if (srv->listener.fd >= 0)
+        (void)close(srv->listener.fd);
+    if (srv->signals.fd >= 0)
+        (void)close(srv->signals.fd);
+    if (srv->loop.epfd > 0)
+        kr_loop_finish(&srv->loop);
+    if (srv->log_lines.n > 0)
+        kr_access_log_flush(srv);
+    kr_buf_finish(&srv->log_lines);
+    kr_buf_finish(&srv->scratch);
+    free(srv->openapi);
+    free(srv->deployment_json);
+    for (size_t i = 0; srv->worker_argv != NULL && srv->worker_argv[i] != NULL; i++)
+        free(srv->worker_argv[i]);
+    free(srv->worker_argv);
+    kr_env_free(srv->worker_env);
+    kr_config_finish(&srv->cfg);
+    kr_options_finish(&srv->opt);
+    kr_log_close();
+}

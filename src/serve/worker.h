@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One worker process: start, frames in and out, the started mark, end. Policy is in pool.c. */
+#ifndef KR_SERVE_WORKER_H
+#define KR_SERVE_WORKER_H
+
+#include "base/buf.h"
+#include "serve/call.h"
+#include "serve/loop.h"
+
+#include <sys/types.h>
+
+#define KR_WINDOW_MAX    16
+#define KR_FDS_MAX       64
+#define KR_TAIL_LINES    20
+#define KR_TAIL_LINE_MAX 240
+
+struct kr_pool;
+
+enum kr_worker_state {
+    KR_W_DOWN,      /* no process; respawn_at says when */
+    KR_W_STARTING,  /* process, not READY yet */
+    KR_W_READY,
+    KR_W_CONDEMNED, /* overran a deadline or its memory: gets no more work */
+    KR_W_DRAINING,  /* told to finish */
+    KR_W_DYING      /* SIGKILL sent or socket closed, not reaped yet */
+};
+
+/* A request in the worker. call is NULL when nobody waits for it any more. */
+struct kr_slot {
+    bool used;
+    uint32_t id;
+    struct kr_call *call;
+    int64_t deadline_ms;
+};
+
+struct kr_worker {
+    struct kr_watch sock;    /* frames */
+    struct kr_watch console; /* stdout and stderr */
+    struct kr_timer kill_timer, spawn_timer;
+    struct kr_pool *pool;
+    int index;
+    enum kr_worker_state state;
+    pid_t pid;
+    int wake_fd;
+    volatile uint32_t *mark;
+    uint32_t last_id;
+    struct kr_slot *slots; /* slot of an id: id & slot_mask */
+    uint32_t slot_mask;
+    uint32_t inflight;
+    uint32_t unstarted[KR_WINDOW_MAX]; /* ids in order, a ring */
+    uint32_t unstarted_at, unstarted_n;
+    uint32_t seen_mark;
+    uint64_t answers, seen_answers; /* answers of this process */
+    int64_t progress_us;            /* last time the mark or an answer moved */
+    bool promoted;                  /* since the last progress */
+    uint32_t mean_us;               /* moving average of the run time */
+    struct kr_buf out;
+    struct {
+        size_t at;
+        int fd;
+    } out_fds[KR_WINDOW_MAX + 4];
+    size_t out_fd_n;
+    struct kr_buf in;
+    int in_fds[KR_FDS_MAX];
+    size_t in_fd_n;
+    struct kr_buf line; /* unfinished line of the console */
+    char tail[KR_TAIL_LINES][KR_TAIL_LINE_MAX];
+    unsigned tail_at, tail_n;
+    int64_t spawned_ms, ready_ms;
+    unsigned failures; /* ends in a row without having become useful */
+    const char *killed_for; /* why the front killed it, NULL: it ended by itself */
+    char last_error[512];
+    uint64_t rss;
+};
+
+/* Starts the process. On failure the worker stays DOWN. */
+int kr_worker_spawn(struct kr_worker *w, struct kr_err *err) KR_MUST_USE;
+
+/* After the process was reaped: reads what it still sent, closes everything. */
+void kr_worker_close(struct kr_worker *w);
+void kr_worker_destroy(struct kr_worker *w);
+
+void kr_worker_send_call(struct kr_worker *w, struct kr_call *call);
+void kr_worker_send_control(struct kr_worker *w, uint8_t type, uint32_t id);
+void kr_worker_flush(struct kr_worker *w);
+void kr_worker_promote(struct kr_worker *w);
+void kr_worker_kill(struct kr_worker *w, int signal_number);
+
+/* Takes the mark into account. Returns how many requests it has that are not started. */
+uint32_t kr_worker_unstarted(struct kr_worker *w);
+bool kr_worker_started(const struct kr_worker *w, uint32_t id);
+
+struct kr_slot *kr_worker_slot(struct kr_worker *w, uint32_t id);
+void kr_worker_free_slot(struct kr_worker *w, struct kr_slot *slot);
+
+/* worker_process.c: descriptors, fork and exec. */
+int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *err) KR_MUST_USE;
+
+#endif

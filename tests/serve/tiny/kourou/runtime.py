@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A runner without a pipeline: the parameter `op` of a request names what happens."""
+import json
+import os
+import sys
+import threading
+import time
+
+
+class LoadError(Exception):
+    def __init__(self, kind, message, traceback=""):
+        super().__init__(message)
+        self.kind, self.message, self.traceback = kind, message, traceback
+
+
+class Runner:
+    middleware = False
+
+    def __init__(self, snapshot, root, deployment):
+        self.deployment = deployment
+        self.root = root
+        self.routes = snapshot.get("tiny_routes", [])
+        self.runs = 0
+        self.lock = threading.Lock()
+
+    def start(self):
+        print("tiny runner starts", flush=True)
+        mode = ""
+        path = os.path.join(self.root, "mode")
+        if os.path.exists(path):
+            with open(path) as file:
+                mode = file.read().strip()
+        if mode == "fatal":
+            raise LoadError("import", "no module named nothing", "Traceback: nothing")
+        if mode == "exit":
+            print("last words of a worker", file=sys.stderr, flush=True)
+            os._exit(7)
+        if mode == "slow":
+            time.sleep(1.0)
+
+    def stop(self):
+        print("tiny runner stops", flush=True)
+
+    def _do(self, op, p):
+        if op == "echo":
+            return p.get("value")
+        if op == "sleep":
+            time.sleep(p["seconds"])
+        elif op == "spin":
+            end = time.monotonic() + p["seconds"]
+            while time.monotonic() < end:
+                pass
+        elif op == "spin_gil":
+            sum(range(int(p["n"])))
+        elif op == "eat":
+            keep = []
+            while True:
+                keep.append(bytearray(8 << 20))
+        elif op == "exit":
+            os._exit(p.get("status", 3))
+        elif op == "abort":
+            os.abort()
+        elif op == "raise":
+            raise ValueError(p.get("message", "boom"))
+        elif op == "system_exit":
+            raise SystemExit(5)
+        elif op == "big":
+            return "x" * int(p["n"])
+        elif op == "length":
+            return len(p["value"])
+        elif op == "pid":
+            return os.getpid()
+        elif op == "threads":
+            return threading.active_count()
+        elif op == "print":
+            print(p["text"], flush=True)
+        elif op == "child":
+            import subprocess
+
+            return subprocess.Popen(["sleep", "1000"]).pid
+        return None
+
+    def invoke(self, body, run_id):
+        try:
+            request = json.loads(body)
+            p = request["parameters"]
+        except Exception as error:
+            detail = [{"type": "json_invalid", "loc": ["body"], "msg": str(error)}]
+            return 422, json.dumps({"detail": detail}).encode(), False
+        t0 = time.perf_counter()
+        try:
+            with self.lock:
+                self.runs += 1
+            value = self._do(p.get("op", "echo"), p)
+        except Exception as error:
+            text = {"success": False, "outputs": None, "execution_time": 0.0,
+                    "metadata": {"run_id": run_id}, "error": str(error)}
+            return 500, json.dumps(text).encode(), False
+        out = {"success": True, "outputs": {"output": value}, "execution_time": time.perf_counter() - t0,
+               "metadata": {"run_id": run_id, "run_name": request.get("run_name")}, "error": None}
+        return 200, json.dumps(out).encode(), True
+
+    def batch(self, body, run_id):
+        items = json.loads(body)
+        out = [json.loads(self.invoke(json.dumps(item).encode(), run_id)[1]) for item in items]
+        return 200, json.dumps(out).encode()
+
+    def stream(self, body, run_id):
+        p = json.loads(body)["parameters"]
+        yield b'event: run_started\ndata: {"run_id":"%s"}\n\n' % run_id.encode()
+        for i in range(int(p.get("count", 3))):
+            if p.get("pause"):
+                time.sleep(p["pause"])
+            if p.get("exit_at") == i:
+                os._exit(9)
+            yield b'event: user_message\ndata: {"value":%d,"pad":"%s"}\n\n' % (i, b"y" * int(p.get("pad", 0)))
+        yield b'event: run_finished\ndata: {"success":true}\n\n'
+
+    def custom(self, method, path, query, headers, body):
+        seen = {"method": method, "path": path, "query": query, "body": body.decode(),
+                "headers": {k.decode(): v.decode("latin-1") for k, v in headers}}
+        return 201, [(b"content-type", b"application/json"), (b"x-custom", b"yes")], json.dumps(seen).encode()
+
+
+def load(snapshot, root, deployment):
+    return Runner(snapshot, root, deployment)
