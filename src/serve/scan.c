@@ -78,7 +78,7 @@ static void walk(const char *p, const char *end, struct kr_scan *out)
 void kr_scan_body(struct kr_view body, struct kr_scan *out)
 {
     *out = (struct kr_scan){.timeout_ms = 0, .run_name = {.p = NULL, .n = 0}};
-    if (body.n == 0 || (memmem(body.p, body.n, "\"timeout\"", 9) == NULL &&
+    if (body.p == NULL || body.n == 0 || (memmem(body.p, body.n, "\"timeout\"", 9) == NULL &&
                         memmem(body.p, body.n, "\"run_name\"", 10) == NULL))
         return;
     walk(body.p, body.p + body.n, out);
