@@ -32,13 +32,13 @@ FENCES = {
     "yaml.h": {"base/yaml.c"},
     "openssl/": {"base/digest.c"},
     "curl/": {"net/http_curl.c"},
-    "sqlite3.h": {"store/sql.h", "serve/journal.c"},
+    "sqlite3.h": {"store/sql.h", "serve/journal_db.c"},
     "sodium": {"store/crypt.c"},
     "archive": {"oci/tar.c"},
     "zstd": {"oci/compress.c"},
     "libdeflate": {"oci/compress.c"},
     "zlib.h": {"oci/compress.c"},
-    "llhttp.h": {"serve/http_parse.c", "serve/http_parse.h"},
+    "llhttp.h": {"serve/http.h"},
     "libsmartcols": {"cli/table.c"},
 }
 

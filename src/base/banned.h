@@ -8,6 +8,15 @@
 #include <string.h>
 #include <time.h>
 
+/* Some of them are macros with some compilers. */
+#undef strncpy
+#undef strncat
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef sscanf
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol sscanf
 #pragma GCC poison gmtime localtime asctime ctime mktemp tmpnam system popen
 
