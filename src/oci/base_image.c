@@ -150,7 +150,7 @@ static void see_python(struct seen *seen, const char *path)
         return;
     minor = minor_of(slash + 7);
     if (minor < 0 || strspn(slash + 9, "0123456789") != strlen(slash + 9) ||
-        !kr_ends_with(path, slash) || seen->n == KR_ARRAY_LEN(seen->v))
+        seen->n == KR_ARRAY_LEN(seen->v))
         return;
     if (slash - path < 3 || strncmp(slash - 3, "bin", 3) != 0)
         return;

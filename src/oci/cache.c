@@ -203,9 +203,10 @@ json_t *kr_cache_note(struct kr_cache *cache, const char *key)
 {
     kr_auto_free char *path = note_path(cache, key);
     kr_auto_json json_t *doc = NULL;
+    struct kr_err ignored = KR_ERR_INIT;
     json_t *note = NULL;
 
-    if (kr_json_read_file(path, NOTE_MAX, &doc, NULL) == 0 &&
+    if (kr_json_read_file(path, NOTE_MAX, &doc, &ignored) == 0 &&
         strcmp(kr_json_str(doc, "key", ""), key) == 0)
         note = json_incref(json_object_get(doc, "note"));
     return note;

@@ -208,6 +208,16 @@ static bool is_environment(const char *full)
     return kr_path_exists(mark);
 }
 
+/* Names travel as JSON, which is UTF-8. */
+static int check_path(const char *path, struct kr_err *err)
+{
+    kr_auto_json json_t *probe = json_string(path);
+
+    if (probe == NULL)
+        return kr_fail(err, KR_E_INVALID, "the name of '%s' is not UTF-8", path);
+    return kr_path_check_relative(path, err);
+}
+
 static int visit(struct walk *w, const char *rel, const char *name, const struct kr_ignore *rules,
                  const struct frame *frame, struct kr_err *err)
 {
@@ -227,7 +237,7 @@ static int visit(struct walk *w, const char *rel, const char *name, const struct
                           "'secret create' and the pipeline's secrets setting", path);
         return 0;
     }
-    if (kr_path_check_relative(path, err) < 0)
+    if (check_path(path, err) < 0)
         return kr_hint(err, "rename it, or leave it out with .kourouignore");
     if (S_ISLNK(st.st_mode) && follow_link(w, full, path, &st, &skip, err) < 0)
         return -(int)err->code;

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/build.h"
+
+#include "base/alloc.h"
+#include "base/path.h"
+#include "base/view.h"
+#include "core/image_layout.h"
+#include "oci/assemble.h"
+#include "oci/base_image.h"
+#include "oci/push.h"
+#include "oci/tree.h"
+#include "oci/wheels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LAYERS_MAX 3
+#define BELOW_ROOT(path) (&(path)[1]) /* paths of archives have no leading slash */
+
+struct build {
+    const struct kr_image_build *in;
+    bool fresh;
+    struct kr_cache *cache;
+    struct kr_ref base_ref, target_ref;
+    struct kr_repo *base, *target;
+    struct kr_image image;
+    struct kr_base_python python;
+    char local_python[32]; /* version, or "" */
+    uint32_t uid, gid;
+    struct kr_layer layers[LAYERS_MAX];
+    const char *titles[LAYERS_MAX];
+    size_t layer_count;
+    char *config, *manifest;
+};
+
+void kr_image_built_finish(struct kr_image_built *built)
+{
+    free(built->reference);
+    *built = (struct kr_image_built){.reference = NULL};
+}
+
+static void build_finish(struct build *b)
+{
+    kr_cache_close(b->cache);
+    kr_ref_finish(&b->base_ref);
+    kr_ref_finish(&b->target_ref);
+    kr_repo_close(b->base);
+    kr_repo_close(b->target);
+    kr_image_finish(&b->image);
+    kr_base_python_finish(&b->python);
+    free(b->config);
+    free(b->manifest);
+}
+
+static void say(const struct build *b, const char *step, const char *text, uint64_t done,
+                uint64_t total, bool finished)
+{
+    if (b->in->step != NULL)
+        b->in->step(b->in->data, step, text, done, total, total != 0, finished);
+}
+
+const char *kr_image_build_cannot(const json_t *docker)
+{
+    if (json_array_size(json_object_get(docker, "apt_packages")) > 0)
+        return "apt_packages run commands inside the image";
+    if (json_is_string(json_object_get(docker, "dockerfile")))
+        return "dockerfile runs commands inside the image";
+    if (json_is_string(json_object_get(docker, "local_project_install_command")))
+        return "local_project_install_command runs inside the image";
+    return NULL;
+}
+
+static int parse_user(const char *text, uint32_t *uid, uint32_t *gid, struct kr_err *err)
+{
+    struct kr_view rest, part;
+    uint64_t first, second;
+
+    *uid = *gid = KR_IMAGE_UID;
+    if (text == NULL)
+        return 0;
+    rest = kr_view_of(text);
+    if (!kr_view_cut(&rest, ':', &part))
+        rest = part;
+    if (!kr_view_u64(part, &first) || !kr_view_u64(rest, &second) || first > UINT32_MAX ||
+        second > UINT32_MAX) {
+        (void)kr_fail(err, KR_E_INVALID, "user: '%s' is not a number, and the builder 'daemonless' "
+                                         "cannot look names up inside the image", text);
+        return kr_hint(err, "give a number, or use an image builder of flavor local");
+    }
+    *uid = (uint32_t)first;
+    *gid = (uint32_t)second;
+    return 0;
+}
+
+static int open_all(struct build *b, struct kr_err *err)
+{
+    const struct kr_image_build *in = b->in;
+    bool same;
+
+    if (parse_user(in->user, &b->uid, &b->gid, err) < 0 ||
+        kr_ref_parse(in->base, &b->base_ref, err) < 0 ||
+        kr_ref_parse(in->target, &b->target_ref, err) < 0 ||
+        kr_cache_open(in->cache_dir, in->cache_max, &b->cache, err) < 0)
+        return -(int)err->code;
+    same = strcmp(b->base_ref.registry, b->target_ref.registry) == 0;
+    return kr_repo_open(in->http, &b->base_ref, &in->base_auth, false, NULL, &b->base, err) < 0 ||
+                   kr_repo_open(in->http, &b->target_ref, &in->target_auth, true,
+                                same ? b->base_ref.repository : NULL, &b->target, err) < 0
+               ? -(int)err->code
+               : 0;
+}
+
+static int look_at_base(struct build *b, struct kr_err *err)
+{
+    say(b, "base", b->in->base, 0, 0, false);
+    if (kr_base_get(b->base, b->cache, kr_ref_what(&b->base_ref), &b->image, err) < 0)
+        return kr_wrap(err, "base image");
+    if (!b->in->native && kr_base_find_python(b->base, b->cache, &b->image, b->in->base, &b->python, err) < 0)
+        return -(int)err->code;
+    if (!b->in->native && b->in->python != NULL &&
+        kr_python_version(b->in->python, b->local_python, err) < 0)
+        return -(int)err->code;
+    say(b, "base", b->in->base, 0, 0, true);
+    return 0;
+}
+
+static bool same_python(const struct build *b)
+{
+    char wanted[16];
+
+    (void)snprintf(wanted, sizeof(wanted), "3.%d.", b->python.minor);
+    return kr_starts_with(b->local_python, wanted);
+}
+
+static struct kr_layer *next_layer(struct build *b, const char *title)
+{
+    b->titles[b->layer_count] = title;
+    return &b->layers[b->layer_count++];
+}
+
+/* Packs the runtime; python/ gets byte code when this machine's Python is of the image's version. */
+static int pack_runtime(struct build *b, struct kr_layer *layer, struct kr_err *err)
+{
+    kr_auto_files struct kr_files compiled = {0};
+    kr_auto_free char *dir = NULL;
+    const struct kr_files *files = b->in->runtime;
+    struct kr_tar_part parts[] = {
+        {.prefix = BELOW_ROOT(KR_IMAGE_RUNTIME)},
+        {.prefix = BELOW_ROOT(KR_IMAGE_HOME), .uid = b->uid, .gid = b->gid},
+        {.prefix = BELOW_ROOT(KR_IMAGE_HOME "/.cache"), .uid = b->uid, .gid = b->gid},
+        {.prefix = BELOW_ROOT(KR_IMAGE_HF_HOME), .uid = b->uid, .gid = b->gid},
+        {.prefix = BELOW_ROOT(KR_IMAGE_DATA), .uid = b->uid, .gid = b->gid},
+    };
+    bool made;
+    int rc = 0;
+
+    if (!b->in->native && same_python(b)) {
+        if (kr_tree_temp(b->in->cache_dir, &dir, err) < 0)
+            return -(int)err->code;
+        rc = kr_tree_write(dir, files, err);
+        if (rc == 0)
+            rc = kr_python_compile(b->in->python, dir, KR_IMAGE_RUNTIME, err);
+        if (rc == 0)
+            rc = kr_tree_read(dir, NULL, &compiled, err);
+        files = &compiled;
+    }
+    parts[0].files = files;
+    if (rc == 0)
+        rc = kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, layer, &made, err);
+    if (dir != NULL)
+        (void)!kr_remove_tree(dir, NULL);
+    return rc;
+}
+
+static int runtime_layer(struct build *b, struct kr_err *err)
+{
+    struct kr_layer *layer = next_layer(b, "runtime");
+    char digest[7 + KR_SHA256_HEX];
+    kr_auto_free char *key = NULL;
+    kr_auto_json json_t *old = NULL, *note = NULL;
+
+    kr_files_digest(b->in->runtime, digest);
+    key = kr_asprintf("runtime 1 %s %s python %s uid %u:%u", kr_packer_version(b->in->zstd), digest,
+                      !b->in->native && same_python(b) ? b->local_python : "none", b->uid, b->gid);
+    old = kr_cache_note(b->cache, key);
+    if (kr_layer_of_note(b->cache, old, layer))
+        return 0;
+    if (pack_runtime(b, layer, err) < 0)
+        return kr_wrap(err, "runtime layer");
+    note = kr_layer_note(layer);
+    kr_cache_set_note(b->cache, key, note);
+    return 0;
+}
+
+/* Everything that decides about the packages, but for what the index offers: that is asked again only
+ * when a fresh build is wanted. */
+static char *requirements_key(const struct build *b)
+{
+    const struct kr_image_build *in = b->in;
+    kr_auto_free char *args = in->installer_args != NULL ? kr_json_canonical(in->installer_args)
+                                                         : kr_strdup("[]");
+    kr_auto_free char *all = kr_asprintf("%s\n--\n%s\n--\n%s\n--\n%s %s", in->requirements,
+                                         in->constraints != NULL ? in->constraints : "", args,
+                                         b->python.site, b->python.bin);
+    char hex[KR_SHA256_HEX];
+
+    kr_sha256_hex(all, strlen(all), hex);
+    return kr_asprintf("requirements 1 %s %s %s local %s", kr_packer_version(in->zstd),
+                       in->uv ? "uv" : "pip", hex, b->local_python);
+}
+
+static int pack_requirements(struct build *b, struct kr_layer *layer, struct kr_err *err)
+{
+    kr_auto_files struct kr_files site = {0}, bin = {0};
+    kr_auto_free char *dir = NULL;
+    struct kr_wheels wheels = {.python = b->in->python,
+                               .requirements = b->in->requirements,
+                               .constraints = b->in->constraints != NULL ? b->in->constraints : "",
+                               .args = b->in->installer_args,
+                               .environment = b->in->installer_env,
+                               .uv = b->in->uv,
+                               .target = &b->python,
+                               .temp_dir = b->in->cache_dir,
+                               .data = b->in->data,
+                               .line = b->in->line};
+    struct kr_tar_part parts[] = {
+        {.prefix = BELOW_ROOT(b->python.site), .files = &site, .fixed_prefix = true},
+        {.prefix = BELOW_ROOT(b->python.bin), .files = &bin, .fixed_prefix = true},
+    };
+    bool made;
+    int rc = kr_wheels_install(&wheels, &dir, &site, &bin, err);
+
+    if (rc == 0)
+        rc = kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, layer, &made, err);
+    if (dir != NULL)
+        (void)!kr_remove_tree(dir, NULL);
+    return rc;
+}
+
+static int requirements_layer(struct build *b, struct kr_err *err)
+{
+    struct kr_layer *layer;
+    kr_auto_free char *key = NULL;
+    kr_auto_json json_t *old = NULL, *note = NULL;
+
+    if (b->in->native || b->in->requirements == NULL || b->in->requirements[0] == '\0')
+        return 0;
+    layer = next_layer(b, "requirements");
+    key = requirements_key(b);
+    old = b->fresh ? NULL : kr_cache_note(b->cache, key);
+    if (kr_layer_of_note(b->cache, old, layer))
+        return 0;
+    say(b, "requirements", "Installing requirements", 0, 0, false);
+    if (pack_requirements(b, layer, err) < 0)
+        return kr_wrap(err, "requirements");
+    note = kr_layer_note(layer);
+    kr_cache_set_note(b->cache, key, note);
+    say(b, "requirements", "Installing requirements", 0, 0, true);
+    return 0;
+}
+
+static int code_layer(struct build *b, struct kr_err *err)
+{
+    kr_auto_files struct kr_files snapshot = {0};
+    struct kr_tar_part parts[] = {
+        {.prefix = BELOW_ROOT(KR_IMAGE_APP), .files = b->in->code, .uid = b->uid, .gid = b->gid},
+        {.prefix = BELOW_ROOT(KR_IMAGE_RUNTIME), .files = &snapshot, .fixed_prefix = true},
+    };
+    bool made;
+
+    if (kr_files_add_bytes(&snapshot, "snapshot.json", b->in->snapshot, strlen(b->in->snapshot), false,
+                           err) < 0 ||
+        kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, next_layer(b, "code"), &made,
+                      err) < 0)
+        return kr_wrap(err, "code layer");
+    return 0;
+}
+
+/* The user of the container has no entry in /etc/passwd, which nothing here may write: libraries that
+ * ask for a name find it in the environment. */
+static json_t *environment_of(const struct build *b)
+{
+    static const char *const defaults[][2] = {
+        {"HOME", KR_IMAGE_HOME},
+        {"HF_HOME", KR_IMAGE_HF_HOME},
+        {"KOUROU_SERVE_DATA_DIR", KR_IMAGE_DATA},
+        {"LOGNAME", "kourou"},
+        {"PYTHONUNBUFFERED", "1"},
+        {"USER", "kourou"},
+    };
+    json_t *env = json_object();
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(defaults); i++)
+        kr_json_set_str(env, defaults[i][0], defaults[i][1]);
+    kr_json_merge(env, b->in->environment != NULL ? b->in->environment : json_null());
+    return env;
+}
+
+static void assemble(struct build *b)
+{
+    kr_auto_json json_t *env = environment_of(b);
+    char user[32];
+    struct kr_assembly what = {.base = &b->image,
+                               .layers = b->layers,
+                               .titles = b->titles,
+                               .layer_count = b->layer_count,
+                               .environment = env,
+                               .entrypoint = b->in->entrypoint,
+                               .user = user,
+                               .working_dir = KR_IMAGE_APP};
+
+    (void)snprintf(user, sizeof(user), "%u:%u", b->uid, b->gid);
+    kr_assemble(&what, &b->config, &b->manifest);
+}
+
+struct pushing {
+    const struct build *b;
+};
+
+static void on_progress(void *data, uint64_t done, uint64_t total)
+{
+    const struct pushing *p = data;
+
+    say(p->b, "push", p->b->in->target, done, total, false);
+}
+
+static struct kr_blob *blob_list(const struct build *b, const char *config_digest, size_t *n)
+{
+    const json_t *base = json_object_get(b->image.manifest, "layers");
+    struct kr_blob *blobs = kr_calloc(json_array_size(base) + LAYERS_MAX + 1, sizeof(*blobs));
+
+    *n = 0;
+    for (size_t i = 0; i < b->layer_count; i++)
+        blobs[(*n)++] = (struct kr_blob){.digest = b->layers[i].digest,
+                                         .size = b->layers[i].size,
+                                         .source = KR_BLOB_CACHE};
+    blobs[(*n)++] = (struct kr_blob){.digest = config_digest,
+                                     .size = strlen(b->config),
+                                     .source = KR_BLOB_BYTES,
+                                     .bytes = b->config};
+    for (size_t i = 0; i < json_array_size(base); i++) {
+        const json_t *d = json_array_get(base, i);
+
+        blobs[(*n)++] = (struct kr_blob){.digest = kr_json_str(d, "digest", ""),
+                                         .size = (uint64_t)kr_json_int(d, "size", 0),
+                                         .source = KR_BLOB_REPO};
+    }
+    return blobs;
+}
+
+static int push(struct build *b, struct kr_image_built *out, struct kr_err *err)
+{
+    bool same = strcmp(b->base_ref.registry, b->target_ref.registry) == 0;
+    struct pushing progress = {b};
+    struct kr_push p = {.to = b->target,
+                        .cache = b->cache,
+                        .from = b->base,
+                        .mount_from = same ? b->base_ref.repository : NULL,
+                        .parallel = 8,
+                        .data = &progress,
+                        .progress = on_progress};
+    char digest[KR_DIGEST_SIZE] = "sha256:";
+    kr_auto_free struct kr_blob *blobs = NULL;
+    size_t n;
+    int rc;
+
+    kr_sha256_hex(b->config, strlen(b->config), digest + 7);
+    blobs = blob_list(b, digest, &n);
+    rc = kr_push_blobs(&p, blobs, n, err);
+    out->bytes_sent += p.bytes_sent;
+    out->blobs_sent = p.sent;
+    out->blobs_mounted = p.mounted;
+    out->blobs_there = p.there;
+    if (rc < 0)
+        return rc;
+    return kr_push_manifest(b->target, kr_ref_what(&b->target_ref), KR_OCI_MANIFEST, b->manifest,
+                            strlen(b->manifest), err);
+}
+
+/* Whether the tag is this image already. Not being able to ask is no error: pushing will say it. */
+static bool is_there(struct build *b, const char *digest)
+{
+    char there[KR_DIGEST_SIZE];
+    struct kr_err ignored = KR_ERR_INIT;
+
+    return kr_manifest_head(b->target, kr_ref_what(&b->target_ref), there, &ignored) == 0 &&
+           strcmp(there, digest) == 0;
+}
+
+static int build_once(struct build *b, struct kr_image_built *out, struct kr_err *err)
+{
+    if (open_all(b, err) < 0 || look_at_base(b, err) < 0 || runtime_layer(b, err) < 0 ||
+        requirements_layer(b, err) < 0 || code_layer(b, err) < 0)
+        return -(int)err->code;
+    assemble(b);
+    memcpy(out->digest, "sha256:", 7);
+    kr_sha256_hex(b->manifest, strlen(b->manifest), out->digest + 7);
+    out->bytes_added = 0;
+    for (size_t i = 0; i < b->layer_count; i++)
+        out->bytes_added += b->layers[i].size;
+    out->unchanged = is_there(b, out->digest);
+    if (!out->unchanged && push(b, out, err) < 0)
+        return -(int)err->code;
+    say(b, "push", b->in->target, 0, 0, true);
+    free(out->reference);
+    out->reference = kr_ref_with_digest(&b->target_ref, out->digest);
+    return 0;
+}
+
+int kr_image_build(const struct kr_image_build *in, struct kr_image_built *out, struct kr_err *err)
+{
+    struct kr_err first = KR_ERR_INIT;
+    struct build b = {.in = in, .fresh = in->fresh};
+    int rc = build_once(&b, out, &first);
+
+    build_finish(&b);
+    if (rc < 0 && first.code == KR_E_NOT_FOUND && first.http_status == 0) {
+        /* A layer was damaged in the cache: it is gone from there now and is made again. */
+        struct build again = {.in = in};
+
+        rc = build_once(&again, out, err);
+        build_finish(&again);
+        return rc;
+    }
+    if (rc < 0)
+        *err = first;
+    return rc;
+}
