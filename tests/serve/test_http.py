@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP front: shapes it refuses, limits, slow clients, keep-alive, pipelining."""
+import json
+import socket
+import time
+
+import pytest
+from serve_client import head, read_all, statuses
+from serve_harness import wait_for
+
+BODY = b'{"parameters":{"op":"echo","value":1}}'
+J = "Content-Type: application/json"
+LENGTH = f"Content-Length: {len(BODY)}"
+
+SMUGGLING = {
+    "length and chunked": head("POST", "/invoke", J, LENGTH, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "chunked and length": head("POST", "/invoke", J, "Transfer-Encoding: chunked", LENGTH) + b"0\r\n\r\n",
+    "two different lengths": head("POST", "/invoke", J, LENGTH, "Content-Length: 3") + BODY,
+    "two equal lengths": head("POST", "/invoke", J, LENGTH, LENGTH) + BODY,
+    "length with plus": head("POST", "/invoke", J, "Content-Length: +4") + BODY,
+    "negative length": head("POST", "/invoke", J, "Content-Length: -1") + BODY,
+    "length list": head("POST", "/invoke", J, "Content-Length: 4, 4") + BODY,
+    "length overflow": head("POST", "/invoke", J, "Content-Length: 18446744073709551617") + BODY,
+    "unknown coding": head("POST", "/invoke", J, "Transfer-Encoding: xchunked") + BODY,
+    "chunked twice": head("POST", "/invoke", J, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked")
+    + b"0\r\n\r\n",
+    "coding list": head("POST", "/invoke", J, "Transfer-Encoding: chunked, identity") + b"0\r\n\r\n",
+    "gzip coding": head("POST", "/invoke", J, "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n",
+    "space before colon": head("POST", "/invoke", J, f"Content-Length : {len(BODY)}") + BODY,
+    "bare LF": head("POST", "/invoke", J, LENGTH).replace(b"\r\n", b"\n") + BODY,
+    "one bare LF": head("POST", "/invoke", J, LENGTH).replace(b"test\r\n", b"test\n") + BODY,
+    "folded line": head("POST", "/invoke", J, "X-A: b\r\n c", LENGTH) + BODY,
+    "folded empty line": head("POST", "/invoke", J, "X-A: b\r\n ", LENGTH) + BODY,
+    "folded coding": head("POST", "/invoke", J, "X-A: b\r\n\tTransfer-Encoding: chunked", LENGTH) + BODY,
+    "CR in value": head("POST", "/invoke", J, "X-Abc: \rxTransfer-Encoding: chunked", LENGTH) + BODY,
+    "NUL in value": head("POST", "/invoke", J, "X-A: a\0b", LENGTH) + BODY,
+    "chunk size 0x": head("POST", "/invoke", J, "Transfer-Encoding: chunked") + b"0x4\r\nabcd\r\n0\r\n\r\n",
+    "negative chunk": head("POST", "/invoke", J, "Transfer-Encoding: chunked") + b"-1\r\nabcd\r\n0\r\n\r\n",
+    "LF in extension": head("POST", "/invoke", J, "Transfer-Encoding: chunked") + b"4;a\nabcd\r\n0\r\n\r\n",
+    "huge chunk": head("POST", "/invoke", J, "Transfer-Encoding: chunked") + b"fffffffffffffffff\r\n",
+    "no host": head("POST", "/invoke", J, LENGTH, host=False) + BODY,
+    "two hosts": head("POST", "/invoke", J, "Host: other", LENGTH) + BODY,
+    "host with path": head("POST", "/invoke", J, "Host: a/b", LENGTH, host=False) + BODY,
+    "two keys": head("POST", "/invoke", J, "Authorization: Bearer a", "Authorization: Bearer b", LENGTH) + BODY,
+    "target without slash": b"GET invoke HTTP/1.1\r\nHost: a\r\n\r\n",
+    "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "chunked in 1.0": b"POST /invoke HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLING)
+def test_ambiguous_requests_get_400_and_are_cut_off(server, name):
+    follow = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = server.raw(SMUGGLING[name] + follow)
+    assert statuses(answer) == [400], answer
+    assert b'{"detail":' in answer and b"connection: close" in answer
+
+
+def test_versions_and_methods(server):
+    assert statuses(server.raw(b"GET /health HTTP/2.0\r\nHost: a\r\n\r\n")) == [505]
+    assert statuses(server.raw(b"BREW /health HTTP/1.1\r\nHost: a\r\n\r\n")) == [405]
+    assert statuses(server.raw(head("TRACE", "/health", "Connection: close"))) == [405]
+    assert statuses(server.raw(b"GET /health HTTP/1.0\r\n\r\n")) == [200]
+    assert statuses(server.raw(b"GET http://x/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) == [200]
+
+
+def test_unknown_path_and_wrong_method(server):
+    answer = server.get("/nothing")
+    assert (answer.status, answer.json()) == (404, {"detail": "Not Found"})
+    answer = server.get("/invoke")
+    assert (answer.status, answer.json()) == (405, {"detail": "Method Not Allowed"})
+    assert answer.headers["allow"] == "POST"
+    assert server.request("DELETE", "/health").headers["allow"] == "GET, HEAD"
+
+
+def test_wrong_content_type(server):
+    for headers in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):
+        assert server.post("/invoke", BODY, headers).status == 415
+
+
+def test_head_has_the_same_headers_and_no_body(server):
+    data = server.raw(head("HEAD", "/info", "Connection: close"))
+    headers, _, body = data.partition(b"\r\n\r\n")
+    assert b"content-length: " in headers and b"content-length: 0" not in headers and body == b""
+
+
+def test_limits_of_the_head(server):
+    assert statuses(server.raw(head("GET", "/health", "X-Long: " + "a" * 100_000))) == [431]
+    assert statuses(server.raw(head("GET", "/health", *[f"X-{i}: a" for i in range(150)]))) == [431]
+    assert statuses(server.raw(head("GET", "/" + "a" * 9000))) == [414]
+    assert statuses(server.raw(head("GET", "/health", "X-Long: " + "a" * 12_000, "Connection: close"))) == [200]
+
+
+def test_oversized_bodies(start):
+    server = start(args=["--max-body-size", "1MB"])
+    big = head("POST", "/invoke", J, "Content-Length: 10000000")
+    assert statuses(server.raw(big)) == [413]
+    assert statuses(server.raw(big + b"x" * 500_000)) == [413]
+    chunks = b"".join(b"40000\r\n" + b"y" * 0x40000 + b"\r\n" for _ in range(5))
+    data = server.raw(head("POST", "/invoke", J, "Transfer-Encoding: chunked") + chunks)
+    assert statuses(data) == [413] and b"too large" in data
+    value = "z" * 900_000
+    assert server.invoke("length", value=value).json()["outputs"]["output"] == 900_000
+
+
+def test_chunk_framing_may_not_outweigh_the_body(server):
+    sock = server.socket(5)
+    sock.sendall(head("POST", "/invoke", J, "Transfer-Encoding: chunked"))
+    try:
+        for _ in range(40):
+            sock.sendall(b"1;" + b"e" * 4000 + b"\r\nx\r\n")
+    except OSError:
+        pass
+    assert statuses(read_all(sock)) in ([400], [])
+    sock.close()
+    assert server.get("/health").status == 200
+
+
+def test_chunked_bodies_small_and_large(server):
+    def chunked(size, piece):
+        data = json.dumps({"parameters": {"op": "length", "value": "v" * size}}).encode()
+        parts = [data[i : i + piece] for i in range(0, len(data), piece)]
+        return b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
+
+    for size, piece in ((10, 7), (50_000, 1000), (300_000, 70_000), (3_000_000, 100_000)):
+        data = server.raw(head("POST", "/invoke", J, "Transfer-Encoding: chunked", "Connection: close")
+                          + chunked(size, piece))
+        assert statuses(data) == [200], data[:500]
+        assert b'"output": %d' % size in data
+
+
+def test_request_that_comes_byte_by_byte(server):
+    data = head("POST", "/invoke", J, LENGTH, "Connection: close") + BODY
+    with server.socket() as sock:
+        for i in range(len(data)):
+            sock.sendall(data[i : i + 1])
+        assert b'"output": 1' in read_all(sock)
+
+
+def test_pipelining_answers_in_order(server):
+    one = head("POST", "/invoke", J, "Content-Length: %d")
+    parts = []
+    for i in range(50):
+        body = json.dumps({"parameters": {"op": "echo", "value": i}}).encode()
+        parts.append(one.replace(b"%d", str(len(body)).encode()) + body)
+        parts.append(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+    parts.append(head("GET", "/nothing", "Connection: close"))
+    data = server.raw(b"".join(parts))
+    assert statuses(data) == [200] * 100 + [404]
+    at = [data.index(b'"output": %d}' % i) for i in range(50)]
+    assert at == sorted(at)
+
+
+def test_pipelining_beyond_the_buffer(server):
+    one = head("POST", "/invoke", J, LENGTH) + BODY
+    with server.socket(20) as sock:
+        sock.sendall(head("POST", "/invoke", J, "Content-Length: 54")
+                     + b'{"parameters":{"op":"sleep","seconds":0.3,"pad":1234}}')
+        sock.sendall(one * 2000 + head("GET", "/nothing", "Connection: close"))
+        data = read_all(sock)
+    assert statuses(data) == [200] * 2001 + [404]
+
+
+def test_expect_continue(server):
+    with server.socket() as sock:
+        sock.sendall(head("POST", "/invoke", J, LENGTH, "Expect: 100-continue", "Connection: close"))
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(BODY)
+        assert statuses(read_all(sock)) == [200]
+    assert statuses(server.raw(head("POST", "/invoke", J, LENGTH, "Expect: x"))) == [417]
+    refused = server.raw(head("POST", "/nowhere", J, LENGTH, "Expect: 100-continue"))
+    assert statuses(refused) == [404]
+
+
+def test_half_closed_client_still_gets_its_answer(server):
+    data = server.raw(head("POST", "/invoke", J, LENGTH) + BODY, shut=True)
+    assert statuses(data) == [200]
+
+
+def test_slow_clients_are_cut_off(start):
+    server = start(args=["--header-timeout", "0.4", "--body-timeout", "0.5", "--idle-timeout", "0.6"])
+
+    def drip(first, more, seconds):
+        began = time.monotonic()
+        with server.socket(10) as sock:
+            sock.sendall(first)
+            sock.settimeout(0.05)
+            data = b""
+            while time.monotonic() - began < seconds:
+                try:
+                    part = sock.recv(65536)
+                    if not part:
+                        break
+                    data += part
+                except socket.timeout:
+                    try:
+                        sock.sendall(more)
+                    except OSError:
+                        break
+        return time.monotonic() - began, data
+
+    took, data = drip(b"", b"", 5)
+    assert 0.3 < took < 3 and data == b""
+    took, data = drip(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ", b"a", 5)
+    assert 0.3 < took < 3 and statuses(data) == [408]
+    took, data = drip(head("POST", "/invoke", J, "Content-Length: 1000"), b"a", 5)
+    assert 0.4 < took < 4 and statuses(data) == [408]
+    took, data = drip(head("GET", "/health"), b"", 5)
+    assert 0.5 < took < 3 and statuses(data) == [200]
+
+
+def test_reader_that_takes_nothing_is_closed(start):
+    server = start(args=["--write-timeout", "0.5"])
+    with server.socket(10) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        body = b'{"parameters":{"op":"big","n":30000000}}'
+        sock.sendall(head("POST", "/invoke", J, f"Content-Length: {len(body)}") + body)
+        wait_for(lambda: server.metric("kourou_connections") == 1, "the connection is closed", 10)
+
+
+def test_many_idle_connections_and_the_limit(start):
+    server = start(args=["--max-connections", "50"])
+    socks = [server.socket() for _ in range(49)]
+    wait_for(lambda: server.metric("kourou_connections") == 50, "connections are counted")
+    for sock in socks[:10]:
+        sock.sendall(head("GET", "/health", "Connection: close"))
+        assert statuses(read_all(sock)) == [200]
+    for sock in socks:
+        sock.close()
+    assert server.get("/health").status == 200
+
+
+def test_request_ids(server):
+    answer = server.get("/health", {"X-Request-Id": "abc-1"})
+    assert answer.headers["x-request-id"] == "abc-1"
+    answer = server.get("/health", {"X-Request-Id": 'a"b'})
+    assert len(answer.headers["x-request-id"]) == 36
+    answer = server.invoke("echo", value=1)
+    assert answer.headers["x-request-id"] == answer.json()["metadata"]["run_id"]
+    server.get("/nothing", {"X-Request-Id": "find-me"})
+    wait_for(lambda: '"request_id":"find-me"' in server.log(), "the log names the request")

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers that sleep, spin, eat memory, end; what other requests see of it; replacement and verdict."""
+import json
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from serve_client import head
+from serve_harness import wait_for
+
+
+def in_background(call, *args, **more):
+    box = {}
+
+    def run():
+        began = time.monotonic()
+        box["answer"] = call(*args, **more)
+        box["seconds"] = time.monotonic() - began
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    box["join"] = lambda: thread.join(60)
+    return box
+
+
+class Health:
+    """Asks /health all the time while it is entered; keeps the slowest answer."""
+
+    def __init__(self, server):
+        self.server, self.worst, self.count, self.bad = server, 0.0, 0, []
+
+    def __enter__(self):
+        self.go = True
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        return self
+
+    def _run(self):
+        connection = self.server.connection()
+        while self.go:
+            began = time.monotonic()
+            answer = self.server.get("/health", connection=connection)
+            self.worst = max(self.worst, time.monotonic() - began)
+            self.count += 1
+            if answer.status not in (200, 503) or answer.json()["status"] not in ("healthy", "restarting"):
+                self.bad.append(answer)
+            time.sleep(0.001)
+        connection.close()
+
+    def __exit__(self, *_):
+        self.go = False
+        self.thread.join()
+
+
+@pytest.mark.parametrize("op,more,status", [
+    ("sleep", {"seconds": 30}, 504),
+    ("spin", {"seconds": 30}, 504),
+    ("spin_gil", {"n": 3e9}, 504),
+])
+def test_overrunning_request_is_504_and_others_go_on(start, op, more, status):
+    server = start({"uvicorn_workers": 2})
+    with Health(server) as health:
+        slow = in_background(server.invoke, op, _request={"timeout": 0.5}, **more)
+        wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow request is in a worker")
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            assert server.invoke("echo", value=7).json()["outputs"]["output"] == 7
+        slow["join"]()
+    answer = slow["answer"]
+    assert answer.status == status, answer
+    assert answer.json()["retryable"] is False and "timeout" in answer.json()["detail"]
+    assert 0.4 < slow["seconds"] < 1.5
+    assert health.worst < 0.25 and not health.bad and health.count > 50
+    wait_for(lambda: server.metric("kourou_worker_restarts_total") == 1, "the worker is replaced")
+    assert server.metric("kourou_worker_timeouts_total") == 1
+    wait_for(lambda: server.metric('kourou_workers{state="ready"}') == 2, "both workers are ready")
+
+
+def test_single_worker_with_stuck_interpreter_is_replaced_and_waiting_requests_run(server):
+    slow = in_background(server.invoke, "spin_gil", n=3e9, _request={"timeout": 0.5})
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the request runs")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: server.invoke("echo", value=i), range(8)))
+    assert [a.status for a in answers] == [200] * 8
+    slow["join"]()
+    assert slow["answer"].status == 504
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_exit_in_a_request_is_502_and_is_replaced(start, workers):
+    server = start({"uvicorn_workers": workers})
+    connection = server.connection()
+    began = time.monotonic()
+    answer = server.invoke("exit", _connection=connection)
+    took = time.monotonic() - began
+    assert answer.status == 502, answer
+    assert answer.json()["retryable"] is False and "exit status 3" in answer.json()["detail"]
+    assert took < 0.5
+    assert server.invoke("echo", value=1, _connection=connection).status == 200  # the same connection lives
+    assert server.metric("kourou_worker_crashes_total") == 1
+    for _ in range(7):  # requests that kill their worker are no reason to stop serving
+        assert server.invoke("exit").status == 502
+    assert server.invoke("echo", value=1).status == 200
+    connection.close()
+
+
+def test_abort_and_kill(server):
+    answer = server.invoke("abort")
+    assert answer.status == 502 and "signal 6" in answer.json()["detail"]
+    slow = in_background(server.invoke, "sleep", seconds=30)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the request runs")
+    worker = wait_for(server.workers, "a worker")[0]
+    os.kill(worker, signal.SIGKILL)
+    slow["join"]()
+    assert slow["answer"].status == 502 and "signal 9" in slow["answer"].json()["detail"]
+
+
+def test_memory_runaway_is_502(start):
+    server = start(args=["--worker-memory", "300MB"])
+    with Health(server) as health:
+        answer = server.invoke("eat")
+    assert answer.status == 502, answer
+    assert "memory" in answer.json()["detail"] and answer.json()["retryable"] is False
+    assert not health.bad
+    assert server.metric("kourou_worker_memory_kills_total") == 1
+    assert server.invoke("echo", value=1).status == 200
+
+
+def test_requests_that_had_not_started_survive_a_crash(start):
+    """One thread: while the first request runs, the others stand behind it in the same worker."""
+    server = start({"thread_pool_size": 1})
+    doomed = in_background(server.invoke, "sleep", seconds=30)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the first runs")
+    with ThreadPoolExecutor(10) as pool:
+        others = [pool.submit(server.invoke, "echo", value=i) for i in range(10)]
+        wait_for(lambda: server.metric("kourou_in_flight") >= 5, "others stand behind it")
+        os.kill(server.workers()[0], signal.SIGKILL)
+        answers = [f.result() for f in others]
+    doomed["join"]()
+    assert doomed["answer"].status == 502
+    assert [(a.status, a.json()["outputs"]["output"]) for a in answers] == [(200, i) for i in range(10)]
+    assert server.metric("kourou_redispatched_total") >= 5
+
+
+def test_slow_requests_run_at_the_same_time_in_one_worker(server):
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: server.invoke("sleep", seconds=0.5), range(20)))
+    assert [a.status for a in answers] == [200] * 20
+    assert time.monotonic() - began < 2.5
+    assert server.invoke("threads").json()["outputs"]["output"] > 5
+
+
+def test_trivial_request_passes_a_slow_one_that_was_not_expected_to_be_slow(server):
+    for _ in range(50):
+        server.invoke("echo", value=1)
+    slow = in_background(server.invoke, "sleep", seconds=2)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow one runs")
+    began = time.monotonic()
+    for i in range(5):
+        assert server.invoke("echo", value=i).status == 200
+    assert time.monotonic() - began < 1.0
+    slow["join"]()
+    assert slow["answer"].status == 200
+
+
+def test_thread_pool_size_bounds_what_runs_at_once(start):
+    server = start({"thread_pool_size": 3})
+    began = time.monotonic()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: server.invoke("sleep", seconds=0.4), range(6)))
+    assert [a.status for a in answers] == [200] * 6
+    assert 0.75 < time.monotonic() - began < 2.0
+
+
+def test_queue_is_bounded(start):
+    server = start({"thread_pool_size": 1}, args=["--queue-size", "3"])
+    for _ in range(3):  # teaches the front that requests are slow here
+        server.invoke("sleep", seconds=0.05)
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda _: server.invoke("sleep", seconds=0.2), range(30)))
+    counts = {s: sum(a.status == s for a in answers) for s in (200, 503)}
+    assert counts[200] >= 4 and counts[503] >= 1 and sum(counts.values()) == 30
+    refused = next(a for a in answers if a.status == 503)
+    assert refused.headers["retry-after"] == "1" and refused.json()["retryable"] is True
+    assert server.metric("kourou_rejected_total") == counts[503]
+
+
+def test_timeout_while_waiting_is_504_and_costs_no_worker(start):
+    server = start({"thread_pool_size": 1})
+    worker = server.workers()
+    slow = in_background(server.invoke, "sleep", seconds=1.2)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow one runs")
+    answer = server.invoke("echo", value=1, _request={"timeout": 0.2})
+    assert answer.status == 504 and answer.json()["retryable"] is True
+    slow["join"]()
+    assert slow["answer"].status == 200 and server.workers() == worker
+
+
+def test_other_running_requests_may_end_before_an_overrun_worker_is_killed(server):
+    other = in_background(server.invoke, "sleep", seconds=0.8)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the other runs")
+    assert server.invoke("sleep", seconds=30, _request={"timeout": 0.3}).status == 504
+    other["join"]()
+    assert other["answer"].status == 200
+
+
+def test_default_timeout_is_a_setting(start):
+    server = start(args=["--request-timeout", "0.3"])
+    assert server.invoke("sleep", seconds=5).status == 504
+    assert server.invoke("sleep", seconds=0.6, _request={"timeout": 5}).status == 200
+
+
+def test_start_up_failure_is_told_by_health(start, tmp_path):
+    (tmp_path / "mode").write_text("fatal")
+    server = start(ready=False, check=False)
+    wait_for(lambda: server.get("/health").json()["status"] == "crash-loop", "the verdict", 20)
+    answer = server.get("/health")
+    assert answer.status == 503 and answer.json()["failures"] >= 5
+    assert "no module named nothing" in answer.json()["detail"]
+    assert any("Traceback: nothing" in line for line in answer.json()["stderr"])
+    refused = server.invoke("echo", value=1)
+    assert refused.status == 503 and "retry-after" in refused.headers
+    (tmp_path / "mode").unlink()
+    wait_for(lambda: server.get("/health").status == 200, "it recovers by itself", 15)
+    assert server.invoke("echo", value=1).status == 200
+
+
+def test_worker_that_dies_at_start_is_reported_with_its_last_words(start, tmp_path):
+    (tmp_path / "mode").write_text("exit")
+    server = start(ready=False, check=False)
+    wait_for(lambda: server.get("/health").json().get("failures", 0) >= 2, "two failures")
+    health = server.get("/health").json()
+    assert "exit status 7" in health["detail"]
+    assert "last words of a worker" in health["stderr"]
+
+
+def test_not_ready_is_503_until_it_is(start, tmp_path):
+    (tmp_path / "mode").write_text("slow")
+    server = start(ready=False, check=False)
+    answer = server.get("/health")
+    assert (answer.status, answer.json()["status"]) == (503, "starting")
+    assert server.invoke("echo", value=1).status == 503
+    wait_for(lambda: server.get("/health").status == 200, "ready")
+    assert server.invoke("echo", value=1).status == 200
+
+
+def test_failures_of_the_pipeline_and_of_its_code(server):
+    answer = server.invoke("raise", message="no such digit")
+    assert answer.status == 500 and answer.json()["success"] is False
+    assert answer.json()["error"] == "no such digit"
+    answer = server.invoke("system_exit")
+    assert answer.status == 500 and "SystemExit" in answer.json()["detail"]
+    assert server.metric("kourou_worker_restarts_total") == 0
+    assert server.metric("kourou_executions_failed_total") == 2
+
+
+def test_children_of_a_worker_do_not_outlive_it(server):
+    child = server.invoke("child").json()["outputs"]["output"]
+    assert Path(f"/proc/{child}").exists()
+    server.invoke("exit")
+    wait_for(lambda: not Path(f"/proc/{child}/cmdline").exists()
+             or not Path(f"/proc/{child}/cmdline").read_bytes(), "the child is gone")
+
+
+def test_workers_die_with_a_killed_front(start):
+    server = start(check=False)
+    workers = server.workers()
+    os.kill(server.pid, signal.SIGKILL)
+    server.process.wait()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "workers are gone")
+
+
+def test_large_bodies_both_ways(server):
+    for size in (200_000, 262_144, 1_000_000, 20_000_000):
+        answer = server.invoke("length", value="v" * size)
+        assert answer.json()["outputs"]["output"] == size
+        answer = server.invoke("big", n=size)
+        assert answer.status == 200 and len(answer.json()["outputs"]["output"]) == size
+    value = "w" * 1_000_000
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: server.invoke("echo", value=value), range(8)))
+    assert all(a.json()["outputs"]["output"] == value for a in answers)
+
+
+def test_large_body_survives_a_crash_of_the_worker_it_waited_in(start):
+    server = start({"thread_pool_size": 1})
+    doomed = in_background(server.invoke, "sleep", seconds=30)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the first runs")
+    large = in_background(server.invoke, "length", value="v" * 3_000_000)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 2, "the second stands behind it")
+    os.kill(server.workers()[0], signal.SIGKILL)
+    doomed["join"]()
+    large["join"]()
+    assert large["answer"].json()["outputs"]["output"] == 3_000_000
+
+
+def test_client_that_leaves_does_not_disturb(server):
+    for _ in range(5):
+        with server.socket() as sock:
+            body = b'{"parameters":{"op":"sleep","seconds":0.2}}'
+            sock.sendall(head("POST", "/invoke", "Content-Type: application/json",
+                              f"Content-Length: {len(body)}") + body)
+    assert server.invoke("echo", value=1).status == 200
+
+
+def test_console_of_the_worker_reaches_the_log(server):
+    server.invoke("print", text="hello from a step")
+    wait_for(lambda: "hello from a step" in server.log(), "the line in the log")
+    assert all(json.loads(line) for line in server.log().splitlines())
+
+
+def test_secrets_are_not_in_the_log(start):
+    server = start(env={"KOUROU_AUTH_KEY": "super-secret-key-1"})
+    server.invoke("print", text="key super-secret-key-1", _headers={"X-API-Key": "super-secret-key-1"})
+    wait_for(lambda: "key ****" in server.log(), "the line in the log")
+    assert "super-secret-key-1" not in server.log()
+    environment = Path(f"/proc/{server.workers()[0]}/environ").read_bytes()
+    assert b"super-secret-key-1" not in environment
+
+
+def test_statuses_of_concurrent_load(server):
+    def many(_):
+        connection = server.connection()
+        found = [server.invoke("echo", value=i, _connection=connection).status for i in range(200)]
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(16) as pool:
+        found = sum(pool.map(many, range(16)), [])
+    assert found == [200] * 3200
