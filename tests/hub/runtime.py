@@ -60,7 +60,7 @@ class Runtime:
         with self.changed:
             self._void()
             self._stage("PAUSED")
-        self._stop_app()
+        self._stop_app(wait=False)
 
     def wake(self):
         """Called for a visit of the app: a sleeping Space starts again."""
@@ -91,7 +91,7 @@ class Runtime:
         with self.changed:
             self._void()
             self._stage("DELETING")
-        self.shutdown()
+        threading.Thread(target=self.shutdown).start()
 
     def shutdown(self):
         with self.changed:
@@ -235,13 +235,21 @@ class Runtime:
                 time.monotonic() - self.last_use > limit * self.hub.state.settings.sleep_scale:
             self.sleep()
 
-    def _stop_app(self):
+    def _stop_app(self, wait=True):
+        """Takes the app out of service at once; its end may take the grace time, which nobody has to wait for."""
         with self.changed:
             handle, self.handle, self.sha, self.hardware = self.handle, None, None, None
-        if handle:
-            handle.stop()
-        if self.run_log:
-            self.run_log.close()
+            log = self.run_log
+
+        def end():
+            if handle:
+                handle.stop()
+            if log:
+                log.close()
+        if wait:
+            end()
+        else:
+            threading.Thread(target=end).start()
 
     def _fail(self, stage, message, generation):
         with self.changed:

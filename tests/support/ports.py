@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes and ports of the supporting programs."""
+import ctypes
+import os
+import signal
+import socket
+import time
+import urllib.request
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def die_with_parent():
+    """For preexec_fn: the child gets SIGTERM when the test process dies, however that happens."""
+    os.setsid()
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
+
+
+def wait_for(condition, seconds, what, process=None, log=None):
+    """Waits until condition() is true; TimeoutError, with the end of the log, when it does not come."""
+    until = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        ended = process is not None and process.poll() is not None
+        if ended or time.monotonic() > until:
+            tail = log.read_text(errors="replace")[-3000:] if log and log.exists() else ""
+            raise TimeoutError(f"{what} {'ended' if ended else 'did not come'}\n{tail}")
+        time.sleep(0.05)
