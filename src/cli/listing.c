@@ -139,6 +139,21 @@ static int fetch(struct kr_cli *cli, const struct kr_list_args *args, json_t **p
     return kr_app_list(cli->app, list->entity, &query, scope, page, err);
 }
 
+/* Deployments whose live state could not be read show the stored one: that is said. */
+static void say_stale(struct kr_cli *cli, const json_t *rows)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (rows, i, row) {
+        const char *note = kr_json_str(row, "state_note", NULL);
+
+        if (note != NULL)
+            kr_say(cli, KR_NOTE_WARN, "'%s' is shown as last known: %s",
+                   kr_json_str(row, "name", ""), note);
+    }
+}
+
 /* Rows with the chosen columns only, in their order. */
 static json_t *narrow(const json_t *rows, const json_t *columns, const struct kr_listing *list)
 {
@@ -157,10 +172,7 @@ static json_t *narrow(const json_t *rows, const json_t *columns, const struct kr
 
             kr_json_set(slim, json_string_value(column), value ? json_incref(value) : json_null());
         }
-        if (list->active_first && kr_json_bool(row, "active", false))
-            (void)json_array_insert_new(out, 0, slim);
-        else
-            (void)json_array_append_new(out, slim);
+        (void)json_array_append_new(out, slim);
     }
     return out;
 }
@@ -274,6 +286,7 @@ int kr_list_run(struct kr_cli *cli, const void *data, struct kr_err *err)
         return -(int)err->code;
     if (fetch(cli, args, &page, err) < 0)
         return -(int)err->code;
+    say_stale(cli, json_object_get(page, "items"));
     columns = chosen_columns(cli, args->columns);
     rows = narrow(json_object_get(page, "items"), columns, cli->cmd->list);
     pages = json_object_get(page, "pagination");

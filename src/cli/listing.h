@@ -14,7 +14,6 @@ struct kr_listing {
     bool by_type;                 /* only components of the type in kr_cmd.kind */
     bool live;                    /* kr_deployments_list instead of kr_app_list */
     void (*flatten)(json_t *row); /* makes columns of nested values, in place; or NULL */
-    bool active_first;
 };
 
 /* The struct of every list command; kr_list_opts point into it. */

@@ -79,6 +79,25 @@ void kr_printable(char *text)
     }
 }
 
+void kr_plain_line(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from != '\0'; from++) {
+        if (from[0] == '\033' && from[1] == '[') {
+            from += 2;
+            while (*from != '\0' && !(*from >= '@' && *from <= '~'))
+                from++;
+            if (*from == '\0')
+                break;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    kr_printable(text);
+}
+
 static void add_cell(struct kr_buf *out, const json_t *value, int depth)
 {
     const char *key;

@@ -41,6 +41,9 @@ char *kr_cell(const json_t *value) KR_MUST_USE;
 /* Replaces control characters so that no value can move the cursor. In place. */
 void kr_printable(char *text);
 
+/* As kr_printable, and leaves escape sequences out: a log must not move the cursor. In place. */
+void kr_plain_line(char *text);
+
 /* Flushes stdout; what could not be written is an error. */
 int kr_out_finish(struct kr_err *err) KR_MUST_USE;
 

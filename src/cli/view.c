@@ -241,25 +241,6 @@ static void on_progress(void *data, const struct kr_progress *p)
     (void)pthread_mutex_unlock(&view->lock);
 }
 
-/* Leaves out escape sequences: a build log must not move our cursor. In place. */
-static void strip_escapes(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from != '\0'; from++) {
-        if (from[0] == '\033' && from[1] == '[') {
-            from += 2;
-            while (*from != '\0' && !(*from >= '@' && *from <= '~'))
-                from++;
-            if (*from == '\0')
-                break;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-}
-
 static void on_log_line(void *data, const char *source, const char *text)
 {
     struct kr_view_state *view = data;
@@ -267,10 +248,7 @@ static void on_log_line(void *data, const char *source, const char *text)
     const struct kr_term *term = &view->cli->err;
     kr_auto_free char *copy = kr_strdup(text);
 
-    strip_escapes(copy);
-    for (char *c = copy; *c != '\0'; c++)
-        *c = *c == '\t' ? ' ' : *c;
-    kr_printable(copy);
+    kr_plain_line(copy);
     (void)pthread_mutex_lock(&view->lock);
     erase(view);
     kr_buf_addf(&line, "%s%s | %s%s\n", kr_style(term, KR_DIM), source != NULL ? source : "log",
@@ -297,7 +275,7 @@ static bool on_confirm(void *data, const char *question)
 static bool on_cancelled(void *data)
 {
     (void)data;
-    return kr_view_interrupted();
+    return kr_view_interrupted() || ferror(stdout) != 0; /* the reader of our output went away */
 }
 
 void kr_view_ui(struct kr_view_state *view, struct kr_ui *ui)

@@ -57,8 +57,9 @@ int kr_store_open(const char *url, const char *data_dir, const char *key_dir, st
                   struct kr_err *err) KR_MUST_USE;
 void kr_store_close(struct kr_store *store);
 
-/* Reads the whole file and says whether it is sound (for `doctor`). */
+/* Reads the whole file and says whether it is in order (KR_E_STATE); where it lies. */
 int kr_store_check(struct kr_store *store, struct kr_err *err) KR_MUST_USE;
+const char *kr_store_path(const struct kr_store *store);
 
 /* Several calls as one transaction (immediate). Nesting is allowed. */
 int kr_store_begin(struct kr_store *store, struct kr_err *err) KR_MUST_USE;
