@@ -322,7 +322,7 @@ int kr_settings_check(const struct kr_settings_table *table, const json_t *value
 {
     kr_auto_json json_t *made = json_object();
     const char *key;
-    json_t *value, *typed;
+    json_t *value, *typed = NULL;
 
     if (!json_is_object(values))
         return kr_fail(err, KR_E_INVALID, "%s: %s are %s, expected a map", where, table->title,

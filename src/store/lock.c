@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/log.h"
 #include "base/path.h"
 
 #include <errno.h>
@@ -72,8 +73,8 @@ int kr_store_lock(struct kr_store *store, const char *what, int *lock_fd, struct
     }
     n = snprintf(text, sizeof(text), "%ld\n%s\n", (long)getpid(), kr_iso8601(kr_wall_ms(), now));
     /* Only a help for whoever finds it locked: failing to write it does no harm. */
-    if (ftruncate(fd, 0) == 0 && n > 0 && pwrite(fd, text, (size_t)n, 0) < 0)
-        (void)ftruncate(fd, 0);
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n)
+        kr_log(KR_LOG_DEBUG, "store", "%s: cannot say who holds it", path);
     *lock_fd = kr_steal_fd(&fd);
     return 0;
 }

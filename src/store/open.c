@@ -102,7 +102,7 @@ static int foreign(const struct kr_store *store, struct kr_err *err)
 static int is_ready(struct kr_store *store, bool locked, int64_t *format, bool *ready,
                     struct kr_err *err)
 {
-    int64_t mark, tables = 0;
+    int64_t mark = 0, tables = 0;
 
     *ready = false;
     if (read_number(store, "PRAGMA application_id", &mark, err) < 0 ||
@@ -248,29 +248,15 @@ void kr_store_close(struct kr_store *store)
         return;
     while (store->depth > 0)
         kr_store_rollback(store);
-    /* Who only read has nothing to move from the log into the file. */
+    /* Who only read has nothing to move from the log into the file. Who wrote and is the last one
+     * empties the log: the next process would have to read all of it. */
     if (store->db != NULL && !store->wrote)
         (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    else if (store->db != NULL)
+        (void)sqlite3_exec(store->db, "PRAGMA journal_size_limit = 0", NULL, NULL, NULL);
     (void)sqlite3_close(store->db);
     kr_crypt_wipe(&store->key, sizeof(store->key));
     free(store->path);
     free(store->key_path);
     free(store);
-}
-
-int kr_store_check(struct kr_store *store, struct kr_err *err)
-{
-    kr_auto_stmt struct kr_stmt stmt = {0};
-    const char *text;
-    bool row;
-
-    if (kr_stmt_init(&stmt, store, "PRAGMA quick_check(1)", err) < 0 ||
-        kr_stmt_step(&stmt, &row, err) < 0)
-        return -(int)err->code;
-    text = row ? kr_stmt_text(&stmt, 0) : "no answer";
-    if (text != NULL && strcmp(text, "ok") == 0)
-        return 0;
-    (void)kr_fail(err, KR_E_STATE, "the store %s is damaged: %s", store->path, text);
-    return kr_hint(err, "restore a copy of it, or start anew: mv '%s' '%s.damaged'", store->path,
-                   store->path);
 }
