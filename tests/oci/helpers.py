@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A line that breaks, a token service, and a registry that trusts it."""
+import base64
+import http.server
+import json
+import secrets
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+
+from tests.support.registry import CONFIG, Registry
+
+
+class CutProxy:
+    """Forwards TCP to `port`. cut(n): the connection that carries the client's n-th byte from now on is broken there,
+    once. Counts what clients sent, by kind of request, in `sent`."""
+
+    def __init__(self, port):
+        self.upstream, self.left, self.lock = port, None, threading.Lock()
+        self.cuts = self.sent = 0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.host = f"127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self, after):
+        with self.lock:
+            self.left = after
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            upstream = socket.create_connection(("127.0.0.1", self.upstream))
+            for pair in ((client, upstream, True), (upstream, client, False)):
+                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    def _pump(self, source, sink, counted):
+        try:
+            while data := source.recv(65536):
+                broken = False
+                with self.lock:
+                    self.sent += len(data) if counted else 0
+                    if counted and self.left is not None:
+                        if self.left < len(data):
+                            data, broken, self.left = data[:self.left], True, None
+                            self.cuts += 1
+                        else:
+                            self.left -= len(data)
+                sink.sendall(data)
+                if broken:
+                    time.sleep(0.02)  # let the registry see the bytes before the end of the line
+                    break
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.server.close()
+
+
+class TokenService:
+    """Tokens as the distribution protocol has them: signed with a key of this run, for the scopes asked for. One user with
+    a password; strangers may pull what is in `public`. `lifetime` and `revoke()` make tokens fail early."""
+
+    def __init__(self, folder, user="ann", password="open sesame"):
+        self.folder, self.user, self.password = folder, user, password
+        self.public, self.lifetime, self.asked = set(), 300, []
+        self.key, self.cert = folder / "key.pem", folder / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out", self.cert,
+                        "-days", "2", "-subj", "/CN=token test"], check=True, capture_output=True)
+        der = subprocess.run(["openssl", "x509", "-in", self.cert, "-outform", "DER"], check=True, capture_output=True)
+        self.chain = base64.b64encode(der.stdout).decode()
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                service.answer(self)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.realm = f"http://127.0.0.1:{self.server.server_port}/token"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, request):
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(request.path).query)
+        given = request.headers.get("Authorization", "")
+        want = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        known = given == want
+        self.asked.append((query.get("scope", []), known))
+        if given and not known:
+            return self._reply(request, 401, {"errors": [{"code": "UNAUTHORIZED", "message": "wrong password"}]})
+        access = []
+        for scope in query.get("scope", []):
+            kind, name, actions = scope.split(":")
+            allowed = actions.split(",") if known else ["pull"] if name in self.public else []
+            access.append({"type": kind, "name": name, "actions": allowed})
+        self._reply(request, 200, {"token": self.sign(access), "expires_in": self.lifetime})
+
+    @staticmethod
+    def _reply(request, status, doc):
+        body = json.dumps(doc).encode()
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def sign(self, access):
+        def part(value):
+            return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+        now = int(time.time())
+        text = part({"typ": "JWT", "alg": "RS256", "x5c": [self.chain]}) + b"." + part(
+            {"iss": "issuer", "sub": self.user, "aud": "registry", "exp": now + self.lifetime, "nbf": now - 120, "iat": now,
+             "jti": secrets.token_hex(8), "access": access})
+        signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=text, check=True, capture_output=True)
+        return (text + b"." + base64.urlsafe_b64encode(signed.stdout).rstrip(b"=")).decode()
+
+
+class TokenRegistry(Registry):
+    """docker-registry behind that service."""
+
+    def __init__(self, service, folder):
+        self.service = service
+        import tests.support.registry as module
+        before = module.CONFIG
+        module.CONFIG = CONFIG + (f"auth:\n  token: {{{{realm: \"{service.realm}\", service: registry, issuer: issuer, "
+                                  f"rootcertbundle: {service.cert}}}}}\n")
+        try:
+            super().__init__(folder=folder)
+        finally:
+            module.CONFIG = before
+
+    def _answers(self):
+        try:
+            return self.request("GET", "/v2/")[0] == 401
+        except OSError:
+            return False
