@@ -16,22 +16,31 @@
 
 enum {
     APPLICATION = 0x4b6f7572, /* "Kour" in the file's header */
-    WAIT_MS = 30000,
+    WAIT_MS = 60000,
 };
 
-/* Waits for a lock of another process: short naps of random length, so that a hundred waiters do
- * not all come back at once. */
-static int nap(void *data, int count)
+/* Sleeps before the next try for a lock: short at first, then longer and of random length, so that
+ * a thousand waiters neither come back at once nor keep the processors from the one who works. */
+static void nap(int count)
+{
+    unsigned char random[2];
+    unsigned longest = count < 10    ? 2U + (unsigned)count * 2U
+                       : count < 100 ? 20U + (unsigned)count
+                                     : 120U;
+
+    kr_random_bytes(random, sizeof(random));
+    kr_sleep_ms(1 + (random[0] | random[1] << 8) % longest);
+}
+
+static int wait_for_others(void *data, int count)
 {
     struct kr_store *store = data;
-    unsigned char random;
 
     if (count == 0)
         store->busy_since = kr_mono_ms();
     if (kr_mono_ms() - store->busy_since > WAIT_MS)
         return 0;
-    kr_random_bytes(&random, 1);
-    kr_sleep_ms(1 + random % (count < 20 ? count + 1 : 20));
+    nap(count);
     return 1;
 }
 
@@ -156,6 +165,7 @@ static int lock_setup(const char *path, int *fd, struct kr_err *err)
     kr_auto_free char *name = kr_asprintf("%s.lock", path);
     int64_t end = kr_mono_ms() + WAIT_MS;
     kr_auto_fd int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int tries = 0;
 
     if (lock < 0)
         return kr_fail_errno(err, errno, "%s", name);
@@ -165,7 +175,7 @@ static int lock_setup(const char *path, int *fd, struct kr_err *err)
         if (kr_mono_ms() > end)
             return kr_fail(err, KR_E_STATE, "another process has been setting up %s for %d seconds",
                            path, WAIT_MS / 1000);
-        kr_sleep_ms(5);
+        nap(tries++);
     }
     *fd = kr_steal_fd(&lock);
     return 0;
@@ -175,13 +185,13 @@ static int lock_setup(const char *path, int *fd, struct kr_err *err)
 static int switch_to_wal(struct kr_store *store, struct kr_err *err)
 {
     int64_t end = kr_mono_ms() + WAIT_MS;
-    int rc;
+    int rc, tries = 0;
 
     while ((rc = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) !=
            SQLITE_OK) {
         if ((rc & 0xff) != SQLITE_BUSY || kr_mono_ms() > end)
             return kr_sql_fail(store, "setting up the store", err);
-        kr_sleep_ms(2);
+        nap(tries++);
     }
     return 0;
 }
@@ -215,7 +225,7 @@ static int open_db(struct kr_store *store, struct kr_err *err)
         return kr_sql_fail(store, "opening the store", err);
     }
     (void)sqlite3_extended_result_codes(store->db, 1);
-    (void)sqlite3_busy_handler(store->db, nap, store);
+    (void)sqlite3_busy_handler(store->db, wait_for_others, store);
     (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* Deleting and making the companion files again would cost every command more than its work. */
