@@ -29,7 +29,7 @@ static void nap(int count)
                                      : 120U;
 
     kr_random_bytes(random, sizeof(random));
-    kr_sleep_ms(1 + (random[0] | random[1] << 8) % longest);
+    kr_sleep_ms(1 + (unsigned)(random[0] | random[1] << 8) % longest);
 }
 
 static int wait_for_others(void *data, int count)
