@@ -136,6 +136,8 @@ class Repository:
 
     def resolve(self, rev):
         """The commit id that a branch, tag, `refs/...` or (shortened) commit id names, or None."""
+        if rev == "HEAD":
+            return self.head()
         for ref in (rev, f"refs/heads/{rev}", f"refs/tags/{rev}"):
             if ref in self.refs:
                 return self.refs[ref]
