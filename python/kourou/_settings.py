@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Base of the settings classes: fields are annotations with defaults, checked when they are set.
+
+Not pydantic models, because the user's module creates settings when it is imported, also in workers that need no
+pydantic.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from enum import Enum, Flag
+
+from .errors import SettingsError
+from .signature import suggestion
+
+
+def integer(low=None, high=None):
+    """A check for whole numbers in a range."""
+
+    def check(value):
+        if low is not None and value < low or high is not None and value > high:
+            return f"between {low} and {high}" if high is not None else f"{low} or more"
+        return None
+
+    return check
+
+
+def choice(*allowed):
+    """A check for one of several words."""
+
+    def check(value):
+        return None if value in allowed else "one of " + ", ".join(allowed)
+
+    return check
+
+
+def _split(text):
+    """Arguments of ``X[a, b[c, d]]``."""
+    inner = text[text.index("[") + 1: -1]
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(inner):
+        depth += (char == "[") - (char == "]")
+        if char == "," and depth == 0:
+            parts.append(inner[start:at].strip())
+            start = at + 1
+    return parts + [inner[start:].strip()]
+
+
+_WORDS = {"str": "text", "bool": "True or False", "int": "a whole number", "float": "a number", "Any": "anything",
+          "Callable": "a function, a class or the dotted name of one", "None": "None"}
+
+
+def _describe(kind):
+    if kind.startswith("Optional["):
+        return _describe(_split(kind)[0])
+    if kind.startswith("Union["):
+        return " or ".join(_describe(k) for k in _split(kind) if k != "None")
+    if kind.startswith("List["):
+        inner = _split(kind)[0]
+        return "a list of texts" if inner == "str" else "a list of " + (inner if inner in _registry else "dictionaries")
+    if kind.startswith("Tuple["):
+        return "two numbers"
+    if kind.startswith("Dict["):
+        return "a dictionary"
+    return _WORDS.get(kind, kind)
+
+
+_registry = {}
+
+
+def _convert(kind, value):
+    """The value as its field keeps it. TypeError when it is of another type."""
+    if kind.startswith("Optional["):
+        return None if value is None else _convert(_split(kind)[0], value)
+    if kind.startswith("Union["):
+        for one in _split(kind):
+            try:
+                return _convert(one, value)
+            except TypeError:
+                continue
+        raise TypeError
+    if kind.startswith("List["):
+        if isinstance(value, (list, tuple)):
+            return [_convert(_split(kind)[0], item) for item in value]
+        raise TypeError
+    if kind.startswith("Tuple["):
+        parts = _split(kind)
+        if isinstance(value, (list, tuple)) and len(value) == len(parts):
+            return [_convert(one, item) for one, item in zip(parts, value)]
+        raise TypeError
+    if kind.startswith("Dict["):
+        if not isinstance(value, dict):
+            raise TypeError
+        inner = _split(kind)[1]
+        return {_convert("str", key): _convert(inner, item) for key, item in value.items()}
+    return _convert_plain(kind, value)
+
+
+def _convert_plain(kind, value):
+    if kind == "Any":
+        return value
+    if kind == "None":
+        if value is None:
+            return None
+    elif kind == "str":
+        if isinstance(value, Enum):
+            value = value.value
+        if isinstance(value, str):
+            return value
+        if hasattr(value, "__fspath__"):
+            return value.__fspath__()
+    elif kind == "bool":
+        if isinstance(value, bool):
+            return value
+    elif kind == "int":
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    elif kind == "float":
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+    elif kind == "Callable":
+        if callable(value) or (isinstance(value, str) and "." in value):
+            return value
+    elif kind in _registry:
+        cls = _registry[kind]
+        if isinstance(value, cls):
+            return value
+        if issubclass(cls, Enum):
+            try:
+                return cls(value.upper() if isinstance(value, str) else value)
+            except ValueError:
+                raise TypeError from None
+        if isinstance(value, dict):
+            return make(cls, value)
+    raise TypeError
+
+
+class Settings:
+    """Named values with defaults. Unknown names and wrong values are a SettingsError, which is a ValueError."""
+
+    _fields = {}
+    _checks = {}
+    _not_here = {}
+    _frozen = False
+
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        own = {name: kind for name, kind in cls.__dict__.get("__annotations__", {}).items()
+               if not name.startswith("_")}
+        cls._fields = {**cls._fields, **{name: (kind, cls.__dict__.get(name, Settings)) for name, kind in own.items()}}
+        cls._checks = {**cls.__mro__[1]._checks, **cls.__dict__.get("_checks", {})}
+        _registry[cls.__name__] = cls
+
+    def __init__(self, **values):
+        object.__setattr__(self, "_set", {})
+        object.__setattr__(self, "_touched", {})
+        for name, value in values.items():
+            self._put(name, value)
+        for name, (_, default) in self._fields.items():
+            if default is Settings and name not in self._set:
+                raise SettingsError(f"{type(self).__name__}: {name} is missing")
+        self._check_all()
+
+    def _check_all(self):
+        """Checks that concern several fields."""
+
+    def _normal(self, _name, value):
+        """The one form of a value that can be written in several ways."""
+        return value
+
+    def _put(self, name, value):
+        owner = type(self).__name__
+        if name not in self._fields:
+            if name in self._not_here:
+                raise SettingsError(f"{owner} has no field '{name}': {self._not_here[name]}")
+            raise SettingsError(f"{owner} has no field '{name}'{suggestion(name, self._fields)}")
+        kind = self._fields[name][0]
+        if kind == "str" and value is None:
+            raise SettingsError(f"{owner}: {name} is None, expected text")
+        try:
+            value = _convert(kind, value)
+        except TypeError:
+            raise SettingsError(f"{owner}: {name} is {value!r}, expected {_describe(kind)}") from None
+        check = self._checks.get(name)
+        problem = check(value) if check is not None and value is not None else None
+        if problem:
+            raise SettingsError(f"{owner}: {name} is {value!r}, expected {problem}")
+        self._set[name] = self._normal(name, value)
+
+    def __getattribute__(self, name):
+        if name[:1] != "_":
+            values = object.__getattribute__(self, "_set")
+            if name in values:
+                return values[name]
+            default = object.__getattribute__(self, name)
+            if type(default) in (dict, list) or isinstance(default, Settings):
+                # The caller may fill it; then it counts as set.
+                touched = object.__getattribute__(self, "_touched")
+                return touched.setdefault(name, deepcopy(default))
+            return default
+        return object.__getattribute__(self, name)
+
+    @property
+    def _given(self):
+        """The values that were set, or filled in place."""
+        changed = {name: value for name, value in self._touched.items()
+                   if name not in self._set and value != self._fields[name][1]}
+        return {**changed, **self._set}
+
+    def __setattr__(self, name, value):
+        if self._frozen:
+            raise SettingsError(f"{type(self).__name__} cannot be changed; make a copy: "
+                                f"settings.model_copy(update={{'{name}': ...}})")
+        self._put(name, value)
+
+    @classmethod
+    def field_names(cls):
+        """Names of all fields."""
+        return set(cls._fields)
+
+    @property
+    def model_fields_set(self):
+        """Names of the fields that were set explicitly."""
+        return set(self._given)
+
+    def model_copy(self, update=None):
+        """A copy with other values."""
+        return type(self)(**{**self._given, **(update or {})})
+
+    def model_dump(self, exclude_unset=False, **_more) -> dict:
+        """The values as a dictionary."""
+        names = self._given if exclude_unset else self._fields
+        return {name: getattr(self, name) for name in names}
+
+    dict = model_dump
+    copy = model_copy
+
+    def as_json(self, source_of) -> dict:
+        """The explicitly set values as plain JSON types; ``source_of`` names functions and classes."""
+        return {name: _json(value, source_of, f"{type(self).__name__}.{name}")
+                for name, value in self._given.items()}
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.model_dump() == other.model_dump()
+
+    __hash__ = None
+
+    def __repr__(self):
+        inner = ", ".join(f"{name}={'***' if name == 'auth_key' and value else repr(value)}"
+                          for name, value in self._set.items())
+        return f"{type(self).__name__}({inner})"
+
+
+def _json(value, source_of, what):
+    if isinstance(value, Settings):
+        return value.as_json(source_of)
+    if isinstance(value, Flag):
+        members = [m for m in type(value) if m.value and m.value & (m.value - 1) == 0]
+        return [m.name.lower() for m in members if value & m]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): _json(item, source_of, what) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(item, source_of, what) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_json(item, source_of, what) for item in value), key=str)
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if callable(value):
+        return source_of(value, what)
+    if hasattr(value, "model_dump"):
+        return _json(value.model_dump(mode="json"), source_of, what)
+    if hasattr(value, "__fspath__"):
+        return value.__fspath__()
+    raise SettingsError(f"{what}: {value!r} cannot be written as JSON")
+
+
+def make(cls, values):
+    """An instance from a dictionary."""
+    try:
+        return cls(**values)
+    except TypeError:
+        raise SettingsError(f"{cls.__name__}: keys have to be texts") from None
+
+
+_registry["Settings"] = Settings
+
+
+def register_enum(cls):
+    """Lets an enumeration be the type of a field."""
+    _registry[cls.__name__] = cls
+    return cls

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things come from: names of objects, places in the user's code, short tracebacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .errors import KourouError, LoadError
+
+_OWN = tuple(
+    os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name) + os.sep
+    for name in ("kourou", "zenml")
+)
+
+
+def is_own_file(path: str) -> bool:
+    """Whether a file belongs to Kourou itself."""
+    return os.path.abspath(path).startswith(_OWN)
+
+
+def user_location(depth: int = 1):
+    """(file, line) of the nearest caller outside of Kourou."""
+    frame = sys._getframe(depth)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith("<") and not is_own_file(name):
+            return name, frame.f_lineno
+        frame = frame.f_back
+    return None, None
+
+
+def code_location(function):
+    """(file, line) of a function's definition, or (None, None)."""
+    code = getattr(unwrap(function), "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code is not None else (None, None)
+
+
+def unwrap(function):
+    """The plain function behind functools.wraps, partials and bound methods."""
+    seen = 0
+    while seen < 50:
+        seen += 1
+        if hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif hasattr(function, "func") and hasattr(function, "keywords"):
+            function = function.func
+        elif hasattr(function, "__func__"):
+            function = function.__func__
+        else:
+            break
+    return function
+
+
+def main_module_name() -> str:
+    """Importable name of the script that runs as ``__main__``, relative to the source root."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return spec.name[: -len(".__main__")] if spec.name.endswith(".__main__") else spec.name
+    path = getattr(main, "__file__", None)
+    if path is None:
+        return "__main__"
+    relative = os.path.relpath(os.path.abspath(path), os.getcwd())
+    if relative.startswith(".."):
+        return os.path.splitext(os.path.basename(path))[0]
+    return os.path.splitext(relative)[0].replace(os.sep, ".")
+
+
+def source_of(thing, what: str = "object") -> str:
+    """``pkg.module.attr`` of a function or class; an error when it cannot be imported by that name."""
+    if isinstance(thing, str):
+        return thing
+    module = getattr(thing, "__module__", None)
+    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    if module is None or name is None:
+        raise KourouError(f"{what} {type(thing).__name__} is neither a function nor a class", kind="config")
+    if "<" in name:
+        file, line = code_location(thing)
+        raise KourouError(
+            f"{what} {name.rsplit('.', 1)[-1]} is defined inside a function, so it cannot be imported by name; "
+            "move it to the top level of its module", kind="config", file=file, line=line)
+    if module == "__main__":
+        module = main_module_name()
+    return f"{module}.{name}"
+
+
+def describe_source(thing) -> str:
+    """Like source_of(), but never fails."""
+    try:
+        return source_of(thing)
+    except KourouError:
+        return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', '?')}"
+
+
+def find_module(source: str):
+    """(module, rest of the attribute path) of a dotted source. Raises what the import raises."""
+    import importlib
+
+    parts = source.split(".")
+    for at in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:at])
+        try:
+            return importlib.import_module(name), parts[at:]
+        except ModuleNotFoundError as error:
+            missing = error.name or ""
+            if not (name == missing or name.startswith(missing + ".")):
+                raise
+            if at == 1:
+                raise
+    raise ModuleNotFoundError(f"No module named {source!r}", name=source)
+
+
+def load_source(source: str, what: str = "object", root=None):
+    """The object that a dotted source names. LoadError (kind import or attribute) when there is none; what the
+    module raises while it is imported comes through."""
+    if not all(part.isidentifier() for part in source.split(".")) or "." not in source:
+        raise LoadError(f"{what} '{source}' is not like module.name", kind="import")
+    try:
+        thing, rest = find_module(source)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not (source + ".").startswith(missing + "."):
+            raise
+        raise LoadError(f"{what} {source}: there is no module '{missing}'{f' in {root}' if root else ''}",
+                        kind="import") from error
+    for name in rest:
+        try:
+            thing = getattr(thing, name)
+        except AttributeError:
+            where = getattr(thing, "__name__", type(thing).__name__)
+            raise LoadError(f"{what} {source}: {where} has no attribute '{name}'{_near(thing, name)}",
+                            kind="attribute", file=getattr(thing, "__file__", None)) from None
+    return thing
+
+
+def _near(thing, name) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, [n for n in dir(thing) if not n.startswith("__")], 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith("<frozen") or (not name.startswith("<") and is_own_file(name)) or \
+        f"{os.sep}importlib{os.sep}" in name
+
+
+def user_frames(error: BaseException):
+    """[(file, line, function, text)] of an exception, without frames of Kourou and of the importer."""
+    import linecache
+
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not _hidden(code.co_filename):
+            text = linecache.getline(code.co_filename, trace.tb_lineno).strip()
+            frames.append((code.co_filename, trace.tb_lineno, code.co_name, text))
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno or 0, "", (error.text or "").strip()))
+    return frames
+
+
+def short_path(path: str, root=None) -> str:
+    """The path relative to the source root when it is below it."""
+    root = os.path.realpath(root or os.getcwd()) + os.sep
+    full = os.path.realpath(path)
+    return full[len(root):] if full.startswith(root) else path
+
+
+def one_line(error: BaseException, limit: int = 500) -> str:
+    """``ValueError: text`` on one line."""
+    if isinstance(error, KourouError):
+        text = error.message
+    elif isinstance(error, SyntaxError):
+        text = f"{type(error).__name__}: {error.msg}"
+    else:
+        try:
+            text = str(error)
+        except Exception:  # noqa: BLE001 - an exception whose text cannot be made still has a type
+            text = ""
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def short_traceback(error: BaseException, root=None, limit: int = 12) -> str:
+    """The user's frames of an exception, its causes first, and its last line."""
+    parts = []
+    cause = error.__cause__
+    if cause is not None and cause is not error and not isinstance(error, KourouError):
+        parts.append(short_traceback(cause, root, limit))
+    frames = user_frames(error)
+    if len(frames) > limit:
+        frames = frames[: limit // 2] + [None] + frames[-(limit - limit // 2):]
+    lines = []
+    for frame in frames:
+        if frame is None:
+            lines.append("  ...\n")
+            continue
+        file, line, name, text = frame
+        lines.append(f"  {short_path(file, root)}:{line}{' in ' + name if name else ''}\n")
+        if text:
+            lines.append(f"    {text}\n")
+    parts.append("".join(lines) + one_line(error) + "\n")
+    return "".join(parts)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hooks: functions of the user that are called at the start, at the end, and after steps."""
+
+from __future__ import annotations
+
+from . import aio
+from ._source import load_source, one_line, short_traceback
+from .signature import COROUTINE, accepts_argument, code_flags
+
+
+def resolve(hook):
+    """The function behind a hook: itself, or the object that a dotted source names."""
+    return load_source(hook, "hook") if isinstance(hook, str) else hook
+
+
+def call(hook, *args, **kwargs):
+    """Calls a hook, async or not, and gives its result."""
+    result = hook(*args, **kwargs)
+    if code_flags(hook) & COROUTINE or hasattr(result, "__await__"):
+        return aio.run(_await(result))
+    return result
+
+
+async def _await(thing):
+    return await thing
+
+
+def after_step(hook, error=None) -> None:
+    """Calls on_success or on_failure. What goes wrong inside is logged and does not change the run."""
+    if hook is None:
+        return
+    try:
+        hook = resolve(hook)
+        if error is not None and accepts_argument(hook):
+            call(hook, error)
+        else:
+            call(hook)
+    except Exception as problem:  # noqa: BLE001 - a hook must not decide about the run
+        from .logger import get_logger
+
+        get_logger("kourou").error("hook %s failed: %s\n%s", getattr(hook, "__name__", hook), one_line(problem),
+                                   short_traceback(problem))

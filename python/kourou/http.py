@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Request and Response of custom endpoints."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qsl
+
+
+class Request:
+    """What a handler sees: method, path, path_params, query_params, headers (lower case), and the body."""
+
+    def __init__(self, scope, body, path_params=None):
+        self.scope = scope
+        self.method = scope["method"]
+        self.path = scope["path"]
+        self.path_params = path_params or {}
+        self.query_params = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._body = body
+
+    def body(self) -> "Body":
+        """The body: use it as bytes, or await it."""
+        return Body(self._body)
+
+    def json(self):
+        """The body, parsed. Can be awaited too when it is an object or a list."""
+        return _awaitable(json.loads(self._body))
+
+    @property
+    def state(self):
+        """pipeline_state: what on_init returned."""
+        from .context import get_pipeline_context
+
+        return get_pipeline_context().pipeline_state
+
+
+class Body(bytes):
+    """Bytes that can be awaited, as older handlers do."""
+
+    def __await__(self):
+        return bytes(self)
+        yield  # noqa: B901 - makes this a generator
+
+
+class _Dict(dict):
+    def __await__(self):
+        return dict(self)
+        yield
+
+
+class _List(list):
+    def __await__(self):
+        return list(self)
+        yield
+
+
+def _awaitable(value):
+    return _Dict(value) if isinstance(value, dict) else _List(value) if isinstance(value, list) else value
+
+
+class Response:
+    """An answer: content (bytes, text, or anything JSON can express), status, headers."""
+
+    def __init__(self, content=b"", status_code=200, headers=None, media_type=None):
+        self.status_code = status_code
+        self.headers = dict(headers or {})
+        if isinstance(content, (bytes, bytearray, memoryview)):
+            self.body, kind = bytes(content), "application/octet-stream"
+        elif isinstance(content, str):
+            self.body, kind = content.encode(), "text/plain; charset=utf-8"
+        else:
+            from .schema import json_bytes
+
+            self.body, kind = json_bytes(content), "application/json"
+        if not any(name.lower() == "content-type" for name in self.headers):
+            self.headers["content-type"] = media_type or kind
+
+    def raw_headers(self):
+        """Pairs of bytes."""
+        return [(str(k).lower().encode("latin-1"), str(v).encode("latin-1")) for k, v in self.headers.items()]

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fast readers and writers for pipelines whose parameters and outputs are text, numbers and truth values.
+
+They need no pydantic, so such a pipeline starts in a fraction of the time and memory. Whatever is not exactly
+what the signature says goes through pydantic after all, which converts it or says what is wrong.
+"""
+
+from __future__ import annotations
+
+from json.decoder import JSONDecoder
+from json.encoder import encode_basestring
+
+from .signature import MISSING
+
+SCALARS = (str, int, float, bool)
+_scan = JSONDecoder().scan_once
+
+
+class _NotLite(Exception):
+    """Internal: this body needs the full validator."""
+
+
+def readable(parameters) -> bool:
+    """Whether reader() can be used for these parameters."""
+    return all(p.annotation in SCALARS and (p.default is MISSING or p.default is None or type(p.default) in SCALARS)
+               for p in parameters)
+
+
+def writable(annotations) -> bool:
+    """Whether writer() can be used for values of these types."""
+    return all(annotation in SCALARS for annotation in annotations)
+
+
+_READER = """\
+def read(body):
+    text = str(body, "utf-8")
+    request, end = scan(text, 0)
+    if type(request) is not dict or end != len(text):
+        raise NotLite
+    q = request["parameters"]
+    if type(q) is not dict:
+        raise NotLite
+    run_name = None
+    if len(request) > 1:
+        run_name = request.get("run_name")
+        if run_name is not None and type(run_name) is not str:
+            raise NotLite
+        if type(request.get("timeout")) not in numbers or \\
+                type(request.get("skip_artifact_materialization", False)) is not bool:
+            raise NotLite
+    take = q.pop
+{fields}
+    if q:
+        raise NotLite
+    return {{{result}}}, run_name
+"""
+
+
+def reader(parameters, fields):
+    """``read(body)``: (the parameters by field, run_name). Raises anything when the body needs pydantic."""
+    names = {"scan": _scan, "NotLite": _NotLite, "MISSING": MISSING, "inf": float("inf"),
+             "numbers": (type(None), int, float)}
+    lines, result = [], []
+    for p in parameters:
+        field = fields[p.name]
+        names[f"t_{field}"] = p.annotation
+        if p.default is MISSING:
+            lines.append(f"    {field} = take({p.name!r})")
+            indent = "    "
+        else:
+            names[f"d_{field}"] = p.default
+            lines += [f"    {field} = take({p.name!r}, MISSING)", f"    if {field} is MISSING:",
+                      f"        {field} = d_{field}"]
+            indent = "    el"
+        if p.annotation is float:
+            lines.append(f"{indent}if type({field}) is not float or not -inf < {field} < inf:")
+            lines += [f"        if type({field}) is not int or not -9007199254740992 <= {field} <= 9007199254740992:",
+                      "            raise NotLite", f"        {field} = float({field})"]
+        else:
+            lines += [f"{indent}if type({field}) is not t_{field}:", "        raise NotLite"]
+        result.append(f"{field!r}: {field}")
+    text = _READER.format(fields="\n".join(lines), result=", ".join(result))
+    exec(compile(text, "<kourou reader>", "exec"), names)  # noqa: S102 - our own text
+    return names["read"]
+
+
+def _expression(value, annotation):
+    if annotation is str:
+        return "{es(%s)}" % value
+    if annotation is bool:
+        return "{'true' if %s else 'false'}" % value
+    return "{%s!r}" % value
+
+
+def _condition(value, annotation):
+    if annotation is float:
+        return f"type({value}) is float and -inf < {value} < inf"
+    return f"type({value}) is {annotation.__name__}"
+
+
+def _braces(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _source(names_and_values, condition):
+    """Text of a function body that gives the JSON object, or None when a value is not of its exact type."""
+    parts = [f"{_braces(encode_basestring(name))}:{_expression(value, annotation)}"
+             for name, value, annotation in names_and_values]
+    literal = "{{" + ",".join(parts) + "}}"
+    lines = [f"    return f{_quoted(literal)}.encode()"]
+    if condition:
+        checks = " and ".join(_condition(v, a) for _, v, a in names_and_values)
+        if checks:
+            lines = [f"    if {checks}:", "    " + lines[0], "    return None"]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return "'''" + text.replace("\\", "\\\\").replace("'''", "\\'\\'\\'") + "'''"
+
+
+def tuple_writer(names, annotations):
+    """``write(values)``: a tuple of values as the JSON of an object with these names; None when one of them is
+    not exactly of its type."""
+    targets = [f"v{at}" for at in range(len(names))]
+    body = _source(list(zip(names, targets, annotations)), True)
+    text = f"def write(values):\n    {''.join(t + ', ' for t in targets) or '()'} = values\n{body}\n"
+    return _compile(text)
+
+
+def field_writer(parameters, fields):
+    """``write(p)``: the parameters, which reader() gave or pydantic checked, as JSON; None when a default that is
+    not of its type stands in."""
+    items = [(p.name, f"p[{fields[p.name]!r}]".replace("'", '"'), p.annotation) for p in parameters]
+    return _compile(f"def write(p):\n{_source(items, True)}\n")
+
+
+def _compile(text):
+    names = {"es": encode_basestring, "inf": float("inf")}
+    exec(compile(text, "<kourou writer>", "exec"), names)  # noqa: S102 - our own text
+    return names["write"]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keyword arguments of ``@step`` and ``@pipeline``, and the configuration files that set the same things."""
+
+from __future__ import annotations
+
+import os
+
+from .errors import SettingsError
+from .signature import suggestion
+
+_COMMON = ("enable_cache", "enable_artifact_metadata", "enable_step_logs", "environment", "secrets", "settings",
+           "extra", "on_failure", "on_success", "model", "retry", "substitutions", "cache_policy")
+
+STEP = frozenset(_COMMON + (
+    "enable_artifact_visualization", "experiment_tracker", "output_materializers", "step_operator", "runtime",
+    "parameters", "heartbeat_healthy_threshold", "group", "template"))
+
+PIPELINE = frozenset(_COMMON + (
+    "dynamic", "depends_on", "enable_pipeline_logs", "enable_artifact_visualization", "enable_heartbeat", "tags",
+    "on_init", "on_init_kwargs", "on_cleanup", "execution_mode", "parameters", "steps", "step_configurations"))
+
+# Keys of a configuration file besides those above.
+FILE = frozenset(("run_name", "schedule", "build", "name", "context_hash", "model", "tags"))
+
+_STEP_KEYS = STEP | {"name", "outputs", "config_path"}
+
+
+class StepRetryConfig:
+    """How often a failed step is tried again: after ``delay`` seconds, then ``delay * backoff``, ..."""
+
+    __slots__ = ("max_retries", "delay", "backoff")
+
+    def __init__(self, max_retries=1, delay=0, backoff=1):
+        for name, value, low in (("max_retries", max_retries, 0), ("delay", delay, 0), ("backoff", backoff, 0)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < low:
+                raise SettingsError(f"retry: {name} is {value!r}, expected a number of at least {low}")
+        if not isinstance(max_retries, int):
+            raise SettingsError(f"retry: max_retries is {max_retries!r}, expected a whole number")
+        self.max_retries = max_retries
+        self.delay = delay
+        self.backoff = backoff
+
+    def __repr__(self):
+        return f"StepRetryConfig(max_retries={self.max_retries}, delay={self.delay}, backoff={self.backoff})"
+
+
+def _retry(value, where):
+    if isinstance(value, StepRetryConfig):
+        return value
+    if isinstance(value, dict):
+        unknown = set(value) - {"max_retries", "delay", "backoff"}
+        if unknown:
+            raise SettingsError(f"{where}: retry has no field '{sorted(unknown)[0]}'; known: max_retries, delay, backoff")
+        return StepRetryConfig(**value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return StepRetryConfig(value)
+    raise SettingsError(f"{where}: retry is {value!r}, expected StepRetryConfig(max_retries=...)")
+
+
+def _names(value, where, key):
+    if isinstance(value, str) or not isinstance(value, (list, tuple, set, frozenset)):
+        raise SettingsError(f"{where}: {key} is {value!r}, expected a list")
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
+
+
+def _environment(value, where):
+    if not isinstance(value, dict):
+        raise SettingsError(f"{where}: environment is {value!r}, expected a dictionary")
+    result = {}
+    for name, text in value.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise SettingsError(f"{where}: environment: {name!r} is not a name of a variable")
+        if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+            raise SettingsError(f"{where}: environment: '{name}' is {text!r}, expected text or a number")
+        result[name] = str(text)
+    return result
+
+
+def check(values, known, where):
+    """A checked copy of keyword arguments; None values are left out. SettingsError names what is wrong."""
+    result = {}
+    for key, value in values.items():
+        if key not in known:
+            raise SettingsError(f"{where} has no option '{key}'{suggestion(key, known)}")
+        if value is None:
+            continue
+        if key == "settings":
+            from .config import check_settings
+
+            value = check_settings(value, where)
+        elif key == "retry":
+            value = _retry(value, where)
+        elif key == "environment":
+            value = _environment(value, where)
+        elif key in ("secrets", "tags", "depends_on"):
+            value = _names(value, where, key)
+        elif key in ("parameters", "on_init_kwargs", "extra", "substitutions", "steps", "step_configurations"):
+            if not isinstance(value, dict):
+                raise SettingsError(f"{where}: {key} is {value!r}, expected a dictionary")
+            value = dict(value)
+        elif key in ("on_init", "on_cleanup", "on_success", "on_failure"):
+            if not callable(value) and not isinstance(value, str):
+                raise SettingsError(f"{where}: {key} is {value!r}, expected a function or the name of one")
+        elif key.startswith("enable_") and not isinstance(value, bool):
+            raise SettingsError(f"{where}: {key} is {value!r}, expected True or False")
+        if key == "dynamic" and value:
+            raise SettingsError(f"{where}: dynamic pipelines have no graph before they run, so they cannot be "
+                                "served; leave dynamic out")
+        if key in ("steps", "step_configurations"):
+            key, value = "steps", check_steps(value, where)
+        result[key] = value
+    return result
+
+
+def check_steps(steps, where):
+    """{name of a step: its options} as in ``with_options(steps=...)`` and in configuration files."""
+    result = {}
+    for name, options in steps.items():
+        if not isinstance(options, dict):
+            raise SettingsError(f"{where}: steps.{name} is {options!r}, expected a dictionary")
+        result[str(name)] = check(options, _STEP_KEYS, f"{where}: steps.{name}")
+    return result
+
+
+def merge(old, new, keep_lists=False):
+    """Options with later ones laid over: dictionaries merge, everything else is replaced."""
+    result = dict(old)
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merge(result[key], value)
+        elif keep_lists and isinstance(value, list) and isinstance(result.get(key), list):
+            result[key] = result[key] + [item for item in value if item not in result[key]]
+        else:
+            result[key] = value
+    return result
+
+
+def read_config(path, where):
+    """The dictionary in a YAML or JSON file. YAML needs the package PyYAML."""
+    path = os.path.expanduser(str(path))
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise SettingsError(f"{where}: config_path {path}: {error.strerror}") from None
+    import json
+
+    try:
+        data = json.loads(text)
+    except ValueError:
+        try:
+            import yaml
+        except ImportError:
+            raise SettingsError(f"{where}: config_path {path} is not JSON, and reading YAML needs the package "
+                                "PyYAML") from None
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"{where}: config_path {path}: {' '.join(str(error).split())}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"{where}: config_path {path} holds a {type(data).__name__}, expected keys with values")
+    return data
+
+
+def check_file(data, where):
+    """Checked options of a configuration file of a pipeline."""
+    known = PIPELINE | FILE
+    for key in data:
+        if key not in known:
+            raise SettingsError(f"{where}: unknown key '{key}'{suggestion(key, known)}")
+    return check({k: v for k, v in data.items() if k in PIPELINE}, PIPELINE, where)

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serves a snapshot: the Runner answers the requests that the worker loop hands over.
+
+    runner = load(snapshot, root, deployment)   # imports the pipeline; LoadError says what is wrong
+    runner.start()                              # on_init
+    status, body, ok = runner.invoke(request_body, run_id)
+    runner.stop()                               # on_cleanup
+
+Every method may be called by several threads at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import perf_counter
+
+from . import lite
+from ._source import load_source, one_line, short_traceback
+from .context import AppContext, RunContext, _app, _run
+from .errors import KourouError, LoadError
+from .pipelines import Pipeline
+from .plan import compile_plan
+from .streaming import Relay, StreamClosed, event
+
+_TEXT = lite.encode_basestring
+_SCALARS = lite.SCALARS
+
+
+def _text(value) -> str:
+    """A string as JSON; "null" for None."""
+    return "null" if value is None else _TEXT(str(value))
+
+
+def find_pipeline(source: str, root=None) -> Pipeline:
+    """The pipeline that a source names. LoadError (import, attribute, not_a_pipeline) when there is none."""
+    try:
+        thing = load_source(source, "pipeline", root)
+    except KourouError:
+        raise
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+            raise
+        from ._source import user_frames
+
+        frames = user_frames(error)
+        file, line = frames[-1][:2] if frames else (None, None)
+        raise LoadError(f"importing {source.rsplit('.', 1)[0]} failed: {one_line(error)}", kind="import", file=file,
+                        line=line, traceback=short_traceback(error, root)) from error
+    if not isinstance(thing, Pipeline):
+        raise LoadError(_not_a_pipeline(source, thing), kind="not_a_pipeline")
+    if thing.importable_name() != source:
+        thing = thing.with_source(source)
+    return thing
+
+
+def _not_a_pipeline(source, thing):
+    from .steps import Step
+
+    kind = type(thing)
+    if kind.__module__.split(".")[0] == "zenml":
+        where = getattr(sys.modules.get("zenml"), "__file__", "") or ""
+        return (f"{source} is a pipeline of the zenml package in {os.path.dirname(os.path.dirname(where))}, which "
+                "stands before Kourou's own; import from kourou, or use an environment without that package")
+    if isinstance(thing, Step):
+        return f"{source} is a step, not a pipeline; put it into a function with @pipeline"
+    if kind.__name__ == "module":
+        return f"{source} is a module; name the pipeline in it: {source}.<pipeline>"
+    if callable(thing):
+        return f"{source} is a {kind.__name__}, not a pipeline; put @pipeline on it"
+    return f"{source} is of type {kind.__name__}, not a pipeline"
+
+
+def load(snapshot: dict, root: str, deployment=None) -> "Runner":
+    """Imports the pipeline of a snapshot and prepares everything that does not depend on a request."""
+    root = os.path.abspath(root)
+    if root in sys.path:
+        sys.path.remove(root)
+    sys.path.insert(0, root)
+    for name, value in (snapshot.get("environment") or {}).items():
+        os.environ.setdefault(name, os.path.expandvars(value))
+    pipeline = find_pipeline(snapshot["pipeline"]["source"], root)
+    try:
+        config = snapshot.get("config")
+        if config:
+            pipeline = pipeline.with_options(**config)
+        return Runner(pipeline, snapshot, root, deployment or {})
+    except LoadError:
+        raise
+    except KourouError as error:
+        raise LoadError(error.message, error.kind, error.file, error.line, short_traceback(error, root)) from error
+    except Exception as error:
+        raise LoadError(one_line(error), "internal", traceback=short_traceback(error, root)) from error
+
+
+class Runner:
+    """One pipeline, ready to answer requests. ``routes`` and ``middleware`` are for the worker's READY frame."""
+
+    def __init__(self, pipeline, snapshot, root, deployment):
+        self.pipeline = pipeline
+        self.snapshot = snapshot
+        self.root = root
+        self.deployment = {key: deployment.get(key) for key in
+                           ("id", "name", "snapshot_id", "snapshot_name", "auth_enabled")}
+        self.settings = (snapshot.get("settings") or {}).get("deployment") or {}
+        self._app = AppContext(pipeline, self.deployment, snapshot)
+        self._graph = graph = pipeline.graph
+        self._nodes = graph.nodes
+        self._parameters = pipeline.parameters
+        self._fields = {p.name: f"p{at}" for at, p in enumerate(self._parameters)}
+        self._app.fields = self._fields
+        self._plan = compile_plan(graph, self._fields, pipeline.options)
+        self._count = 0
+        self._name = (snapshot.get("pipeline") or {}).get("name") or pipeline.name
+        self._prepare_reading()
+        self._prepare_writing()
+        self._prepare_frame()
+        self._custom = None
+        if any(self.settings.get(key) for key in ("custom_endpoints", "custom_middlewares", "app_extensions")):
+            from .asgi import App
+
+            self._custom = App(self)
+
+    @property
+    def routes(self):
+        """[{"method", "path", "auth_required"}] of the custom endpoints."""
+        return self._custom.routes if self._custom is not None else []
+
+    @property
+    def middleware(self) -> bool:
+        """Whether invocations have to come through custom(), because the user wraps them."""
+        return self._custom is not None and self._custom.wrapped
+
+    # -- preparation ------------------------------------------------------------------------------
+
+    def _prepare_reading(self):
+        self._inputs = None
+        if lite.readable(self._parameters):
+            self._read_lite = lite.reader(self._parameters, self._fields)
+            self._write_fields = lite.field_writer(self._parameters, self._fields)
+            self._read = self._read_small
+        else:
+            self._input_types()
+            self._read = self._read_full
+
+    def _input_types(self):
+        if self._inputs is None:
+            from .schema import InputTypes
+
+            self._inputs = InputTypes(self._parameters, f"pipeline '{self.pipeline.name}'")
+        return self._inputs
+
+    def _prepare_writing(self):
+        named = self._graph.outputs
+        self._names = [name for name, _ in named]
+        types = [ref.output.annotation for _, ref in named]
+        self._outputs = None
+        self._write_lite = None
+        if lite.writable(types):
+            self._write_lite = lite.tuple_writer(self._names, types)
+        else:
+            self._output_types()
+        # pydantic writes these without complaint when the value is exactly of the class.
+        self._exact = tuple(types) if all(
+            t in _SCALARS or (isinstance(t, type) and hasattr(t, "__pydantic_serializer__")) for t in types) else None
+
+    def _output_types(self):
+        if self._outputs is None:
+            from .schema import OutputTypes
+
+            self._outputs = OutputTypes(self._graph.outputs, f"pipeline '{self.pipeline.name}'")
+        return self._outputs
+
+    def _prepare_frame(self):
+        d = self.deployment
+        self._meta = (
+            ',"metadata":{"deployment_id":' + _text(d["id"]) + ',"deployment_name":' + _text(d["name"]) +
+            ',"snapshot_id":' + _text(d["snapshot_id"]) + ',"snapshot_name":' + _text(d["snapshot_name"]) +
+            ',"pipeline_name":' + _text(self._name) + ',"run_id":')
+        self._run_prefix = (self.pipeline.run_name or self._name) + "-"
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Calls startup_hook and on_init, whose result becomes pipeline_state. Raises what they raise."""
+        from . import hooks
+
+        token = _app.set(self._app)
+        try:
+            if self.settings.get("startup_hook"):
+                hooks.call(hooks.resolve(self.settings["startup_hook"]), app_runner=self._facade(),
+                           **(self.settings.get("startup_hook_kwargs") or {}))
+            hook = self.pipeline.options.get("on_init")
+            if hook is not None:
+                self._app.state = hooks.call(hooks.resolve(hook),
+                                             **(self.pipeline.options.get("on_init_kwargs") or {}))
+            if self._custom is not None:
+                self._custom.start()
+        except Exception as error:
+            if not hasattr(error, "traceback"):
+                error.traceback = short_traceback(error, self.root)
+            raise
+        finally:
+            _app.reset(token)
+
+    def stop(self) -> None:
+        """Calls on_cleanup and shutdown_hook. What they raise is logged."""
+        from . import hooks
+
+        token = _app.set(self._app)
+        try:
+            for hook, kwargs in ((self.pipeline.options.get("on_cleanup"), {}),
+                                 (self.settings.get("shutdown_hook"),
+                                  {"app_runner": self._facade(), **(self.settings.get("shutdown_hook_kwargs") or {})})):
+                if hook is None:
+                    continue
+                try:
+                    hooks.call(hooks.resolve(hook), **kwargs)
+                except Exception as error:  # noqa: BLE001 - the other hook still has to run
+                    self._log(f"clean-up failed: {one_line(error)}\n{short_traceback(error, self.root)}")
+        finally:
+            _app.reset(token)
+
+    def _facade(self):
+        from .asgi import AppRunner
+
+        return self._custom.facade if self._custom is not None else AppRunner(self)
+
+    def _log(self, text):
+        print(text, file=sys.stderr, flush=True)
+
+    # -- one request ------------------------------------------------------------------------------
+
+    def invoke(self, body, run_id: str):
+        """(HTTP status, body, whether the run succeeded) of one invocation."""
+        started = perf_counter()
+        p, run_name, used = self._read(body)
+        if p is None:
+            return 422, used, False
+        ctx = RunContext(self._app, self._nodes, run_id, run_name or self._run_prefix + run_id[:8], p)
+        token = _run.set(ctx)
+        try:
+            values = self._plan(ctx, p)
+            out = self._write_lite(values) if self._write_lite is not None else self._write(values)
+            if out is None:
+                out = self._write(values)
+        except BaseException as error:
+            return 500, self._failed(ctx, used, error, started), False
+        finally:
+            _run.reset(token)
+        return 200, (b'{"success":true,"outputs":' + out + (
+            f',"execution_time":{perf_counter() - started:.6f}{self._meta}{_TEXT(run_id)},"run_name":'
+            f'{_TEXT(ctx.run_name)},"parameters_used":').encode() + used + b'},"error":null}'), True
+
+    def _read_small(self, body):
+        """Like _read_full(), without pydantic as long as everything is exactly of its type."""
+        try:
+            p, run_name = self._read_lite(body)
+            return p, run_name, self._write_fields(p) or self._write_used(p)
+        except Exception:  # noqa: BLE001 - whatever it was, pydantic knows better
+            return self._read_full(body)
+
+    def _read_full(self, body):
+        """(parameters, run_name, parameters as JSON), or (None, None, body of a 422 answer)."""
+        inputs = self._input_types()
+        if type(body) is memoryview:
+            body = bytes(body)
+        try:
+            request = inputs.read_request(body).__dict__
+            instance = request["parameters"]
+            return instance.__dict__, request["run_name"], inputs.write(instance)
+        except Exception as error:
+            from .schema import ValidationError, json_bytes, problems_of
+
+            if isinstance(error, ValidationError):
+                return None, None, json_bytes({"detail": problems_of(error, body)})
+            raise
+
+    def _write_used(self, p) -> bytes:
+        from .schema import json_bytes
+
+        return json_bytes({name: p[field] for name, field in self._fields.items()})
+
+    def _write(self, values) -> bytes:
+        types = self._output_types()
+        named = dict(zip(self._names, values))
+        if self._exact is not None and tuple(map(type, values)) == self._exact:
+            return types.write_exact(named)
+        return types.write(named)
+
+    def _failed(self, ctx, used, error, started) -> bytes:
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit, StreamClosed)):
+            raise error
+        where = f"step '{self._nodes[ctx.index].name}': " if 0 <= ctx.index < len(self._nodes) else ""
+        text = f"Failed to execute pipeline: {where}{one_line(error, 2000)}"
+        self._log(f"run {ctx.run_id} failed in {where or 'the pipeline: '}\n{short_traceback(error, self.root)}".rstrip())
+        return self._frame(False, b"null", ctx, used, text, perf_counter() - started)
+
+    def _frame(self, success, out, ctx, used, error, seconds) -> bytes:
+        return b"".join((
+            b'{"success":true,"outputs":' if success else b'{"success":false,"outputs":', out,
+            f',"execution_time":{seconds:.6f}{self._meta}{_text(ctx.run_id)},"run_name":{_text(ctx.run_name)}'
+            ',"parameters_used":'.encode(), used, b'},"error":', _text(error).encode("utf-8", "replace"), b"}"))
+
+    # -- streams ----------------------------------------------------------------------------------
+
+    def stream(self, body, run_id: str):
+        """An iterator of event-stream blocks; (422, body, False) when the request is refused.
+
+        ``run_started``, then a ``user_message`` for everything that a step streams, then ``run_finished`` with
+        what invoke() would answer. Closing the iterator ends the run at its next message.
+        """
+        started = perf_counter()
+        p, run_name, used = self._read(body)
+        if p is None:
+            return 422, used, False
+        self._count += 1
+        ctx = RunContext(self._app, self._nodes, run_id, run_name or self._run_prefix + run_id[:8], p)
+        return self._blocks(ctx, used, started, self._count)
+
+    def _blocks(self, ctx, used, started, count):
+        from .schema import json_bytes
+
+        yield event("run_started", json_bytes(
+            {"run_id": ctx.run_id, "run_name": ctx.run_name, "run_index": count}))
+        for last, data in Relay(lambda emit: self._run_streaming(ctx, used, started, emit)).events():
+            if last:
+                yield event("run_finished", data)
+            else:
+                yield event("user_message", data)
+
+    def _run_streaming(self, ctx, used, started, emit):
+        from .schema import json_bytes
+
+        ctx.emit = lambda data: emit(json_bytes(data if isinstance(data, dict) else {"value": data}))
+        token = _run.set(ctx)
+        try:
+            out = self._write(self._plan(ctx, ctx.parameters))
+        except BaseException as error:  # noqa: BLE001 - reported, or raised again by _failed()
+            return self._failed(ctx, used, error, started)
+        finally:
+            _run.reset(token)
+        return self._frame(True, out, ctx, used, None, perf_counter() - started)
+
+    # -- batches ----------------------------------------------------------------------------------
+
+    def batch(self, body, run_id: str):
+        """(status, body): a list of invocations (or {"items": [...]}) gives the list of their answers, in order.
+
+        An item that is refused has ``success: false`` and the usual ``detail``. Runs are called
+        ``<run_id>-<number>``.
+        """
+        import json
+
+        from .schema import _bad_json, json_bytes
+
+        try:
+            items = json.loads(bytes(body).decode("utf-8"))
+        except (ValueError, RecursionError):
+            return 422, json_bytes({"detail": [_bad_json(body)]})
+        place = ["body"]
+        if isinstance(items, dict):
+            place.append("items")
+            if "items" not in items:
+                return 422, json_bytes({"detail": [
+                    {"type": "missing", "loc": place, "msg": "Field required", "input": items}]})
+            items = items["items"]
+        if not isinstance(items, list):
+            return 422, json_bytes({"detail": [
+                {"type": "list_type", "loc": place, "msg": "Input should be a valid list", "input": items}]})
+        answers = []
+        for at, item in enumerate(items):
+            status, answer, _ = self.invoke(json.dumps(item).encode(), f"{run_id}-{at}")
+            answers.append(self._refused(answer, f"{run_id}-{at}") if status == 422 else answer)
+        return 200, b"[" + b",".join(answers) + b"]"
+
+    def _refused(self, answer: bytes, run_id) -> bytes:
+        ctx = RunContext(self._app, self._nodes, run_id, self._run_prefix + run_id[:8], {})
+        whole = self._frame(False, b"null", ctx, b"null", "The request does not fit the input schema", 0.0)
+        return whole[:-1] + b"," + answer[1:]
+
+    # -- everything of the user's own ---------------------------------------------------------------
+
+    def custom(self, method, path, query, headers, body, run_id=None):
+        """(status, headers, body) of a custom endpoint, or of any request when there is middleware."""
+        if self._custom is None:
+            return 404, [(b"content-type", b"application/json")], b'{"detail":"Not Found"}'
+        return self._custom.handle(method, path, query, headers, bytes(body), run_id)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters and annotations of the user's functions.
+
+Plain functions are read from their code object: the modules ``inspect`` and ``typing`` take longer to
+import than a small pipeline takes to start.
+"""
+
+from __future__ import annotations
+
+from ._source import code_location, unwrap
+from .errors import PipelineDefinitionError
+
+GENERATOR, COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x200
+_VARARGS, _VARKEYWORDS = 0x04, 0x08
+_SIMPLE = {"str": str, "int": int, "float": float, "bool": bool, "bytes": bytes, "None": None,
+           "dict": dict, "list": list}
+
+
+class _Missing:
+    def __repr__(self):
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+
+class Parameter:
+    """A parameter: name, annotation (MISSING when there is none), default (MISSING when required)."""
+
+    __slots__ = ("name", "annotation", "default", "positional_only", "keyword_only")
+
+    def __init__(self, name, annotation=MISSING, default=MISSING, positional_only=False, keyword_only=False):
+        self.name = name
+        self.annotation = annotation
+        self.default = default
+        self.positional_only = positional_only
+        self.keyword_only = keyword_only
+
+
+def code_flags(function) -> int:
+    """Flags of the function's code (GENERATOR, COROUTINE, ...), 0 when it has none."""
+    code = getattr(unwrap(function), "__code__", None)
+    return code.co_flags if code is not None else 0
+
+
+def _fail(function, what, text):
+    file, line = code_location(function)
+    return PipelineDefinitionError(f"{what} '{getattr(function, '__name__', '?')}' {text}", file=file, line=line)
+
+
+def annotations_of(function, what="step"):
+    """The function's annotations with strings evaluated."""
+    raw = getattr(function, "__annotations__", None) or {}
+    plain = unwrap(function)
+    names = getattr(plain, "__globals__", {})
+    if all(not isinstance(a, str) for a in raw.values()):
+        return dict(raw)
+    if all(not isinstance(a, str) or (a in _SIMPLE and a not in names) for a in raw.values()):
+        return {k: _SIMPLE[a] if isinstance(a, str) else a for k, a in raw.items()}
+    import typing
+
+    try:
+        return typing.get_type_hints(plain, include_extras=True)
+    except NameError as error:
+        name = getattr(error, "name", None) or str(error).split("'")[1]
+        raise _fail(function, what, f"has an annotation with the name '{name}', which its module does not "
+                                    "define at the top level") from None
+    except TypeError as error:
+        if "|" in str(error):
+            raise _fail(function, what, "uses X | Y in an annotation, which this version of Python does not "
+                                        "know; write Optional[X] or Union[X, Y]") from None
+        raise _fail(function, what, f"has an annotation that cannot be evaluated: {error}") from None
+
+
+def parameters_of(function, what="step", skip_first=False):
+    """The parameters of a function, in order. Variable arguments are an error."""
+    if type(function).__name__ == "function" and not hasattr(function, "__wrapped__"):
+        found = _from_code(function, what)
+    else:
+        found = _from_inspect(function, what)
+        skip_first = False
+    return found[1:] if skip_first else found
+
+
+def _from_code(function, what):
+    code = function.__code__
+    if code.co_flags & (_VARARGS | _VARKEYWORDS):
+        star = "*args" if code.co_flags & _VARARGS else "**kwargs"
+        raise _fail(function, what, f"takes {star}; every parameter needs a name")
+    hints = annotations_of(function, what)
+    names = code.co_varnames
+    count, keywords = code.co_argcount, code.co_kwonlyargcount
+    defaults = function.__defaults__ or ()
+    keyword_defaults = function.__kwdefaults__ or {}
+    result = []
+    for at, name in enumerate(names[: count + keywords]):
+        if at < count:
+            index = at - (count - len(defaults))
+            default = defaults[index] if index >= 0 else MISSING
+        else:
+            default = keyword_defaults.get(name, MISSING)
+        result.append(Parameter(name, hints.get(name, MISSING), default,
+                                at < code.co_posonlyargcount, at >= count))
+    return result
+
+
+def _from_inspect(function, what):
+    import inspect
+
+    hints = annotations_of(function, what)
+    result = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            star = "*args" if parameter.kind == parameter.VAR_POSITIONAL else "**kwargs"
+            raise _fail(function, what, f"takes {star}; every parameter needs a name")
+        default = MISSING if parameter.default is parameter.empty else parameter.default
+        result.append(Parameter(parameter.name, hints.get(parameter.name, MISSING), default,
+                                parameter.kind == parameter.POSITIONAL_ONLY,
+                                parameter.kind == parameter.KEYWORD_ONLY))
+    return result
+
+
+def bind(parameters, args, kwargs, what, error=TypeError):
+    """{name: value} of the arguments that were passed; wrong ones are an error. Missing ones are not."""
+    bound = {}
+    places = [p for p in parameters if not p.keyword_only]
+    if len(args) > len(places):
+        raise error(f"{what} takes {len(places)} positional arguments, {len(args)} were given")
+    for parameter, value in zip(places, args):
+        bound[parameter.name] = value
+    names = {p.name for p in parameters}
+    for name, value in kwargs.items():
+        if name not in names:
+            raise error(f"{what} has no parameter '{name}'{suggestion(name, names)}")
+        if name in bound:
+            raise error(f"{what} was given '{name}' twice")
+        bound[name] = value
+    return bound
+
+
+def suggestion(name, names) -> str:
+    """``; did you mean 'x'?`` for the nearest name, or the list of names, or nothing."""
+    import difflib
+
+    names = sorted(str(n) for n in names)
+    near = difflib.get_close_matches(str(name), names, 1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def accepts_argument(function) -> bool:
+    """Whether a function can be called with one positional argument."""
+    plain = unwrap(function)
+    code = getattr(plain, "__code__", None)
+    if code is None:
+        call = getattr(type(plain), "__call__", None)
+        code = getattr(call, "__code__", None)
+        return code is not None and code.co_argcount > 1
+    bound = 1 if getattr(function, "__self__", None) is not None else 0
+    return code.co_argcount - bound > 0 or bool(code.co_flags & _VARARGS)
