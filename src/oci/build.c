@@ -409,20 +409,17 @@ static int build_once(struct build *b, struct kr_image_built *out, struct kr_err
 
 int kr_image_build(const struct kr_image_build *in, struct kr_image_built *out, struct kr_err *err)
 {
-    struct kr_err first = KR_ERR_INIT;
-    struct build b = {.in = in, .fresh = in->fresh};
-    int rc = build_once(&b, out, &first);
+    bool damaged = true;
+    int rc = 0;
 
-    build_finish(&b);
-    if (rc < 0 && first.code == KR_E_NOT_FOUND && first.http_status == 0) {
-        /* A layer was damaged in the cache: it is gone from there now and is made again. */
-        struct build again = {.in = in};
+    /* A layer that was damaged in the cache is gone from there once it was looked at, and is made again. */
+    for (size_t attempt = 0; damaged && attempt <= LAYERS_MAX; attempt++) {
+        struct build b = {.in = in, .fresh = in->fresh && attempt == 0};
 
-        rc = build_once(&again, out, err);
-        build_finish(&again);
-        return rc;
+        kr_err_clear(err);
+        rc = build_once(&b, out, err);
+        build_finish(&b);
+        damaged = rc < 0 && err->code == KR_E_NOT_FOUND && err->http_status == 0;
     }
-    if (rc < 0)
-        *err = first;
     return rc;
 }

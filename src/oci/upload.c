@@ -15,8 +15,6 @@
 #define PIECE_MAX     ((uint64_t)16 << 20)
 #define FAILURES_MAX  6
 #define RESTARTS_MAX  5
-#define WAIT_FIRST_MS 500
-#define WAIT_MOST_MS  8000
 
 void kr_upload_init(struct kr_upload *up, struct kr_push *push, const struct kr_blob *blob)
 {
@@ -214,13 +212,14 @@ static char *what_of(const struct kr_upload *up)
 
 static void wait_more(struct kr_upload *up, const struct kr_http_response *res)
 {
-    int64_t ms = (int64_t)WAIT_FIRST_MS << (up->failures < 5 ? up->failures : 5);
+    const struct kr_retry_policy *policy = &kr_repo_http(up->push->to)->policy;
+    int64_t ms = policy->first_ms << (up->failures < 6 ? up->failures - 1 : 5);
     int64_t asked = res != NULL && res->status == 429
                         ? kr_retry_after_parse(kr_http_header(res, "retry-after"), kr_wall_ms())
                         : -1;
 
-    if (ms > WAIT_MOST_MS)
-        ms = WAIT_MOST_MS;
+    if (ms > policy->most_ms)
+        ms = policy->most_ms;
     if (asked > ms)
         ms = asked;
     up->not_before_ms = kr_http_now(kr_repo_http(up->push->to)) + ms;

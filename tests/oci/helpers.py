@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A line that breaks, a token service, and a registry that trusts it."""
 import base64
+import hashlib
 import http.server
 import json
 import secrets
@@ -148,3 +149,84 @@ class TokenRegistry(Registry):
             return self.request("GET", "/v2/")[0] == 401
         except OSError:
             return False
+
+
+class StrictRegistry:
+    """Uploads as the distribution specification has them: bytes that arrived before a break are kept, their number can be
+    asked for, and the upload goes on behind them. Only what a push needs."""
+
+    def __init__(self):
+        self.blobs, self.uploads, self.received, self.opened = {}, {}, 0, 0
+        registry = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def reply(self, status, **headers):
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def place(self, upload):
+                size = len(registry.uploads[upload])
+                return {"Location": f"/v2/x/blobs/uploads/{upload}", "Range": f"0-{max(size - 1, 0)}"}
+
+            def take_body(self, upload):
+                """False when the line broke; what came before is kept."""
+                left = int(self.headers.get("Content-Length", "0"))
+                while left > 0 and (data := self.rfile.read1(min(left, 65536))):
+                    registry.uploads[upload] += data
+                    registry.received += len(data)
+                    left -= len(data)
+                self.close_connection |= left > 0
+                return left == 0
+
+            def do_HEAD(self):
+                self.reply(200 if self.path.rsplit("/", 1)[1] in registry.blobs else 404)
+
+            def do_POST(self):
+                registry.opened += 1
+                upload = secrets.token_hex(8)
+                registry.uploads[upload] = b""
+                self.reply(202, **self.place(upload))
+
+            def do_GET(self):
+                upload = self.path.rsplit("/", 1)[1]
+                if upload not in registry.uploads:
+                    return self.reply(404)
+                self.reply(204, **self.place(upload))
+
+            def do_PATCH(self):
+                upload = self.path.rsplit("/", 1)[1]
+                if not self.headers.get("Content-Range"):  # the line broke in the head
+                    self.close_connection = True
+                    return
+                start = int(self.headers["Content-Range"].split("-")[0])
+                if start != len(registry.uploads[upload]):
+                    self.close_connection = True
+                    return self.reply(416, **self.place(upload))
+                if self.take_body(upload):
+                    self.reply(202, **self.place(upload))
+
+            def do_PUT(self):
+                path, _, query = self.path.partition("?")
+                upload, digest = path.rsplit("/", 1)[1], urllib.parse.parse_qs(query)["digest"][0]
+                if not self.take_body(upload):
+                    return
+                data = registry.uploads.pop(upload)
+                if "sha256:" + hashlib.sha256(data).hexdigest() != digest:
+                    return self.reply(400)
+                registry.blobs[digest] = data
+                self.reply(201, Docker_Content_Digest=digest)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from tests.oci.helpers import CutProxy, TokenRegistry, TokenService
+from tests.oci.helpers import CutProxy, StrictRegistry, TokenRegistry, TokenService
 from tests.support.registry import Registry
 
 SIZE = 300_000
@@ -61,6 +61,24 @@ def test_upload_cut_at_any_byte(tool, registry, payload):
         assert proxy.cuts >= 2 * (len(places) - 3)
     finally:
         proxy.close()
+
+
+def test_a_cut_upload_goes_on_where_it_stands(tool, payload):
+    """A registry that keeps what arrived gets every byte once, wherever the line breaks inside the bodies."""
+    registry = StrictRegistry()
+    proxy = CutProxy(registry.port)
+    try:
+        for chunk in (0, 100_000):
+            for place in (2_000, 65_600, 99_000, 101_500, 150_000, 201_000, 299_000):
+                registry.received = registry.opened = 0
+                cuts = proxy.cuts
+                proxy.cut(place)
+                done = tool("push-file", target=f"{proxy.host}/x", file=payload(f"strict-{chunk}-{place}"), chunk=chunk)
+                assert proxy.cuts == cuts + 1 and done["digest"] in registry.blobs
+                assert registry.opened == 1 and registry.received == SIZE, (chunk, place, registry.received)
+    finally:
+        proxy.close()
+        registry.close()
 
 
 def test_password(tool, payload, tmp_path):
