@@ -149,6 +149,24 @@ static bool is_busy(const struct kr_http_response *res)
     return text != NULL && strcasestr(text, "in progress") != NULL;
 }
 
+/* A 200 of something between here and the Hub must not pass for a new Space. */
+static int check_created(struct kr_hub *hub, const struct kr_hub_call *call,
+                         const struct kr_http_response *res, char *id, struct kr_err *err)
+{
+    kr_auto_json json_t *body = NULL;
+    struct kr_err why = KR_ERR_INIT;
+    int there;
+
+    if (kr_hub_parse(call, res, &body, &why) == 0)
+        return 0;
+    there = look_for_space(hub, id, err);
+    if (there != 0)
+        return there == 1 ? 0 : there;
+    if (err != NULL)
+        *err = why;
+    return -(int)why.code;
+}
+
 int kr_space_create(struct kr_hub *hub, const struct kr_space_new *what, bool *existed,
                     struct kr_err *err)
 {
@@ -171,8 +189,10 @@ int kr_space_create(struct kr_hub *hub, const struct kr_space_new *what, bool *e
         if (kr_http_sleep(hub->http, BUSY_WAIT_MS, err) < 0)
             return -(int)err->code;
     }
-    if (was_lost || (res.status >= 200 && res.status < 300))
+    if (was_lost)
         return 0;
+    if (res.status >= 200 && res.status < 300)
+        return check_created(hub, &call, &res, id, err);
     if (res.status == 409 && !is_busy(&res)) {
         *existed = true;
         return 0;

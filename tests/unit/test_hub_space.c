@@ -75,6 +75,9 @@ static void test_create(void **state)
         {"POST /api/repos/create", 409, NULL,
          "{\"error\":\"Cannot create repo: another conflicting operation is in progress\"}"},
         {"POST /api/repos/create", 200, NULL, "OK"},
+        {"GET /api/spaces/alice/demo", 200, NULL, SPACE},
+        {"POST /api/repos/create", 200, NULL, "<html>sign in to this network"},
+        {"GET /api/spaces/alice/demo", 404, ABSENT},
         {"POST /api/repos/create", 402, NULL, "{\"error\":\"cpu-basic requires a PRO subscription\"}"}};
     struct fake_hub fake;
     struct kr_hub *hub = FAKE_HUB(&fake, script);
@@ -101,6 +104,7 @@ static void test_create(void **state)
     WORKS(kr_space_create(hub, &what, &existed, err));
     assert_false(existed);
     assert_int_equal(fake.http.slept, 1000);
+    FAILS(kr_space_create(hub, &what, &existed, err), KR_E_REMOTE, "it begins: <html>sign in");
     FAILS(kr_space_create(hub, &what, &existed, err), KR_E_PLAN, "create Space alice/demo: cpu-basic");
     fake_hub_close(&fake);
 }
