@@ -165,7 +165,8 @@ static int look(void *data, int64_t *next_ms, struct kr_err *err)
     case KR_LOCAL_HEALTHY:
         return KR_WAIT_DONE;
     case KR_LOCAL_BROKEN:
-        return kr_fail(err, KR_E_INVALID, "the pipeline cannot start: %.1500s", s->detail);
+        return kr_fail(err, KR_E_INVALID, "the pipeline cannot start: %.1500s",
+                       s->detail != NULL ? s->detail : "its workers fail");
     case KR_LOCAL_SILENT:
     case KR_LOCAL_STARTING:
         break;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { MAX_SERVERS = 16 };
+enum { MAX_SERVERS = 16, BROKEN_AFTER = 2 };
 
 static void read_server(const json_t *from, struct kr_local_server *out)
 {
@@ -205,18 +205,19 @@ int kr_local_stop_all(struct kr_local *local, int64_t grace_ms, struct kr_err *e
     return 0;
 }
 
-/* "error": what the server says about a worker that cannot start. */
+/* A worker that failed once may have had bad luck; one that fails again cannot start. */
 static enum kr_local_health judge_503(const char *body, size_t n, char **detail)
 {
     kr_auto_json json_t *answer = NULL;
-    const char *text;
+    bool broken;
 
     if (kr_json_parse(body, n, "health", &answer, NULL) < 0)
         return KR_LOCAL_STARTING;
-    text = kr_json_str(answer, "error", NULL);
-    if (text != NULL && detail != NULL)
-        *detail = kr_strdup(text);
-    return text != NULL ? KR_LOCAL_BROKEN : KR_LOCAL_STARTING;
+    broken = kr_json_int(answer, "failures", 0) >= BROKEN_AFTER ||
+             strcmp(kr_json_str(answer, "status", ""), "crash-loop") == 0;
+    if (detail != NULL && (broken || kr_json_int(answer, "failures", 0) > 0))
+        *detail = kr_strdup(kr_json_str(answer, "detail", NULL));
+    return broken ? KR_LOCAL_BROKEN : KR_LOCAL_STARTING;
 }
 
 const char *kr_local_reachable(const char *address)

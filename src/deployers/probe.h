@@ -14,7 +14,7 @@ struct kr_probe {
     int status;          /* 0: no answer */
     int sys_errno;       /* why not: ECONNREFUSED, ETIMEDOUT, ... */
     size_t n;
-    char body[4096];     /* its beginning, NUL-terminated */
+    char body[16384];    /* its beginning, NUL-terminated */
 };
 
 /* Fills status, or sys_errno when there is no answer within timeout_ms. */

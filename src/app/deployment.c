@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Showing deployments, taking them down and bringing them back. */
+#include "app/deployment.h"
+
+#include "app/code.h"
+#include "app/example.h"
+#include "app/live.h"
+#include "app/rollout.h"
+#include "app/target.h"
+#include "base/alloc.h"
+
+#include <string.h>
+
+enum { LOOK_MS = 10000, KEY_SHOWN = 8, DEFAULT_TIMEOUT_S = 600 };
+
+static int load_full(struct kr_app *app, const json_t *items, json_t *rows, struct kr_err *err)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(items, i, item)
+    {
+        json_t *row = NULL;
+
+        if (kr_deployment_row(app, kr_json_str(item, "id", ""), &row, err) < 0)
+            return -(int)err->code;
+        (void)json_array_append_new(rows, row);
+    }
+    return 0;
+}
+
+/* The store learns the state of all deployments, so that filters and order see it. */
+static int refresh_all(struct kr_app *app, struct kr_err *err)
+{
+    kr_auto_json json_t *page = NULL, *rows = json_array();
+
+    if (kr_store_list(app->store, KR_DEPLOYMENT, NULL, NULL, &page, err) < 0 ||
+        load_full(app, json_object_get(page, "items"), rows, err) < 0)
+        return -(int)err->code;
+    kr_live_rows(app, rows, LOOK_MS);
+    return 0;
+}
+
+static bool asks_for_state(const struct kr_query *query)
+{
+    const char *sort = query->sort_by != NULL ? query->sort_by : "";
+
+    return json_object_get(query->filters, "status") != NULL ||
+           json_object_get(query->filters, "url") != NULL || strstr(sort, "status") != NULL ||
+           strstr(sort, "url") != NULL;
+}
+
+int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t **page,
+                        struct kr_err *err)
+{
+    static const char *const live[] = {"status", "url", "page_url"};
+    kr_auto_json json_t *rows = json_array(), *made = NULL;
+    json_t *item, *row;
+    size_t i;
+
+    if (query != NULL && asks_for_state(query) && refresh_all(app, err) < 0)
+        return -(int)err->code;
+    if (kr_store_list(app->store, KR_DEPLOYMENT, query, NULL, &made, err) < 0 ||
+        load_full(app, json_object_get(made, "items"), rows, err) < 0)
+        return -(int)err->code;
+    kr_live_rows(app, rows, LOOK_MS);
+    json_array_foreach(json_object_get(made, "items"), i, item)
+    {
+        row = json_array_get(rows, i);
+        for (size_t k = 0; k < KR_ARRAY_LEN(live); k++)
+            kr_json_set(item, live[k], json_incref(json_object_get(row, live[k])));
+        if (kr_json_bool(row, "unread", false))
+            kr_json_set_str(item, "state_note", kr_json_str(row, "state_note", NULL));
+    }
+    *page = kr_steal(&made);
+    return 0;
+}
+
+static int add_history(struct kr_app *app, json_t *row, struct kr_err *err)
+{
+    kr_auto_json json_t *scope = json_object(), *page = NULL;
+    struct kr_query query = {.page = 1, .size = 20, .sort_by = "desc:at"};
+    json_t *history = json_array(), *items;
+
+    kr_json_set_str(scope, "deployment_id", kr_json_str(row, "id", ""));
+    kr_json_set(row, "history", history);
+    if (kr_store_list(app->store, KR_EVENT, &query, scope, &page, err) < 0)
+        return -(int)err->code;
+    items = json_object_get(page, "items");
+    for (size_t i = json_array_size(items); i > 0; i--)
+        (void)json_array_append(history, json_array_get(items, i - 1));
+    return 0;
+}
+
+/* First eight characters, unless that is most of it. */
+static void show_key(json_t *row, const char *key, bool clear)
+{
+    kr_auto_free char *masked = NULL;
+
+    if (key != NULL && !clear)
+        masked = strlen(key) > 2 * KEY_SHOWN ? kr_asprintf("%.*s***", KEY_SHOWN, key)
+                                             : kr_strdup("***");
+    kr_json_set_str(row, "auth_key", clear ? key : masked);
+}
+
+static void add_snapshot(json_t *row, const json_t *snapshot)
+{
+    static const char *const parts[] = {"input_schema", "output_schema", "parameters"};
+    const json_t *document = json_object_get(snapshot, "document");
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(parts); i++) {
+        json_t *part = json_object_get(document, parts[i]);
+
+        if (part != NULL)
+            kr_json_set(row, parts[i], json_incref(part));
+    }
+    if (snapshot != NULL)
+        kr_json_set(row, "source_root", json_incref(json_object_get(snapshot, "source_root")));
+}
+
+/* Row for people: live, with everything that helps to use it. */
+static int complete_row(struct kr_app *app, json_t *row, bool show_secret, struct kr_err *err)
+{
+    kr_auto_target struct kr_target target = {0};
+    kr_auto_json json_t *rows = json_array(), *headers = NULL;
+    struct kr_err problem = KR_ERR_INIT;
+
+    (void)json_array_append(rows, row);
+    kr_live_rows(app, rows, LOOK_MS);
+    if (kr_target_init(app, row, KR_TARGET_LOOK, &target, &problem) < 0) {
+        kr_json_set_str(row, "state_note", problem.msg);
+        show_key(row, NULL, false);
+        return add_history(app, row, err);
+    }
+    show_key(row, target.auth_key, show_secret);
+    add_snapshot(row, target.snapshot);
+    target.quiet = true;
+    if (kr_json_str(row, "url", NULL) != NULL &&
+        kr_deployer_headers(target.deployer, &target.env, &target.what, &headers, &problem) == 0)
+        kr_example_add(app, row, &target, headers, show_secret);
+    (void)json_object_del(row, "settings");
+    (void)json_object_del(row, "unread");
+    return add_history(app, row, err);
+}
+
+int kr_deployment_get(struct kr_app *app, const char *ref, bool show_secret, json_t **row,
+                      struct kr_err *err)
+{
+    kr_auto_json json_t *found = NULL;
+
+    *row = NULL;
+    if (kr_deployment_row(app, ref, &found, err) < 0 ||
+        complete_row(app, found, show_secret, err) < 0)
+        return -(int)err->code;
+    *row = kr_steal(&found);
+    return 0;
+}
+
+int kr_deployment_refresh(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)
+{
+    return kr_deployment_get(app, ref, true, row, err);
+}
+
+/* Lock of a deployment, and its record as it is under the lock. */
+static int take(struct kr_app *app, const char *ref, int *lock, json_t **row, struct kr_err *err)
+{
+    kr_auto_json json_t *before = NULL;
+
+    if (kr_deployment_row(app, ref, &before, err) < 0 ||
+        kr_deployment_lock(app, kr_json_str(before, "name", ""), lock, err) < 0)
+        return -(int)err->code;
+    return kr_deployment_row(app, kr_json_str(before, "id", ""), row, err);
+}
+
+static int find_snapshot(struct kr_app *app, const char *ref, const char *pipeline,
+                         const json_t *row, json_t **snapshot, struct kr_err *err)
+{
+    kr_auto_json json_t *scope = json_object();
+
+    if (ref == NULL)
+        ref = kr_json_str(row, "snapshot_id", NULL);
+    if (ref == NULL) {
+        (void)kr_fail(err, KR_E_INVALID, "deployment '%s' has no snapshot",
+                      kr_json_str(row, "name", "?"));
+        return kr_hint(err, "deploy its source: %s pipeline deploy --name %s <source>", app->prog,
+                       kr_json_str(row, "name", "?"));
+    }
+    if (pipeline != NULL)
+        kr_json_set_str(scope, "pipeline", pipeline);
+    return kr_store_find(app->store, KR_SNAPSHOT, ref, scope, snapshot, err);
+}
+
+int kr_deployment_provision(struct kr_app *app, const char *ref, const char *snapshot,
+                            const char *pipeline, bool overtake, int timeout_s, json_t **row,
+                            struct kr_err *err)
+{
+    kr_auto_json json_t *record = NULL, *wanted = NULL, *fields = json_object();
+    kr_auto_fd int lock = -1;
+    struct kr_rollout rollout = {.fields = fields, .verb = "provision", .timeout_s = timeout_s};
+
+    *row = NULL;
+    if (take(app, ref, &lock, &record, err) < 0 ||
+        find_snapshot(app, snapshot, pipeline, record, &wanted, err) < 0)
+        return -(int)err->code;
+    if (!overtake && !kr_deployment_is_mine(record) &&
+        !kr_confirm(app, "Deployment '%s' belongs to %s. Take it over?",
+                    kr_json_str(record, "name", "?"), kr_json_str(record, "user", "?"))) {
+        (void)kr_fail(err, KR_E_CANCELLED, "deployment '%s' was not changed",
+                      kr_json_str(record, "name", "?"));
+        return kr_hint(err, "--overtake does it without asking");
+    }
+    kr_json_set(fields, "pipeline", json_incref(json_object_get(wanted, "pipeline")));
+    rollout.existing = record;
+    rollout.snapshot = wanted;
+    return kr_rollout(app, &rollout, row, err);
+}
+
+/* The snapshot before the present one; when the present one never came up, the last that did. */
+static const char *snapshot_before(const json_t *row)
+{
+    const char *now = kr_json_str(row, "snapshot_id", "");
+    const char *good = kr_json_str(json_object_get(row, "settings"), "good", NULL);
+
+    return good != NULL && strcmp(good, now) != 0 ? good
+                                                  : kr_json_str(row, "previous_snapshot_id", NULL);
+}
+
+int kr_deployment_rollback(struct kr_app *app, const char *ref, int timeout_s, json_t **row,
+                           struct kr_err *err)
+{
+    kr_auto_json json_t *record = NULL, *wanted = NULL, *fields = json_object();
+    kr_auto_fd int lock = -1;
+    struct kr_rollout rollout = {
+        .fields = fields, .verb = "rollback", .timeout_s = timeout_s, .keep_root = true};
+    const char *before;
+
+    *row = NULL;
+    if (take(app, ref, &lock, &record, err) < 0)
+        return -(int)err->code;
+    before = snapshot_before(record);
+    if (before == NULL) {
+        (void)kr_fail(err, KR_E_NOT_FOUND, "deployment '%s' has no previous snapshot",
+                      kr_json_str(record, "name", "?"));
+        return kr_hint(err, "it was deployed once only, or the snapshot was deleted");
+    }
+    if (kr_store_find(app->store, KR_SNAPSHOT, before, NULL, &wanted, err) < 0)
+        return -(int)err->code;
+    kr_json_set(fields, "pipeline", json_incref(json_object_get(wanted, "pipeline")));
+    rollout.existing = record;
+    rollout.snapshot = wanted;
+    return kr_rollout(app, &rollout, row, err);
+}
+
+static int take_down(struct kr_app *app, const json_t *record, bool remove, int timeout_s,
+                     struct kr_err *err)
+{
+    kr_auto_target struct kr_target target = {0};
+    int64_t seconds;
+
+    if (kr_target_init(app, record, KR_TARGET_LOOK, &target, err) < 0)
+        return -(int)err->code;
+    if (target.deployer == NULL &&
+        kr_deployer_need(kr_json_str(record, "flavor", ""), &target.deployer, err) < 0)
+        return -(int)err->code;
+    seconds = timeout_s > 0 ? timeout_s
+                            : kr_json_int(target.settings, "lcm_timeout", DEFAULT_TIMEOUT_S);
+    return kr_deployer_deprovision(target.deployer, &target.env, &target.what, remove,
+                                   seconds * 1000, err);
+}
+
+int kr_deployment_deprovision(struct kr_app *app, const char *ref, int timeout_s, struct kr_err *err)
+{
+    kr_auto_json json_t *record = NULL, *change = json_object();
+    kr_auto_fd int lock = -1;
+
+    if (take(app, ref, &lock, &record, err) < 0)
+        return -(int)err->code;
+    if (take_down(app, record, false, timeout_s, err) < 0)
+        return kr_wrap(err, "deprovision '%s'", kr_json_str(record, "name", "?"));
+    kr_json_set_str(change, "status", kr_state_name(KR_STATE_ABSENT));
+    kr_json_set_str(change, "url", NULL);
+    kr_json_set_str(change, "error", NULL);
+    if (kr_store_update(app->store, KR_DEPLOYMENT, kr_json_str(record, "id", ""), change, err) < 0)
+        return -(int)err->code;
+    return kr_event_add(app, kr_json_str(record, "id", ""), "deprovisioned", NULL, err);
+}
+
+int kr_deployment_delete(struct kr_app *app, const char *ref, bool force, int timeout_s,
+                         struct kr_err *err)
+{
+    kr_auto_json json_t *record = NULL;
+    kr_auto_fd int lock = -1;
+    const char *name;
+
+    if (take(app, ref, &lock, &record, err) < 0)
+        return -(int)err->code;
+    name = kr_json_str(record, "name", "?");
+    if (take_down(app, record, true, timeout_s, err) < 0) {
+        (void)kr_wrap(err, "delete '%s'", name);
+        if (!force)
+            return kr_hint(err, "--force removes the record, whatever is left of the deployment");
+        kr_note(app, KR_NOTE_WARN, "%s; only the record is removed", err->msg);
+        kr_err_clear(err);
+    }
+    if (kr_store_delete(app->store, KR_DEPLOYMENT, kr_json_str(record, "id", ""), err) < 0)
+        return -(int)err->code;
+    kr_code_prune(app);
+    return 0;
+}
+
+int kr_deployment_logs(struct kr_app *app, const char *ref, const struct kr_logs_request *request,
+                       struct kr_err *err)
+{
+    kr_auto_json json_t *record = NULL;
+    kr_auto_target struct kr_target target = {0};
+    struct kr_log_request what = {.follow = request->follow,
+                                  .build = request->build,
+                                  .tail = request->tail,
+                                  .line = request->line,
+                                  .data = request->data};
+
+    if (kr_deployment_row(app, ref, &record, err) < 0 ||
+        kr_target_init(app, record, KR_TARGET_LOOK, &target, err) < 0)
+        return -(int)err->code;
+    if (target.deployer == NULL &&
+        kr_deployer_need(kr_json_str(record, "flavor", ""), &target.deployer, err) < 0)
+        return -(int)err->code;
+    return kr_deployer_logs(target.deployer, &target.env, &target.what, &what, err);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/live.h"
+
+#include "app/target.h"
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { MAX_THREADS = 16 };
+
+struct look {
+    json_t *row;
+    struct kr_target target;
+    struct kr_deployment_status status;
+    struct kr_err err;
+    int rc;
+};
+
+struct looks {
+    struct look *v;
+    size_t n, next;
+    pthread_mutex_t mutex;
+};
+
+static void look_at(struct look *l)
+{
+    if (l->rc == 0)
+        l->rc = kr_deployer_status(l->target.deployer, &l->target.env, &l->target.what, &l->status,
+                                   &l->err);
+}
+
+static void *look_around(void *data)
+{
+    struct looks *all = data;
+
+    for (;;) {
+        size_t mine;
+
+        (void)pthread_mutex_lock(&all->mutex);
+        mine = all->next < all->n ? all->next++ : all->n;
+        (void)pthread_mutex_unlock(&all->mutex);
+        if (mine == all->n)
+            return NULL;
+        look_at(&all->v[mine]);
+    }
+}
+
+static void look_all(struct looks *all)
+{
+    pthread_t threads[MAX_THREADS];
+    size_t wanted = all->n < MAX_THREADS ? all->n : MAX_THREADS, started = 0;
+
+    /* This thread takes part: with one deployment there is no other. */
+    while (started + 1 < wanted &&
+           pthread_create(&threads[started], NULL, look_around, all) == 0)
+        started++;
+    (void)look_around(all);
+    for (size_t i = 0; i < started; i++)
+        (void)pthread_join(threads[i], NULL);
+}
+
+static void put_text(json_t *row, json_t *change, const char *key, const char *text)
+{
+    const char *had = kr_json_str(row, key, NULL);
+
+    if (had == text || (had != NULL && text != NULL && strcmp(had, text) == 0))
+        return;
+    kr_json_set_str(row, key, text);
+    kr_json_set_str(change, key, text);
+}
+
+static void take(struct kr_app *app, struct look *l)
+{
+    kr_auto_json json_t *change = json_object();
+    const struct kr_deployment_status *s = &l->status;
+    struct kr_err ignored = KR_ERR_INIT; /* best effort: it may have been deleted meanwhile */
+    bool was_pending = strcmp(kr_json_str(l->row, "status", ""), "pending") == 0;
+
+    if (l->rc < 0) {
+        kr_json_set_str(l->row, "state_note", l->err.msg);
+        kr_json_set_bool(l->row, "unread", true);
+        return;
+    }
+    kr_json_set_str(l->row, "state_note", s->detail);
+    if (was_pending && s->state == KR_STATE_ABSENT && s->detail == NULL)
+        kr_json_set_str(l->row, "state_note", "its deploy has not come far: deploy it again");
+    put_text(l->row, change, "status", kr_state_name(s->state));
+    if (s->url != NULL)
+        put_text(l->row, change, "url", s->url);
+    if (s->page_url != NULL)
+        put_text(l->row, change, "page_url", s->page_url);
+    if (json_object_size(change) > 0 &&
+        kr_store_update(app->store, KR_DEPLOYMENT, kr_json_str(l->row, "id", ""), change,
+                        &ignored) < 0)
+        return;
+}
+
+void kr_live_rows(struct kr_app *app, json_t *rows, int64_t limit_ms)
+{
+    struct looks all = {.n = json_array_size(rows), .mutex = PTHREAD_MUTEX_INITIALIZER};
+    int64_t until = kr_mono_ms() + limit_ms;
+    kr_auto_free struct look *v = all.n > 0 ? calloc(all.n, sizeof(*v)) : NULL;
+
+    if (v == NULL)
+        return;
+    all.v = v;
+    for (size_t i = 0; i < all.n; i++) {
+        v[i].row = json_array_get(rows, i);
+        v[i].rc = kr_target_init(app, v[i].row, KR_TARGET_LOOK, &v[i].target, &v[i].err);
+        v[i].target.quiet = true;
+        v[i].target.until_ms = until;
+        if (v[i].rc == 0 && v[i].target.deployer == NULL)
+            v[i].rc = kr_deployer_need(kr_json_str(v[i].row, "flavor", ""), &v[i].target.deployer,
+                                       &v[i].err);
+    }
+    look_all(&all);
+    for (size_t i = 0; i < all.n; i++) {
+        take(app, &v[i]);
+        kr_target_finish(&v[i].target);
+        kr_deployment_status_finish(&v[i].status);
+    }
+    (void)pthread_mutex_destroy(&all.mutex);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Python of the user, and ours that runs in it. */
+#ifndef KR_APP_PYTHON_H
+#define KR_APP_PYTHON_H
+
+#include "app/app.h"
+
+/* The interpreter: wanted (--python) if given, else of the active virtual environment, of .venv or venv in the
+ * source root, else python3. *python is an absolute path, the caller's. */
+int kr_python_find(struct kr_app *app, const char *wanted, char **python, struct kr_err *err)
+    KR_MUST_USE;
+
+/* Runs `_boot.py <args>` with cwd dir; what it writes to stdout and stderr goes to the ui's log lines
+ * (source "python"). args: NULL at the end. */
+int kr_python_boot(struct kr_app *app, const char *python, const char *dir, const char *const *args,
+                   int *status, struct kr_err *err) KR_MUST_USE;
+
+/* Fails with the command to run when this Python is too old or lacks pydantic 2. */
+int kr_python_check(struct kr_app *app, const char *python, struct kr_err *err) KR_MUST_USE;
+
+#endif
