@@ -18,3 +18,4 @@ for program in cli/kourou serve/kourou-serve serve/kourou-native; do
   ln -f "$folder/src/$program" "$folder/$(basename "$program")"
 done
 ln -sfn kourou "$folder/zenml"
+ln -sfn ../python "$folder/python"
