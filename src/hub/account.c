@@ -102,9 +102,8 @@ static struct kr_account *ci_account(const char *resource)
 
 int kr_hub_whoami(struct kr_hub *hub, const struct kr_account **out, struct kr_err *err)
 {
-    struct kr_hub_call call = {.doing = "ask the Hub whose token this is",
-                               .method = "GET",
-                               .path = "/api/whoami-v2"};
+    struct kr_hub_call call = {
+        .doing = "ask the Hub whose token this is", .method = "GET", .path = "/api/whoami-v2"};
     kr_auto_json json_t *body = NULL;
 
     if (hub->account == NULL && hub->ci_repo != NULL)
@@ -153,10 +152,13 @@ static int check_org(const struct kr_account *account, struct kr_view owner, str
             org = &account->orgs[i];
     }
     if (org == NULL) {
-        (void)kr_fail(err, KR_E_AUTH, "'" KR_VIEW_FMT "' is neither the account %s nor one of its "
-                                      "organizations", KR_VIEW_ARG(owner), account->name);
-        return kr_hint(err, "name one of its organizations with the setting organization, leave it out, "
-                            "or use a token of the right account");
+        (void)kr_fail(err, KR_E_AUTH,
+                      "'" KR_VIEW_FMT "' is neither the account %s nor one of its "
+                      "organizations",
+                      KR_VIEW_ARG(owner), account->name);
+        return kr_hint(err,
+                       "name one of its organizations with the setting organization, leave it out, "
+                       "or use a token of the right account");
     }
     if (org->restrictions != NULL) {
         (void)kr_fail(err, KR_E_AUTH, "organization %s does not let this token in: %s", org->name,
@@ -164,10 +166,12 @@ static int check_org(const struct kr_account *account, struct kr_view owner, str
         return kr_hint(err, "sign in there as its policy asks (%s), then make a new token",
                        org->restrictions);
     }
-    if (org->role != NULL && (strcmp(org->role, "read") == 0 || strcmp(org->role, "no_access") == 0)) {
+    if (org->role != NULL &&
+        (strcmp(org->role, "read") == 0 || strcmp(org->role, "no_access") == 0)) {
         (void)kr_fail(err, KR_E_AUTH, "account %s may only read in organization %s (role %s)",
                       account->name, org->name, org->role);
-        return kr_hint(err, "ask an administrator of %s for the role contributor or write", org->name);
+        return kr_hint(err, "ask an administrator of %s for the role contributor or write",
+                       org->name);
     }
     return 0;
 }
@@ -185,8 +189,10 @@ static int check_scopes(const struct kr_account *account, const char *space, str
     }
     (void)kr_fail(err, KR_E_AUTH, "the fine-grained token '%s' may not write to %s",
                   account->token_name != NULL ? account->token_name : "?", space);
-    return kr_hint(err, "edit the token in the Hub's settings: give it write access to repositories "
-                        "of " KR_VIEW_FMT, KR_VIEW_ARG(owner));
+    return kr_hint(err,
+                   "edit the token in the Hub's settings: give it write access to repositories "
+                   "of " KR_VIEW_FMT,
+                   KR_VIEW_ARG(owner));
 }
 
 int kr_account_check_write(const struct kr_account *account, const char *space, struct kr_err *err)
@@ -199,7 +205,8 @@ int kr_account_check_write(const struct kr_account *account, const char *space, 
             return 0;
         (void)kr_fail(err, KR_E_AUTH, "the token of this CI may only write to %s",
                       account->token_name);
-        return kr_hint(err, "set HF_OIDC_RESOURCE to spaces/%s, and trust this workflow there", space);
+        return kr_hint(err, "set HF_OIDC_RESOURCE to spaces/%s, and trust this workflow there",
+                       space);
     }
     if (account->kind == KR_TOKEN_READ) {
         (void)kr_fail(err, KR_E_AUTH, "the token '%s' of %s is read-only",
@@ -241,8 +248,8 @@ int kr_space_id_check(const char *space, struct kr_err *err)
     struct kr_view rest = kr_view_of(space), owner;
 
     if (!kr_view_cut(&rest, '/', &owner))
-        return kr_fail(err, KR_E_INVALID, "'%.300s' is not a name for a Space: OWNER/NAME is expected",
-                       space);
+        return kr_fail(err, KR_E_INVALID,
+                       "'%.300s' is not a name for a Space: OWNER/NAME is expected", space);
     if (check_part(owner, space, err) < 0 || check_part(rest, space, err) < 0)
         return kr_hint(err, "choose another deployment name or space_prefix");
     return 0;

@@ -17,16 +17,16 @@ void kr_hub_request(struct kr_hub *hub, const struct kr_hub_call *call, const ch
 {
     bool home = kr_url_same_origin(url, hub->endpoint);
 
-    *req = (struct kr_http_request){.method = call->method,
-                                    .url = url,
-                                    .authorization =
-                                        home && !call->no_token ? hub->authorization : NULL,
-                                    .body = call->body,
-                                    .repeat = call->repeat,
-                                    .idle_ms = call->idle_ms,
-                                    .max_body = call->max_body,
-                                    .on_sent = call->on_sent,
-                                    .data = call->data};
+    *req = (struct kr_http_request){
+        .method = call->method,
+        .url = url,
+        .authorization = home && !call->no_token ? hub->authorization : NULL,
+        .body = call->body,
+        .repeat = call->repeat,
+        .idle_ms = call->idle_ms,
+        .max_body = call->max_body,
+        .on_sent = call->on_sent,
+        .data = call->data};
 }
 
 /* Each topic of X-HF-Warning is shown once. */
@@ -99,11 +99,13 @@ int kr_hub_parse(const struct kr_hub_call *call, const struct kr_http_response *
         rc = kr_fail(err, KR_E_REMOTE, "%s: %s, it begins: " KR_VIEW_FMT, call->doing, why.msg,
                      KR_VIEW_ARG(start));
     else if (!json_is_object(body) && !json_is_array(body))
-        rc = kr_fail(err, KR_E_REMOTE, "%s: the answer is %s", call->doing, kr_json_type_name(body));
+        rc =
+            kr_fail(err, KR_E_REMOTE, "%s: the answer is %s", call->doing, kr_json_type_name(body));
     if (rc < 0) {
         if (err != NULL)
             err->http_status = res->status;
-        return kr_hint(err, "try again%s%s", id != NULL ? "; if it stays, report the request id " : "",
+        return kr_hint(err, "try again%s%s",
+                       id != NULL ? "; if it stays, report the request id " : "",
                        id != NULL ? id : "");
     }
     *out = kr_steal(&body);

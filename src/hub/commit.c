@@ -11,9 +11,9 @@
 #include <string.h>
 
 enum {
-    BATCH = 256,         /* files in one preupload */
-    SAMPLE = 512,        /* bytes of a file that the Hub looks at */
-    CHUNK = 48 * 1024,   /* a multiple of three: no padding inside */
+    BATCH = 256,            /* files in one preupload */
+    SAMPLE = 512,           /* bytes of a file that the Hub looks at */
+    CHUNK = 48 * 1024,      /* a multiple of three: no padding inside */
     COMMIT_IDLE_MS = 180000 /* the Hub works up to a minute on a commit */
 };
 
@@ -68,8 +68,8 @@ static void take_modes(const json_t *body, struct kr_change *changes, size_t n, 
     }
 }
 
-/* What is launched was decided here, not by a .gitignore that lies in the Space: a rule file without
- * rules replaces it for this question. */
+/* What is launched was decided here, not by a .gitignore that lies in the Space: a rule file
+ * without rules replaces it for this question. */
 #define NO_IGNORE "# decided by the sender\n"
 
 static int preupload_batch(struct kr_hub *hub, const char *space, struct kr_change *changes,
@@ -110,7 +110,8 @@ int kr_preupload(struct kr_hub *hub, const char *space, struct kr_change *change
 {
     head[0] = '\0';
     for (size_t at = 0; at < n; at += BATCH) {
-        if (preupload_batch(hub, space, changes + at, n - at < BATCH ? n - at : BATCH, head, err) < 0)
+        if (preupload_batch(hub, space, changes + at, n - at < BATCH ? n - at : BATCH, head, err) <
+            0)
             return -(int)err->code;
     }
     return 0;
@@ -140,7 +141,8 @@ static int write_file(FILE *out, const struct kr_file *file, struct kr_err *err)
     int rc = kr_source_open(&source, file, err);
 
     path = kr_json_canonical(name != NULL ? name : json_null());
-    (void)fprintf(out, "{\"key\":\"file\",\"value\":{\"path\":%s,\"encoding\":\"base64\",\"content\":\"",
+    (void)fprintf(out,
+                  "{\"key\":\"file\",\"value\":{\"path\":%s,\"encoding\":\"base64\",\"content\":\"",
                   path);
     for (uint64_t at = 0; rc == 0 && at < file->size; at += CHUNK) {
         size_t n = file->size - at < CHUNK ? (size_t)(file->size - at) : CHUNK;
@@ -255,7 +257,8 @@ static int take_commit(struct kr_hub *hub, const struct kr_hub_call *call,
         if (oid[0] != '\0')
             return 0;
     }
-    if (res->status == 412 || oid[0] == '\0') { /* the first of two attempts may have won the race */
+    if (res->status == 412 ||
+        oid[0] == '\0') { /* the first of two attempts may have won the race */
         landed = res->status == 412 || res->status < 300 ? look_at_head(hub, doubt, &why) : 0;
         if (landed == 1) {
             memcpy(oid, doubt->head, sizeof(doubt->head));
@@ -294,8 +297,8 @@ int kr_commit(struct kr_hub *hub, const char *space, const char *parent, const c
     size = ftell(body);
     if (size < 0)
         return kr_fail_errno(err, errno, "temporary file for the commit");
-    call.body = (struct kr_http_body){
-        .kind = KR_BODY_FD, .fd = fileno(body), .size = (uint64_t)size};
+    call.body =
+        (struct kr_http_body){.kind = KR_BODY_FD, .fd = fileno(body), .size = (uint64_t)size};
     if (kr_hub_once(hub, &call, look_at_head, &doubt, &res, &was_lost, err) < 0)
         return -(int)err->code;
     if (was_lost) {

@@ -44,8 +44,8 @@ static bool ask_cancelled(void *data)
 static void tell_waiting(void *data, int64_t ms, const char *why)
 {
     if (ms >= 3000)
-        kr_hub_note(data, true, "the Hub is asked again in %lld s: %s", (long long)(ms + 999) / 1000,
-                    why);
+        kr_hub_note(data, true, "the Hub is asked again in %lld s: %s",
+                    (long long)(ms + 999) / 1000, why);
 }
 
 static void set_token(struct kr_hub *hub, char *token, char *source)
@@ -164,8 +164,10 @@ int kr_hub_need_token(const struct kr_hub *hub, struct kr_err *err)
     (void)kr_fail(err, KR_E_AUTH, "there is no Hub token");
     if (kr_env_truthy("HF_HUB_DISABLE_IMPLICIT_TOKEN"))
         return kr_hint(err, "HF_HUB_DISABLE_IMPLICIT_TOKEN is set: give the deployer a token");
-    return kr_hint(err, "make one with the role write at %s/settings/tokens, then set HF_TOKEN, run "
-                        "`hf auth login`, or give the deployer its `token`", hub->endpoint);
+    return kr_hint(err,
+                   "make one with the role write at %s/settings/tokens, then set HF_TOKEN, run "
+                   "`hf auth login`, or give the deployer its `token`",
+                   hub->endpoint);
 }
 
 void kr_hub_note(const struct kr_hub *hub, bool warning, const char *fmt, ...)
@@ -198,7 +200,8 @@ char *kr_hub_url(const struct kr_hub *hub, const char *path)
 char *kr_hub_rehost(const struct kr_hub *hub, const char *url)
 {
     struct kr_url parts;
-    bool theirs = kr_url_same_origin(url, KR_HUB_OFFICIAL) || kr_url_same_origin(url, KR_HUB_STAGING);
+    bool theirs =
+        kr_url_same_origin(url, KR_HUB_OFFICIAL) || kr_url_same_origin(url, KR_HUB_STAGING);
     bool ours = kr_url_same_origin(hub->endpoint, KR_HUB_OFFICIAL) ||
                 kr_url_same_origin(hub->endpoint, KR_HUB_STAGING);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Client of the Hugging Face Hub: where it is, who we are, and how its answers become errors.
  *
- * Every failure is one line (what was tried, what the Hub said, status, request id) with a hint that
- * says what to do. Codes: KR_E_NOT_FOUND (404), KR_E_EXISTS, KR_E_CONFLICT (409, 412, moved),
+ * Every failure is one line (what was tried, what the Hub said, status, request id) with a hint
+ * that says what to do. Codes: KR_E_NOT_FOUND (404), KR_E_EXISTS, KR_E_CONFLICT (409, 412, moved),
  * KR_E_INVALID (400, 422), KR_E_AUTH (401, 403), KR_E_PLAN (402, quotas, rate limits, storage),
  * KR_E_LIMIT (413), KR_E_REMOTE (5xx and answers that make no sense), KR_E_NETWORK, KR_E_TIMEOUT,
  * KR_E_CANCELLED; err->http_status is set where an answer caused it. */
@@ -35,17 +35,18 @@ struct kr_hub;
 
 /* Finds endpoint and token; no token is fine here. May exchange a CI identity for a token when
  * HF_OIDC_RESOURCE is set. A stored login that has expired is KR_E_AUTH. */
-int kr_hub_open(const struct kr_hub_options *options, struct kr_hub **out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_hub_open(const struct kr_hub_options *options, struct kr_hub **out,
+                struct kr_err *err) KR_MUST_USE;
 void kr_hub_close(struct kr_hub *hub);
 KR_DEFINE_AUTO(struct kr_hub *, kr_hub_close);
 #define kr_auto_hub kr_auto(kr_hub_close_p)
 
-const char *kr_hub_endpoint(const struct kr_hub *hub);     /* without a slash at its end */
-const char *kr_hub_token(const struct kr_hub *hub);        /* NULL: none */
-const char *kr_hub_token_source(const struct kr_hub *hub); /* "HF_TOKEN", "/home/a/.../token", ... */
-struct kr_http *kr_hub_http(struct kr_hub *hub);           /* for its policy, and calls of the app */
-uint64_t kr_hub_calls(const struct kr_hub *hub);           /* exchanges with anyone so far */
+const char *kr_hub_endpoint(const struct kr_hub *hub); /* without a slash at its end */
+const char *kr_hub_token(const struct kr_hub *hub);    /* NULL: none */
+const char *
+kr_hub_token_source(const struct kr_hub *hub);   /* "HF_TOKEN", "/home/a/.../token", ... */
+struct kr_http *kr_hub_http(struct kr_hub *hub); /* for its policy, and calls of the app */
+uint64_t kr_hub_calls(const struct kr_hub *hub); /* exchanges with anyone so far */
 
 /* KR_E_AUTH with a hint when there is no token. */
 int kr_hub_need_token(const struct kr_hub *hub, struct kr_err *err) KR_MUST_USE;
@@ -81,12 +82,13 @@ struct kr_account {
 };
 
 /* Asked once, then kept: the Hub limits this call severely. Lives as long as hub. */
-int kr_hub_whoami(struct kr_hub *hub, const struct kr_account **out, struct kr_err *err) KR_MUST_USE;
+int kr_hub_whoami(struct kr_hub *hub, const struct kr_account **out,
+                  struct kr_err *err) KR_MUST_USE;
 
 /* May this token write to OWNER/NAME, as far as whoami tells? KR_E_AUTH with the reason when not:
  * read-only token, missing scope, foreign namespace, organization role or restriction. */
-int kr_account_check_write(const struct kr_account *account, const char *space, struct kr_err *err)
-    KR_MUST_USE;
+int kr_account_check_write(const struct kr_account *account, const char *space,
+                           struct kr_err *err) KR_MUST_USE;
 
 /* OWNER/NAME as the Hub takes it: length, characters, no "--", "..", ".git" at the end. */
 int kr_space_id_check(const char *space, struct kr_err *err) KR_MUST_USE;

@@ -21,7 +21,7 @@ struct kr_hub {
 };
 
 struct kr_hub_call {
-    const char *doing;  /* "create Space alice/demo": begins every message */
+    const char *doing; /* "create Space alice/demo": begins every message */
     const char *method;
     const char *path;   /* "/api/..." at the endpoint, or an absolute address */
     const json_t *json; /* body; or NULL */
@@ -30,15 +30,16 @@ struct kr_hub_call {
     const char *accept; /* or NULL */
     enum kr_repeat repeat;
     bool no_token;
-    bool oauth_barred;  /* a route that refuses OAuth tokens */
-    const char *space;  /* OWNER/NAME it is about, or NULL */
-    int64_t idle_ms;    /* as in kr_http_request */
+    bool oauth_barred; /* a route that refuses OAuth tokens */
+    const char *space; /* OWNER/NAME it is about, or NULL */
+    int64_t idle_ms;   /* as in kr_http_request */
     size_t max_body;
     void (*on_sent)(void *data, uint64_t sent, uint64_t total);
     void *data; /* for on_sent */
 };
 
-/* Sends it, with repeats. 0: an answer of any status. The token goes to the endpoint's origin only. */
+/* Sends it, with repeats. 0: an answer of any status. The token goes to the endpoint's origin only.
+ */
 int kr_hub_send(struct kr_hub *hub, const struct kr_hub_call *call, struct kr_http_response *res,
                 struct kr_err *err) KR_MUST_USE;
 
@@ -55,8 +56,8 @@ int kr_hub_parse(const struct kr_hub_call *call, const struct kr_http_response *
  * succeeded, but its answer is not in res. */
 typedef int kr_hub_landed(struct kr_hub *hub, void *data, struct kr_err *err);
 int kr_hub_once(struct kr_hub *hub, const struct kr_hub_call *call, kr_hub_landed *landed,
-                void *data, struct kr_http_response *res, bool *was_lost, struct kr_err *err)
-    KR_MUST_USE;
+                void *data, struct kr_http_response *res, bool *was_lost,
+                struct kr_err *err) KR_MUST_USE;
 
 /* Request for streams; the caller keeps what it points to. */
 void kr_hub_request(struct kr_hub *hub, const struct kr_hub_call *call, const char *url,
@@ -79,8 +80,8 @@ void kr_hub_progress(const struct kr_hub *hub, const char *step, const char *tex
                      uint64_t total, bool bytes, bool finished);
 
 /* CI identity for a token; *token is the caller's. */
-int kr_hub_oidc(struct kr_hub *hub, const char *resource, char **token, struct kr_err *err)
-    KR_MUST_USE;
+int kr_hub_oidc(struct kr_hub *hub, const char *resource, char **token,
+                struct kr_err *err) KR_MUST_USE;
 
 void kr_account_destroy(struct kr_account *account);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Large files: batch, transfers to wherever the Hub says, completion, verification. The token goes to
- * the Hub's own batch and verify routes, never to the store. */
+/* Large files: batch, transfers to wherever the Hub says, completion, verification. The token goes
+ * to the Hub's own batch and verify routes, never to the store. */
 #include "hub/push.h"
 
 #include "base/alloc.h"
@@ -56,8 +56,8 @@ static void upload_finish(struct upload *u)
     free(u->objects);
 }
 
-static void add_part(struct upload *u, const struct kr_file *file, const char *url,
-                     uint64_t offset, uint64_t size)
+static void add_part(struct upload *u, const struct kr_file *file, const char *url, uint64_t offset,
+                     uint64_t size)
 {
     u->parts = kr_reallocarray(u->parts, u->part_count + 1, sizeof(*u->parts));
     u->parts[u->part_count++] =
@@ -103,8 +103,9 @@ static int plan_multipart(struct upload *u, struct object *o, const json_t *head
                        o->file->path, chunk_text);
     count = size / chunk + (size % chunk != 0);
     if (count_parts(header) != count)
-        return kr_fail(err, KR_E_REMOTE, "upload of %s: the Hub gave %zu parts where %llu are needed",
-                       o->file->path, count_parts(header), (unsigned long long)count);
+        return kr_fail(err, KR_E_REMOTE,
+                       "upload of %s: the Hub gave %zu parts where %llu are needed", o->file->path,
+                       count_parts(header), (unsigned long long)count);
     for (uint64_t i = 0; i < count; i++) {
         const char *url = part_url(header, i + 1);
         uint64_t left = size - i * chunk;
@@ -192,9 +193,9 @@ static json_t *batch_body(const struct kr_file *const *files, size_t n)
 static int ask_batch(struct upload *u, const struct kr_file *const *files, size_t n,
                      struct kr_err *err)
 {
-    kr_auto_free char *doing = kr_asprintf("prepare the upload of large files to Space %s", u->space);
-    kr_auto_free char *path =
-        kr_asprintf("/spaces/%s.git/info/lfs/objects/batch", u->space);
+    kr_auto_free char *doing =
+        kr_asprintf("prepare the upload of large files to Space %s", u->space);
+    kr_auto_free char *path = kr_asprintf("/spaces/%s.git/info/lfs/objects/batch", u->space);
     kr_auto_json json_t *body = batch_body(files, n), *answer = NULL;
     const json_t *list, *item;
     struct kr_hub_call call = {.doing = doing,
@@ -309,7 +310,8 @@ static int complete(struct upload *u, const struct object *o, struct kr_err *err
         const char *etag = u->parts[o->first + i].etag;
 
         if (etag == NULL || etag[0] == '\0')
-            return kr_fail(err, KR_E_REMOTE, "%s: the store gave no ETag for part %zu", doing, i + 1);
+            return kr_fail(err, KR_E_REMOTE, "%s: the store gave no ETag for part %zu", doing,
+                           i + 1);
         item = json_object();
         kr_json_set_int(item, "partNumber", (json_int_t)i + 1);
         kr_json_set_str(item, "etag", etag);

@@ -40,8 +40,8 @@ struct kr_log {
     bool over;
 };
 
-/* Colours and whatever else moves a terminal's cursor are removed; what stood before a lone '\r' was
- * meant to be overwritten. */
+/* Colours and whatever else moves a terminal's cursor are removed; what stood before a lone '\r'
+ * was meant to be overwritten. */
 static void clean(struct kr_buf *line)
 {
     size_t n = 0;
@@ -147,8 +147,8 @@ static int log_connect(struct kr_log *log, struct kr_err *err)
 
     free(log->path);
     free(log->url);
-    log->path = kr_asprintf("/api/spaces/%s/logs/%s", log->opt.space,
-                            log->opt.build ? "build" : "run");
+    log->path =
+        kr_asprintf("/api/spaces/%s/logs/%s", log->opt.space, log->opt.build ? "build" : "run");
     if (first && log->opt.tail >= 0) {
         char *with_tail = kr_asprintf("%s?tail=%lld", log->path, (long long)log->opt.tail);
 
@@ -188,8 +188,7 @@ int kr_log_open(struct kr_hub *hub, const struct kr_log_options *options, struct
         log->opt.idle_ms = IDLE_MS;
     log->doing = kr_asprintf("read the %s log of Space %s", options->build ? "build" : "run",
                              options->space);
-    log->call =
-        (struct kr_hub_call){.doing = log->doing, .method = "GET", .space = options->space};
+    log->call = (struct kr_hub_call){.doing = log->doing, .method = "GET", .space = options->space};
     kr_buf_init(&log->line, (size_t)2 * LINE_MAX_BYTES);
     kr_sse_init(&log->sse, on_event, log);
     if (log_connect(log, err) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers that are not 2xx, as one line with the next step. The texts of the Hub are matched loosely:
- * they are not documented and change. */
+/* Answers that are not 2xx, as one line with the next step. The texts of the Hub are matched
+ * loosely: they are not documented and change. */
 #include "hub/hub_impl.h"
 
 #include "base/alloc.h"
@@ -115,12 +115,12 @@ enum { ANY = 0 };
 
 enum condition {
     ALWAYS,
-    NO_TOKEN,      /* there is none, and the call is about a Space */
-    OAUTH_BARRED,  /* the route refuses OAuth tokens, and ours is or may be one */
-    READ_TOKEN,    /* whoami said so */
+    NO_TOKEN,     /* there is none, and the call is about a Space */
+    OAUTH_BARRED, /* the route refuses OAuth tokens, and ours is or may be one */
+    READ_TOKEN,   /* whoami said so */
     FINE_TOKEN,
     CI_TOKEN,
-    RATE_LIMITED,  /* the window of requests is empty */
+    RATE_LIMITED, /* the window of requests is empty */
     WEB_PAGE,
     ABOUT_A_SPACE
 };
@@ -139,10 +139,12 @@ struct rule {
 static const struct rule rules[] = {
     {401, NULL, "invalid credentials", ALWAYS, KR_E_AUTH, NULL,
      "the token of %s is wrong, expired or deleted: make a new one at %e/settings/tokens"},
-    {401, NULL, NULL, NO_TOKEN, KR_E_AUTH, "it is not there, or it is private and there is no token",
+    {401, NULL, NULL, NO_TOKEN, KR_E_AUTH,
+     "it is not there, or it is private and there is no token",
      "set HF_TOKEN, run `hf auth login`, or give the deployer its `token`"},
     {401, NULL, NULL, OAUTH_BARRED, KR_E_AUTH, NULL,
-     "tokens of `hf auth login` cannot restart Spaces or change hardware and sleep time: use an access "
+     "tokens of `hf auth login` cannot restart Spaces or change hardware and sleep time: use an "
+     "access "
      "token with the role write from %e/settings/tokens"},
     {401, NULL, NULL, ALWAYS, KR_E_AUTH, NULL,
      "the Hub did not accept the token of %s here: check it at %e/settings/tokens"},
@@ -156,13 +158,16 @@ static const struct rule rules[] = {
      "an administrator of the organization revoked the token of %s: make a new one that its policy "
      "allows at %e/settings/tokens"},
     {403, NULL, "under the namespace", ALWAYS, KR_E_AUTH, NULL,
-     "name an organization in which the account may write with the setting organization, or leave it "
+     "name an organization in which the account may write with the setting organization, or leave "
+     "it "
      "out"},
     {403, NULL, "under this namespace", ALWAYS, KR_E_AUTH, NULL,
-     "name an organization in which the account may write with the setting organization, or leave it "
+     "name an organization in which the account may write with the setting organization, or leave "
+     "it "
      "out"},
     {403, NULL, "storage limit", ALWAYS, KR_E_PLAN, NULL,
-     "the repository of a Space holds 1 GB with its whole history: keep models in a model repository, "
+     "the repository of a Space holds 1 GB with its whole history: keep models in a model "
+     "repository, "
      "squash the history in the Space's settings, or delete the Space and deploy again"},
     {403, NULL, "payment method", ALWAYS, KR_E_PLAN, NULL,
      "add a payment method at %e/settings/billing, or choose cpu-basic"},
@@ -171,7 +176,8 @@ static const struct rule rules[] = {
     {403, NULL, "resource is disabled", ALWAYS, KR_E_AUTH, NULL,
      "the Hub has disabled this repository: see its page, or write to website@huggingface.co"},
     {403, NULL, NULL, WEB_PAGE, KR_E_REMOTE, NULL,
-     "something between here and the Hub refused the call: check proxies and the network, or try again"},
+     "something between here and the Hub refused the call: check proxies and the network, or try "
+     "again"},
     {403, NULL, NULL, READ_TOKEN, KR_E_AUTH, NULL,
      "the token of %s is read-only: make one with the role write at %e/settings/tokens"},
     {403, NULL, NULL, FINE_TOKEN, KR_E_AUTH, NULL,
@@ -194,7 +200,8 @@ static const struct rule rules[] = {
      "send fewer or smaller files: list what is not needed in .kourouignore"},
     {429, NULL, NULL, RATE_LIMITED, KR_E_PLAN, NULL, NULL}, /* hint with the time: below */
     {429, NULL, NULL, ALWAYS, KR_E_PLAN, NULL,
-     "this is a quota on such actions, which waiting a few minutes does not cure: try again in an hour"},
+     "this is a quota on such actions, which waiting a few minutes does not cure: try again in an "
+     "hour"},
     {400, NULL, "storage limit", ALWAYS, KR_E_PLAN, NULL,
      "the repository of a Space holds 1 GB with its whole history"},
     {400, NULL, NULL, ALWAYS, KR_E_INVALID, NULL, NULL},

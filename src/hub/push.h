@@ -32,8 +32,8 @@ int kr_lfs_upload(struct kr_hub *hub, const char *space, const struct kr_file *c
 /* One commit of changes on top of parent ("" when not known). KR_E_CONFLICT with status 412: the
  * branch is elsewhere and does not hold the changes. */
 int kr_commit(struct kr_hub *hub, const char *space, const char *parent, const char *message,
-              const struct kr_change *changes, size_t n, char oid[41], struct kr_err *err)
-    KR_MUST_USE;
+              const struct kr_change *changes, size_t n, char oid[41],
+              struct kr_err *err) KR_MUST_USE;
 
 /* Does a tree hold all changes? */
 bool kr_tree_holds(const struct kr_tree *tree, const struct kr_change *changes, size_t n);

@@ -150,8 +150,8 @@ static void space_call_init(struct space_call *c, const char *doing, const char 
 {
     c->doing = kr_asprintf("%s %s", doing, space);
     c->path = kr_asprintf("/api/spaces/%s/%s", space, what);
-    c->call = (struct kr_hub_call){
-        .doing = c->doing, .method = method, .path = c->path, .space = space};
+    c->call =
+        (struct kr_hub_call){.doing = c->doing, .method = method, .path = c->path, .space = space};
 }
 
 #define auto_call kr_auto(space_call_finish)

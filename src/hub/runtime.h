@@ -43,7 +43,7 @@ struct kr_runtime {
     int replicas;             /* running now; -1: not said */
     int replicas_requested;   /* -1: not said, -2: "auto" */
     bool dev_mode;
-    json_t *volumes;          /* list, or NULL */
+    json_t *volumes; /* list, or NULL */
 };
 void kr_runtime_finish(struct kr_runtime *rt);
 #define kr_auto_runtime kr_auto(kr_runtime_finish)
@@ -54,8 +54,8 @@ void kr_runtime_read(const json_t *obj, struct kr_runtime *out);
 int kr_runtime_get(struct kr_hub *hub, const char *space, struct kr_runtime *out,
                    struct kr_err *err) KR_MUST_USE;
 
-/* Many at once, for lists: 8 side by side, no repeats. What has no answer after limit_ms carries its
- * error. The caller finishes each rt. */
+/* Many at once, for lists: 8 side by side, no repeats. What has no answer after limit_ms carries
+ * its error. The caller finishes each rt. */
 struct kr_runtime_job {
     const char *space;
     struct kr_runtime rt;

@@ -61,9 +61,7 @@ int kr_source_read(const struct kr_source *s, const struct kr_file *file, uint64
 struct kr_http_body kr_source_body(const struct kr_source *s, uint64_t offset, uint64_t size)
 {
     if (s->fd < 0)
-        return (struct kr_http_body){.kind = KR_BODY_BYTES,
-                                     .bytes = s->bytes + offset,
-                                     .fd = -1,
-                                     .size = size};
+        return (struct kr_http_body){
+            .kind = KR_BODY_BYTES, .bytes = s->bytes + offset, .fd = -1, .size = size};
     return (struct kr_http_body){.kind = KR_BODY_FD, .fd = s->fd, .offset = offset, .size = size};
 }

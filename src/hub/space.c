@@ -285,8 +285,8 @@ static void note_messages(struct kr_hub *hub, const json_t *list)
 
     json_array_foreach(list, i, item)
     {
-        const char *text = json_is_string(item) ? json_string_value(item)
-                                                : kr_json_str(item, "message", NULL);
+        const char *text =
+            json_is_string(item) ? json_string_value(item) : kr_json_str(item, "message", NULL);
 
         if (text != NULL)
             kr_hub_note(hub, true, "README.md: %s", text);

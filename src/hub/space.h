@@ -21,17 +21,17 @@ void kr_space_finish(struct kr_space *space);
 #define kr_auto_space kr_auto(kr_space_finish)
 
 /* KR_E_NOT_FOUND: not there, or invisible to this token. */
-int kr_space_get(struct kr_hub *hub, const char *space, struct kr_space *out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_space_get(struct kr_hub *hub, const char *space, struct kr_space *out,
+                 struct kr_err *err) KR_MUST_USE;
 
 struct kr_space_new {
     const char *id;
-    const char *visibility; /* "public", "private", "protected" */
-    const char *hardware;   /* NULL: the Hub's default */
-    int64_t sleep_s;        /* 0: default, -1: never */
-    const char *storage;    /* legacy tier, or NULL */
+    const char *visibility;            /* "public", "private", "protected" */
+    const char *hardware;              /* NULL: the Hub's default */
+    int64_t sleep_s;                   /* 0: default, -1: never */
+    const char *storage;               /* legacy tier, or NULL */
     const json_t *secrets, *variables; /* {"KEY":"value"}, or NULL */
-    const json_t *volumes;  /* list, or NULL */
+    const json_t *volumes;             /* list, or NULL */
     const char *short_description;
     const char *region;
     const char *resource_group;
@@ -52,8 +52,8 @@ int kr_space_set_visibility(struct kr_hub *hub, const char *space, const char *v
                             struct kr_err *err) KR_MUST_USE;
 
 /* *existed (may be NULL): false when it was gone already, which is a success. */
-int kr_space_delete(struct kr_hub *hub, const char *space, bool *existed, struct kr_err *err)
-    KR_MUST_USE;
+int kr_space_delete(struct kr_hub *hub, const char *space, bool *existed,
+                    struct kr_err *err) KR_MUST_USE;
 
 /* May this token write there? For OAuth tokens, where whoami does not tell. 0: yes. */
 int kr_space_check_write(struct kr_hub *hub, const char *space, struct kr_err *err) KR_MUST_USE;
@@ -67,13 +67,13 @@ int kr_space_read_file(struct kr_hub *hub, const char *space, const char *revisi
 
 /* Front matter of README.md as the Hub sees it. KR_E_INVALID names what it refuses; warnings go to
  * ui.note. */
-int kr_space_validate_readme(struct kr_hub *hub, const char *text, size_t n, struct kr_err *err)
-    KR_MUST_USE;
+int kr_space_validate_readme(struct kr_hub *hub, const char *text, size_t n,
+                             struct kr_err *err) KR_MUST_USE;
 
 /* Files of a revision, sorted by path; folders are left out. */
 struct kr_tree_entry {
     char *path;
-    char oid[65];  /* git blob, or SHA-256 of an LFS file's contents */
+    char oid[65]; /* git blob, or SHA-256 of an LFS file's contents */
     bool lfs;
     uint64_t size;
 };

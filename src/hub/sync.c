@@ -193,8 +193,8 @@ int kr_sync_plan(struct kr_hub *hub, const struct kr_sync_request *request,
     if (kr_tree_get(hub, request->space, request->parent, &made.tree, err) < 0 ||
         kr_files_add_bytes(&made.marker, KR_MARKER_PATH, text, strlen(text), false, err) < 0)
         return -(int)err->code;
-    if (needs_marker(&made) && kr_space_read_file(hub, request->space, request->parent,
-                                                  KR_MARKER_PATH, &marker, err) < 0)
+    if (needs_marker(&made) &&
+        kr_space_read_file(hub, request->space, request->parent, KR_MARKER_PATH, &marker, err) < 0)
         return -(int)err->code;
     if (kr_sync_compare(request, &made, marker.p, err) < 0)
         return -(int)err->code;

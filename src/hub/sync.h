@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Brings a list of files into a Space by one commit, or by none when it is there already.
  *
- * A marker file in the Space says which deployment it belongs to and which paths are ours. Only those
- * are ever deleted; .gitattributes never. The marker is computed from the list, so an unchanged Space
- * is recognised from its tree alone. */
+ * A marker file in the Space says which deployment it belongs to and which paths are ours. Only
+ * those are ever deleted; .gitattributes never. The marker is computed from the list, so an
+ * unchanged Space is recognised from its tree alone. */
 #ifndef KR_HUB_SYNC_H
 #define KR_HUB_SYNC_H
 
@@ -42,8 +42,8 @@ struct kr_sync_plan {
     size_t unchanged;
     uint64_t bytes; /* of added and updated files */
     enum kr_owner owner;
-    char *marked_id;     /* id in the marker, or NULL */
-    char *parent;        /* or NULL */
+    char *marked_id;        /* id in the marker, or NULL */
+    char *parent;           /* or NULL */
     struct kr_files marker; /* the one marker file */
     struct kr_tree tree;    /* as read */
 };
@@ -66,8 +66,8 @@ struct kr_sync_result {
  * commit that got lost is looked up; a branch that moved is read and planned again. KR_E_CONFLICT
  * when the Space is not ours and adopt is not set. */
 int kr_sync_run(struct kr_hub *hub, const struct kr_sync_request *request,
-                struct kr_sync_plan *plan, struct kr_sync_result *result, struct kr_err *err)
-    KR_MUST_USE;
+                struct kr_sync_plan *plan, struct kr_sync_result *result,
+                struct kr_err *err) KR_MUST_USE;
 
 /* The comparison itself. Pure. marker: text of the remote marker, or NULL. */
 int kr_sync_compare(const struct kr_sync_request *request, struct kr_sync_plan *plan,

@@ -55,7 +55,7 @@ static char *token_path(void)
 /* One section of the file stored_tokens. */
 struct login {
     char *name;
-    bool ours; /* its token is the one in use */
+    bool ours;         /* its token is the one in use */
     double expires_at; /* 0: not said */
 };
 
@@ -63,8 +63,8 @@ static int check_login(const struct login *login, struct kr_err *err)
 {
     char when[KR_ISO_SIZE];
 
-    if (!login->ours || login->expires_at <= 0 ||
-        login->expires_at * 1000 > (double)kr_wall_ms() || login->expires_at > 1e11)
+    if (!login->ours || login->expires_at <= 0 || login->expires_at * 1000 > (double)kr_wall_ms() ||
+        login->expires_at > 1e11)
         return 0;
     (void)kr_fail(err, KR_E_AUTH, "the stored Hub login '%s' expired at %s",
                   login->name != NULL ? login->name : "?",
@@ -149,8 +149,10 @@ static int check_kind(const char *token, const char *source, struct kr_err *err)
     }
     if (!kr_starts_with(token, "api_org"))
         return 0;
-    (void)kr_fail(err, KR_E_AUTH, "the Hub token of %s is an organization API token, which the Hub "
-                                  "no longer takes", source);
+    (void)kr_fail(err, KR_E_AUTH,
+                  "the Hub token of %s is an organization API token, which the Hub "
+                  "no longer takes",
+                  source);
     return kr_hint(err, "make a user access token with the role write");
 }
 

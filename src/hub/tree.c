@@ -45,9 +45,8 @@ static void add_entry(struct kr_tree *tree, const json_t *item)
     if ((tree->n & (tree->n - 1)) == 0)
         tree->v = kr_reallocarray(tree->v, tree->n == 0 ? 1 : tree->n * 2, sizeof(*tree->v));
     e = &tree->v[tree->n++];
-    *e = (struct kr_tree_entry){.path = kr_strdup(path),
-                                .lfs = json_is_object(lfs),
-                                .size = size > 0 ? (uint64_t)size : 0};
+    *e = (struct kr_tree_entry){
+        .path = kr_strdup(path), .lfs = json_is_object(lfs), .size = size > 0 ? (uint64_t)size : 0};
     (void)snprintf(e->oid, sizeof(e->oid), "%s", oid);
 }
 
@@ -60,8 +59,8 @@ static bool is_no_revision(const struct kr_http_response *res)
 }
 
 /* One page; *next: address of the one behind it, or NULL. */
-static int get_page(struct kr_hub *hub, struct kr_hub_call *call, struct kr_tree *tree,
-                    char **next, bool may_be_empty, struct kr_err *err)
+static int get_page(struct kr_hub *hub, struct kr_hub_call *call, struct kr_tree *tree, char **next,
+                    bool may_be_empty, struct kr_err *err)
 {
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
     kr_auto_json json_t *body = NULL;

@@ -39,13 +39,13 @@ void kr_vars_plan_finish(struct kr_vars_plan *plan);
  *  wanted_*  {"KEY":"value"} or NULL
  *  remote_*  as kr_vars_list gives it; NULL for a Space that is being created with all of it
  *  record    plan->record of the last time, or NULL
- * Removed is only what the record says was ours; what others set is left alone. A secret is sent when
- * its digest differs, is not known, or the Hub's updatedAt says that somebody changed it since.
- * KR_E_INVALID: a bad key, a key wanted as both, or wanted as one and set by others as the other (the
- * Space would go to CONFIG_ERROR). */
+ * Removed is only what the record says was ours; what others set is left alone. A secret is sent
+ * when its digest differs, is not known, or the Hub's updatedAt says that somebody changed it
+ * since. KR_E_INVALID: a bad key, a key wanted as both, or wanted as one and set by others as the
+ * other (the Space would go to CONFIG_ERROR). */
 int kr_vars_plan(const json_t *wanted_secrets, const json_t *wanted_variables,
-                 const json_t *remote_secrets, const json_t *remote_variables,
-                 const json_t *record, struct kr_vars_plan *plan, struct kr_err *err) KR_MUST_USE;
+                 const json_t *remote_secrets, const json_t *remote_variables, const json_t *record,
+                 struct kr_vars_plan *plan, struct kr_err *err) KR_MUST_USE;
 
 /* Sends the changes in order. */
 int kr_vars_apply(struct kr_hub *hub, const char *space, const struct kr_vars_plan *plan,

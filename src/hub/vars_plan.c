@@ -28,15 +28,12 @@ static void add_change(struct kr_vars_plan *plan, enum kr_var_kind kind, const c
                        const char *value)
 {
     plan->v = kr_reallocarray(plan->v, plan->n + 1, sizeof(*plan->v));
-    plan->v[plan->n++] = (struct kr_var_change){.kind = kind,
-                                                .remove = value == NULL,
-                                                .key = kr_strdup(key),
-                                                .value = kr_strdup(value)};
+    plan->v[plan->n++] = (struct kr_var_change){
+        .kind = kind, .remove = value == NULL, .key = kr_strdup(key), .value = kr_strdup(value)};
 }
 
 /* Salted, so that the record does not tell which secrets are equal or easy to guess. */
-static void digest_of(const char *salt, const char *key, const char *value,
-                      char hex[KR_SHA256_HEX])
+static void digest_of(const char *salt, const char *key, const char *value, char hex[KR_SHA256_HEX])
 {
     struct kr_digest *d = kr_digest_create(KR_SHA256);
 
@@ -92,11 +89,14 @@ static int plan_removals(const struct side *s, struct kr_vars_plan *plan, struct
         if (was_ours(s, key)) {
             add_change(plan, s->kind, key, NULL);
         } else if (json_object_get(s->other_wanted, key) != NULL) {
-            (void)kr_fail(err, KR_E_INVALID, "the Space has a %s %s that was not set from here, and %s "
-                                             "is wanted as a %s", noun, key, key,
-                          s->kind == KR_SECRET ? "variable" : "secret");
-            return kr_hint(err, "delete the %s %s in the settings of the Space, or use another name: "
-                                "a Space with both does not start", noun, key);
+            (void)kr_fail(err, KR_E_INVALID,
+                          "the Space has a %s %s that was not set from here, and %s "
+                          "is wanted as a %s",
+                          noun, key, key, s->kind == KR_SECRET ? "variable" : "secret");
+            return kr_hint(err,
+                           "delete the %s %s in the settings of the Space, or use another name: "
+                           "a Space with both does not start",
+                           noun, key);
         }
     }
     return 0;
@@ -151,14 +151,16 @@ static json_t *plan_changes(const struct side *s, const char *salt, struct kr_va
 }
 
 int kr_vars_plan(const json_t *wanted_secrets, const json_t *wanted_variables,
-                 const json_t *remote_secrets, const json_t *remote_variables,
-                 const json_t *record, struct kr_vars_plan *plan, struct kr_err *err)
+                 const json_t *remote_secrets, const json_t *remote_variables, const json_t *record,
+                 struct kr_vars_plan *plan, struct kr_err *err)
 {
     bool creating = remote_secrets == NULL && remote_variables == NULL;
-    const struct side secrets = {KR_SECRET, wanted_secrets, remote_secrets,
-                                 json_object_get(record, "secrets"), wanted_variables, creating};
-    const struct side variables = {KR_VARIABLE, wanted_variables, remote_variables,
-                                   json_object_get(record, "variables"), wanted_secrets, creating};
+    const struct side secrets = {KR_SECRET,        wanted_secrets,
+                                 remote_secrets,   json_object_get(record, "secrets"),
+                                 wanted_variables, creating};
+    const struct side variables = {KR_VARIABLE,      wanted_variables,
+                                   remote_variables, json_object_get(record, "variables"),
+                                   wanted_secrets,   creating};
     char fresh[SALT_LEN + 1];
     const char *salt = kr_json_str(record, "salt", NULL);
     kr_auto_vars_plan struct kr_vars_plan made = {0};

@@ -203,10 +203,8 @@ static int64_t wait_before_repeat(struct kr_http *http, const struct kr_http_res
                                   enum kr_repeat repeat, int attempt, int64_t spent)
 {
     uint16_t chance;
-    struct kr_retry_outcome outcome = {.failure = res->failure,
-                                       .status = res->status,
-                                       .repeat = repeat,
-                                       .retry_after_ms = -1};
+    struct kr_retry_outcome outcome = {
+        .failure = res->failure, .status = res->status, .repeat = repeat, .retry_after_ms = -1};
 
     if (res->failure == KR_HTTP_ANSWERED) {
         outcome.retry_after_ms =
@@ -252,7 +250,8 @@ int kr_http_call(struct kr_http *http, const struct kr_http_request *req,
 }
 
 /* Jobs that never began, or did not end, when the time was over. */
-static void many_time_over(struct kr_http_job *job, struct flow *f, int64_t limit_ms, bool cancelled)
+static void many_time_over(struct kr_http_job *job, struct flow *f, int64_t limit_ms,
+                           bool cancelled)
 {
     kr_auto_free char *host = kr_url_host(job->req.url);
     kr_auto_free char *why =

@@ -28,7 +28,7 @@ struct kr_http_body {
     const void *bytes; /* KR_BODY_BYTES: borrowed */
     int fd;            /* KR_BODY_FD: read with pread, so several requests may share it */
     uint64_t offset;
-    uint64_t size;     /* of bytes, or of the range of fd */
+    uint64_t size; /* of bytes, or of the range of fd */
 };
 
 struct kr_http_response;
@@ -46,24 +46,24 @@ struct kr_http_request {
     int64_t idle_ms;       /* without one byte in either direction; 0: 60 s, -1: none */
 
     void *data; /* for the callbacks */
-    /* Receives the body of a 2xx answer instead of res->body. 0: go on; 1: enough (the call succeeds,
-     * res->stopped is set); negative: failed, *err filled. After a repeat it begins again at 0, which
-     * on_begin tells. */
+    /* Receives the body of a 2xx answer instead of res->body. 0: go on; 1: enough (the call
+     * succeeds, res->stopped is set); negative: failed, *err filled. After a repeat it begins again
+     * at 0, which on_begin tells. */
     int (*on_data)(void *data, const void *bytes, size_t n, struct kr_err *err);
     void (*on_begin)(void *data, const struct kr_http_response *res); /* 2xx head arrived */
     void (*on_sent)(void *data, uint64_t sent, uint64_t total);       /* bytes of this body */
 };
 
 struct kr_http_response {
-    int status; /* 0: none */
+    int status;         /* 0: none */
     struct kr_buf head; /* header lines of the last answer: read with kr_http_header() */
     struct kr_buf body;
     enum kr_http_failure failure; /* KR_HTTP_ANSWERED when the call gave 0 */
     bool stopped;                 /* on_data had enough */
     int attempts;                 /* exchanges made, repeats included */
-    bool maybe_acted;             /* an earlier attempt was lost or failed with 5xx: 404 on a repeated
-                                     DELETE, 409 on a create may be our own doing */
-    char *url;                    /* where the answer came from when redirects were followed, or NULL */
+    bool maybe_acted; /* an earlier attempt was lost or failed with 5xx: 404 on a repeated
+                         DELETE, 409 on a create may be our own doing */
+    char *url;        /* where the answer came from when redirects were followed, or NULL */
 };
 
 #define KR_HTTP_RESPONSE_INIT                                                                      \
@@ -73,17 +73,17 @@ struct kr_http_response {
 void kr_http_response_finish(struct kr_http_response *res);
 #define kr_auto_response kr_auto(kr_http_response_finish)
 
-/* Value of a header (any case), or NULL. Lives until the next call that takes this answer. The first
- * one counts; kr_http_header_next() goes on behind *from (NULL at first). */
+/* Value of a header (any case), or NULL. Lives until the next call that takes this answer. The
+ * first one counts; kr_http_header_next() goes on behind *from (NULL at first). */
 const char *kr_http_header(const struct kr_http_response *res, const char *name);
 const char *kr_http_header_next(const struct kr_http_response *res, const char *name,
                                 const char **from);
 
 struct kr_http_hooks {
     void *data;
-    bool (*cancelled)(void *data);              /* asked five times a second; NULL: never */
-    int64_t (*now_ms)(void *data);              /* monotonic; NULL: kr_mono_ms */
-    void (*sleep_ms)(void *data, int64_t ms);   /* NULL: real sleep that looks at cancelled */
+    bool (*cancelled)(void *data);            /* asked five times a second; NULL: never */
+    int64_t (*now_ms)(void *data);            /* monotonic; NULL: kr_mono_ms */
+    void (*sleep_ms)(void *data, int64_t ms); /* NULL: real sleep that looks at cancelled */
     /* A repeat is due in ms because of why ("503", "connection refused", "rate limit"). */
     void (*waiting)(void *data, int64_t ms, const char *why);
 };

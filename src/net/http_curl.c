@@ -72,7 +72,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 {
     struct transfer *t = data;
 
-    /* CURL_WRITEFUNC_ERROR is younger than the oldest libcurl we accept: any other count will do. */
+    /* CURL_WRITEFUNC_ERROR is younger than the oldest libcurl we accept: any other count will do.
+     */
     return kr_http_take_data(t->http, t->x, bytes, size * n) == 0 ? size * n : size * n + 1;
 }
 
@@ -272,10 +273,10 @@ static void explain(struct transfer *t, CURLcode code)
         cause = strerror_r((int)os, text, sizeof(text));
     else
         cause = t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
-    why = kr_asprintf("%s %s: %s",
-                      class == KR_HTTP_LOST ? "the connection broke before the answer of"
-                                            : "cannot reach",
-                      host, cause);
+    why = kr_asprintf(
+        "%s %s: %s",
+        class == KR_HTTP_LOST ? "the connection broke before the answer of" : "cannot reach", host,
+        cause);
     kr_http_lose(t->x, class, code == CURLE_OPERATION_TIMEDOUT ? KR_E_TIMEOUT : KR_E_NETWORK, why);
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
         (void)kr_hint(&t->x->err, "name a file with the trusted certificates in SSL_CERT_FILE");

@@ -36,7 +36,8 @@ static bool may_repeat(const struct kr_retry_outcome *o)
     case KR_HTTP_LOST:
         return o->repeat == KR_REPEAT_SAFE;
     case KR_HTTP_ANSWERED:
-        if (o->status == 429) /* refused before anything was done; with requests left it is a quota */
+        if (o->status ==
+            429) /* refused before anything was done; with requests left it is a quota */
             return !o->limit.known || o->limit.remaining == 0 || o->retry_after_ms >= 0;
         return is_passing_status(o->status) && o->repeat == KR_REPEAT_SAFE;
     case KR_HTTP_HOPELESS:

@@ -14,7 +14,8 @@ struct kr_sse_event {
     const char *id; /* last id seen, "" when none */
 };
 
-/* Everything in the event lives until the callback returns. Negative ends the feed with that value. */
+/* Everything in the event lives until the callback returns. Negative ends the feed with that value.
+ */
 typedef int kr_sse_fn(void *data, const struct kr_sse_event *event, struct kr_err *err);
 
 struct kr_sse {
@@ -22,8 +23,8 @@ struct kr_sse {
     void *data;
     struct kr_buf line, text, event, id;
     bool has_data;
-    bool after_cr;   /* a '\n' right after '\r' belongs to it */
-    int bom;         /* bytes of a byte order mark seen at the start, -1: past it */
+    bool after_cr; /* a '\n' right after '\r' belongs to it */
+    int bom;       /* bytes of a byte order mark seen at the start, -1: past it */
 };
 
 enum { KR_SSE_MAX = 1024 * 1024 }; /* longest line, and longest event */

@@ -132,9 +132,9 @@ char *kr_url_resolve(const char *base, const char *location)
     else if (location[strcspn(location, ":/?#")] == ':')
         return NULL; /* another scheme */
     else
-        made = kr_asprintf(KR_VIEW_FMT "%s" KR_VIEW_FMT "%s", KR_VIEW_ARG(origin),
-                           from.path.n == 0 ? "/" : "", KR_VIEW_ARG(folder_of(from.path)),
-                           location);
+        made =
+            kr_asprintf(KR_VIEW_FMT "%s" KR_VIEW_FMT "%s", KR_VIEW_ARG(origin),
+                        from.path.n == 0 ? "/" : "", KR_VIEW_ARG(folder_of(from.path)), location);
     if (!kr_url_parse(made, &to) || (from.https && !to.https))
         return NULL;
     return kr_steal(&made);
@@ -142,7 +142,8 @@ char *kr_url_resolve(const char *base, const char *location)
 
 void kr_url_encode(struct kr_buf *out, const char *text, const char *keep)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 
     for (; *text != '\0'; text++) {
         if (strchr(plain, *text) != NULL || strchr(keep, *text) != NULL)

@@ -237,7 +237,8 @@ static int cmd_set_var(struct kr_hub *hub, char **args, json_t **out, struct kr_
     (void)out;
     if (read_input(&input, err) < 0)
         return -(int)err->code;
-    return kr_vars_set(hub, args[0], kind_of(args[1]), args[2], kr_json_str(input, "value", ""), err);
+    return kr_vars_set(hub, args[0], kind_of(args[1]), args[2], kr_json_str(input, "value", ""),
+                       err);
 }
 
 static int cmd_delete_var(struct kr_hub *hub, char **args, json_t **out, struct kr_err *err)
@@ -257,8 +258,8 @@ static int cmd_vars(struct kr_hub *hub, char **args, json_t **out, struct kr_err
     kr_json_set(*out, "changed", keys);
     if (read_input(&input, err) < 0 || kr_vars_list(hub, args[0], KR_SECRET, &secrets, err) < 0 ||
         kr_vars_list(hub, args[0], KR_VARIABLE, &variables, err) < 0 ||
-        kr_vars_plan(json_object_get(input, "secrets"), json_object_get(input, "variables"), secrets,
-                     variables, json_object_get(input, "record"), &plan, err) < 0 ||
+        kr_vars_plan(json_object_get(input, "secrets"), json_object_get(input, "variables"),
+                     secrets, variables, json_object_get(input, "record"), &plan, err) < 0 ||
         kr_vars_apply(hub, args[0], &plan, err) < 0)
         return -(int)err->code;
     for (size_t i = 0; i < plan.n; i++)
@@ -302,18 +303,30 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"whoami", 0, cmd_whoami},         {"space", 1, cmd_space},
-    {"create", 1, cmd_create},         {"delete", 1, cmd_delete},
-    {"visibility", 2, cmd_visibility}, {"check-write", 1, cmd_check_write},
-    {"runtime", 1, cmd_runtime},       {"runtimes", 1, cmd_runtimes},
-    {"pause", 1, cmd_pause},           {"restart", 1, cmd_restart},
-    {"hardware", 2, cmd_hardware},     {"sleep", 2, cmd_sleep},
-    {"volumes", 1, cmd_volumes},       {"storage", 2, cmd_storage},
-    {"flavors", 0, cmd_flavors},       {"list-vars", 2, cmd_list_vars},
-    {"set-var", 3, cmd_set_var},       {"delete-var", 3, cmd_delete_var},
-    {"vars", 1, cmd_vars},             {"logs", 2, cmd_logs},
-    {"tree", 1, cmd_tree},             {"read", 2, cmd_read},
-    {"plan", 3, cmd_plan},             {"sync", 3, cmd_sync},
+    {"whoami", 0, cmd_whoami},
+    {"space", 1, cmd_space},
+    {"create", 1, cmd_create},
+    {"delete", 1, cmd_delete},
+    {"visibility", 2, cmd_visibility},
+    {"check-write", 1, cmd_check_write},
+    {"runtime", 1, cmd_runtime},
+    {"runtimes", 1, cmd_runtimes},
+    {"pause", 1, cmd_pause},
+    {"restart", 1, cmd_restart},
+    {"hardware", 2, cmd_hardware},
+    {"sleep", 2, cmd_sleep},
+    {"volumes", 1, cmd_volumes},
+    {"storage", 2, cmd_storage},
+    {"flavors", 0, cmd_flavors},
+    {"list-vars", 2, cmd_list_vars},
+    {"set-var", 3, cmd_set_var},
+    {"delete-var", 3, cmd_delete_var},
+    {"vars", 1, cmd_vars},
+    {"logs", 2, cmd_logs},
+    {"tree", 1, cmd_tree},
+    {"read", 2, cmd_read},
+    {"plan", 3, cmd_plan},
+    {"sync", 3, cmd_sync},
     {"readme", 0, cmd_readme},
 };
 

@@ -209,7 +209,8 @@ static inline bool fake_cancelled(void *data)
     return ((struct fake_http *)data)->cancel;
 }
 
-static const struct kr_http_transport fake_transport = {fake_begin, fake_pump, fake_end, fake_close};
+static const struct kr_http_transport fake_transport = {fake_begin, fake_pump, fake_end,
+                                                        fake_close};
 
 static inline struct kr_http *fake_open(struct fake_http *f, const struct fake_answer *script,
                                         size_t n)

@@ -22,9 +22,8 @@ static inline struct kr_hub *fake_hub_open(struct fake_hub *f, const struct fake
                                            size_t n, const char *token)
 {
     struct kr_err err = KR_ERR_INIT;
-    struct kr_hub_options options = {.endpoint = "http://hub",
-                                     .token = token,
-                                     .ui = {.data = f, .note = fake_note}};
+    struct kr_hub_options options = {
+        .endpoint = "http://hub", .token = token, .ui = {.data = f, .note = fake_note}};
 
     (void)setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1", 1);
     kr_buf_init(&f->notes, 100000);
@@ -58,7 +57,7 @@ static inline void fake_hub_close(struct fake_hub *f)
         struct kr_err err_ = KR_ERR_INIT, *err = &err_;                                            \
         int rc_ = (call);                                                                          \
         if (rc_ != -(int)(kr_code_wanted) || strstr(err_.msg, needle) == NULL)                     \
-            fail_msg("%s gave %s: %s", #call, kr_code_name((enum kr_code)-rc_), err_.msg);         \
+            fail_msg("%s gave %s: %s", #call, kr_code_name((enum kr_code) - rc_), err_.msg);       \
     } while (0)
 
 #define WORKS(call)                                                                                \

@@ -2,12 +2,13 @@
 #include "fake_hub.h"
 
 #define USER(auth)                                                                                 \
-    "{\"type\":\"user\",\"name\":\"alice\",\"isPro\":true,\"canPay\":false,\"orgs\":["                     \
-    "{\"name\":\"acme\",\"roleInOrg\":\"write\",\"plan\":\"team\",\"securityRestrictions\":[]},"           \
-    "{\"name\":\"corp\",\"roleInOrg\":\"admin\",\"securityRestrictions\":[\"sso\",\"ip\"]},"               \
+    "{\"type\":\"user\",\"name\":\"alice\",\"isPro\":true,\"canPay\":false,\"orgs\":["             \
+    "{\"name\":\"acme\",\"roleInOrg\":\"write\",\"plan\":\"team\",\"securityRestrictions\":[]},"   \
+    "{\"name\":\"corp\",\"roleInOrg\":\"admin\",\"securityRestrictions\":[\"sso\",\"ip\"]},"       \
     "{\"name\":\"club\",\"roleInOrg\":\"read\"},{\"fullname\":7},null],\"auth\":" auth "}"
 #define ROLE(role)                                                                                 \
-    USER("{\"type\":\"access_token\",\"accessToken\":{\"displayName\":\"deploy\",\"role\":\"" role "\"}}")
+    USER("{\"type\":\"access_token\",\"accessToken\":{\"displayName\":\"deploy\",\"role\":\"" role \
+         "\"}}")
 
 static void test_write_token(void **state)
 {
@@ -32,8 +33,10 @@ static void test_write_token(void **state)
     assert_string_equal(kr_buf_str(&fake.notes), "! the Hub says: be careful\n");
     WORKS(kr_account_check_write(a, "Alice/x", err));
     WORKS(kr_account_check_write(a, "acme/x", err));
-    FAILS(kr_account_check_write(a, "corp/x", err), KR_E_AUTH, "does not let this token in: sso, ip");
-    FAILS(kr_account_check_write(a, "club/x", err), KR_E_AUTH, "may only read in organization club");
+    FAILS(kr_account_check_write(a, "corp/x", err), KR_E_AUTH,
+          "does not let this token in: sso, ip");
+    FAILS(kr_account_check_write(a, "club/x", err), KR_E_AUTH,
+          "may only read in organization club");
     FAILS(kr_account_check_write(a, "bob/x", err), KR_E_AUTH, "neither the account alice nor one");
     fake_hub_close(&fake);
 }
@@ -56,18 +59,20 @@ static void check_kind(const char *body, enum kr_token_kind kind, const char *sp
 }
 
 #define FINE(scopes)                                                                               \
-    USER("{\"type\":\"access_token\",\"accessToken\":{\"displayName\":\"ci\",\"role\":\"fineGrained\","    \
+    USER("{\"type\":\"access_token\",\"accessToken\":{\"displayName\":\"ci\",\"role\":"            \
+         "\"fineGrained\","                                                                        \
          "\"fineGrained\":{\"scoped\":" scopes "}}}")
 #define SCOPE(type, name, permission)                                                              \
-    "[{\"entity\":{\"type\":\"" type "\",\"name\":\"" name "\"},\"permissions\":[\"" permission "\"]}]"
+    "[{\"entity\":{\"type\":\"" type "\",\"name\":\"" name "\"},\"permissions\":[\"" permission    \
+    "\"]}]"
 
 static void test_kinds(void **state)
 {
     (void)state;
     check_kind(ROLE("read"), KR_TOKEN_READ, "alice/x", "the token 'deploy' of alice is read-only");
     check_kind(ROLE("god"), KR_TOKEN_WRITE, "alice/x", NULL);
-    check_kind(USER("{\"type\":\"oauth\",\"expiresAt\":\"2026-10-22T06:04:28.000Z\"}"), KR_TOKEN_OAUTH,
-               "alice/x", NULL);
+    check_kind(USER("{\"type\":\"oauth\",\"expiresAt\":\"2026-10-22T06:04:28.000Z\"}"),
+               KR_TOKEN_OAUTH, "alice/x", NULL);
     check_kind(USER("7"), KR_TOKEN_UNKNOWN, "alice/x", NULL);
     check_kind(FINE(SCOPE("user", "alice", "repo.write")), KR_TOKEN_FINE, "alice/x", NULL);
     check_kind(FINE(SCOPE("space", "alice/x", "repo.write")), KR_TOKEN_FINE, "alice/x", NULL);
@@ -75,8 +80,8 @@ static void test_kinds(void **state)
                "the fine-grained token 'ci' may not write to alice/x");
     check_kind(FINE(SCOPE("user", "alice", "repo.content.read")), KR_TOKEN_FINE, "alice/x",
                "may not write");
-    check_kind(FINE("[1,{\"entity\":3,\"permissions\":{}},{\"permissions\":[null]}]"), KR_TOKEN_FINE,
-               "alice/x", "may not write");
+    check_kind(FINE("[1,{\"entity\":3,\"permissions\":{}},{\"permissions\":[null]}]"),
+               KR_TOKEN_FINE, "alice/x", "may not write");
     check_kind(FINE("{\"a\":1}"), KR_TOKEN_FINE, "alice/x", "may not write");
 }
 
@@ -117,8 +122,9 @@ static void test_no_token(void **state)
 
 static void test_ids(void **state)
 {
-    static const char *const bad[] = {"", "name", "/x", "a/", "a/b/c", "a/-b", "a/b.", "a/b--c",
-                                      "a/b..c", "a/b.git", "a/b c", "a/b\xc3\xa9", ".a/b", "a/b%"};
+    static const char *const bad[] = {"",      "name",        "/x",     "a/",     "a/b/c",
+                                      "a/-b",  "a/b.",        "a/b--c", "a/b..c", "a/b.git",
+                                      "a/b c", "a/b\xc3\xa9", ".a/b",   "a/b%"};
     char longest[256];
 
     (void)state;

@@ -50,13 +50,14 @@ static char *batch(const char *abc, const char *big)
 }
 
 #define BASIC(url)                                                                                 \
-    ",\"actions\":{\"upload\":{\"href\":\"" url "\",\"header\":null},\"verify\":{\"href\":"                 \
+    ",\"actions\":{\"upload\":{\"href\":\"" url "\",\"header\":null},\"verify\":{\"href\":"        \
     "\"https://huggingface.co/spaces/a/b.git/info/lfs/objects/verify\"}}"
 #define PARTS(count_and_urls)                                                                      \
-    ",\"actions\":{\"upload\":{\"href\":\"https://huggingface.co/api/complete?id=1\",\"header\":"          \
+    ",\"actions\":{\"upload\":{\"href\":\"https://huggingface.co/api/complete?id=1\",\"header\":"  \
     "{\"chunk_size\":\"4\"," count_and_urls "}}}"
 #define GOOD_PARTS                                                                                 \
-    PARTS("\"00003\":\"https://store/p3\",\"00001\":\"https://store/p1\",\"2\":\"https://store/p2\"")
+    PARTS("\"00003\":\"https://store/p3\",\"00001\":\"https://store/p1\",\"2\":\"https://store/"   \
+          "p2\"")
 #define VERIFY "POST http://hub/spaces/a/b.git/info/lfs/objects/verify"
 
 static void test_basic_dedupe_and_verify(void **state)
@@ -77,7 +78,8 @@ static void test_basic_dedupe_and_verify(void **state)
     assert_null(fake.http.seen[1].authorization);
     assert_non_null(fake.http.seen[2].authorization);
     assert_non_null(strstr(fake.http.seen[0].headers, "Accept: application/vnd.git-lfs+json\n"));
-    assert_non_null(strstr(fake.http.seen[0].headers, "Content-Type: application/vnd.git-lfs+json\n"));
+    assert_non_null(
+        strstr(fake.http.seen[0].headers, "Content-Type: application/vnd.git-lfs+json\n"));
     assert_non_null(strstr(fake.http.seen[0].body, "\"transfers\":[\"basic\",\"multipart\"]"));
     assert_non_null(strstr(fake.http.seen[2].body, "\"size\":3"));
     fake_hub_close(&fake);
@@ -86,13 +88,12 @@ static void test_basic_dedupe_and_verify(void **state)
 static void test_multipart(void **state)
 {
     kr_auto_free char *answer = batch("", GOOD_PARTS);
-    const struct fake_answer script[] = {
-        {BATCH, 200, NULL, answer},
-        {"PUT https://store/p1", 200, "ETag: \"e1\"", ""},
-        {"PUT https://store/p2", 503, NULL, ""},
-        {"PUT https://store/p3", 200, "ETag: \"e3\"", ""},
-        {"PUT https://store/p2", 200, "ETag: \"e2\"", ""},
-        {"POST http://hub/api/complete?id=1", 200, NULL, ""}};
+    const struct fake_answer script[] = {{BATCH, 200, NULL, answer},
+                                         {"PUT https://store/p1", 200, "ETag: \"e1\"", ""},
+                                         {"PUT https://store/p2", 503, NULL, ""},
+                                         {"PUT https://store/p3", 200, "ETag: \"e3\"", ""},
+                                         {"PUT https://store/p2", 200, "ETag: \"e2\"", ""},
+                                         {"POST http://hub/api/complete?id=1", 200, NULL, ""}};
     struct fake_hub fake;
     struct kr_hub *hub = FAKE_HUB(&fake, script);
     uint64_t sent;
@@ -142,8 +143,8 @@ static void test_faults(void **state)
           "gave 1 parts where 3 are needed");
     fails("", PARTS("\"1\":\"u\",\"2\":\"u\",\"4\":\"u\""), NULL, 0, KR_E_REMOTE,
           "no address for part 3");
-    fails("", ",\"actions\":{\"upload\":{\"href\":\"h\",\"header\":{\"chunk_size\":\"0\"}}}", NULL, 0,
-          KR_E_REMOTE, "gave chunk_size '0'");
+    fails("", ",\"actions\":{\"upload\":{\"href\":\"h\",\"header\":{\"chunk_size\":\"0\"}}}", NULL,
+          0, KR_E_REMOTE, "gave chunk_size '0'");
     fails("", ",\"actions\":{\"upload\":{}}", NULL, 0, KR_E_REMOTE, "gave no address");
     fails("", GOOD_PARTS, no_etag, 3, KR_E_REMOTE, "the store gave no ETag for part 1");
 }

@@ -5,7 +5,7 @@
 #include "hub/logs.h"
 
 #define EVENT(text, when) "data: {\"data\":\"" text "\",\"timestamp\":\"" when "\"}\n\n"
-#define T(n) "2026-08-20T10:00:00.00" #n "Z"
+#define T(n)              "2026-08-20T10:00:00.00" #n "Z"
 
 static void collect(void *data, const char *text, const char *when)
 {
@@ -15,28 +15,35 @@ static void collect(void *data, const char *text, const char *when)
 
 static struct kr_log_options options(struct kr_buf *out, bool follow, int64_t tail)
 {
-    return (struct kr_log_options){.space = "a/b", .build = true, .follow = follow, .tail = tail,
-                                   .line = collect, .data = out};
+    return (struct kr_log_options){.space = "a/b",
+                                   .build = true,
+                                   .follow = follow,
+                                   .tail = tail,
+                                   .line = collect,
+                                   .data = out};
 }
 
 static void test_lines(void **state)
 {
     static const char body[] =
         ": comment\n\n"
-        "data:\n\n" EVENT("===== Build Queued =====\\n", T(1)) EVENT("part", T(2))
-            EVENT(" one\\ntwo\\nthr", T(3)) "event: x\nid: 4\n" EVENT("ee\\n", T(4))
-                "data: not json\n\ndata: {\"x\":1}\n\ndata: {\"data\":7}\n\n" EVENT(
-                    "\\u001b[31mred\\u001b[0m \\tend\\r\\n", T(5)) EVENT("10%\\r20%\\r30%\\n", T(6))
-                    EVENT("my very-secret-value\\n", T(7)) EVENT("\\n", T(8)) EVENT("last", T(9));
+        "data:\n\n" EVENT("===== Build Queued =====\\n", T(1))
+            EVENT("part", T(2))
+                EVENT(" one\\ntwo\\nthr", T(3)) "event: x\nid: 4\n" EVENT(
+                    "ee\\n", T(4)) "data: not json\n\ndata: {\"x\":1}\n\ndata: "
+                                   "{\"data\":7}\n\n" EVENT("\\u001b[31mred\\u001b[0m \\tend\\r\\n",
+                                                            T(5)) EVENT("10%\\r20%\\r30%\\n", T(6))
+                                       EVENT("my very-secret-value\\n", T(7)) EVENT("\\n", T(8))
+                                           EVENT("last", T(9));
     static const char want[] = "===== Build Queued =====|part one|two|three|red \tend|30%|"
                                "my *****************||last|";
 
     (void)state;
     kr_redact_add("very-secret-value");
     for (size_t chunk = 1; chunk < 60; chunk++) {
-        const struct fake_answer script[] = {
-            {"GET http://hub/api/spaces/a/b/logs/build?tail=100", 200,
-             "Content-Type: text/event-stream", body, KR_HTTP_ANSWERED, chunk}};
+        const struct fake_answer script[] = {{"GET http://hub/api/spaces/a/b/logs/build?tail=100",
+                                              200, "Content-Type: text/event-stream", body,
+                                              KR_HTTP_ANSWERED, chunk}};
         kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
         struct kr_log_options opt = options(&out, false, 100);
         struct fake_hub fake;
@@ -52,9 +59,9 @@ static void test_lines(void **state)
 
 static void test_silence_is_the_end_when_not_following(void **state)
 {
-    static const struct fake_answer script[] = {
-        {"GET /api/spaces/a/b/logs/build", 200, NULL, EVENT("one\\n", T(1)) "data:\n\n",
-         KR_HTTP_ANSWERED, 0, true}};
+    static const struct fake_answer script[] = {{"GET /api/spaces/a/b/logs/build", 200, NULL,
+                                                 EVENT("one\\n", T(1)) "data:\n\n",
+                                                 KR_HTTP_ANSWERED, 0, true}};
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
     struct kr_log_options opt = options(&out, false, -1);
     struct fake_hub fake;
@@ -71,14 +78,15 @@ static void test_silence_is_the_end_when_not_following(void **state)
 static void test_replay_is_not_shown_twice(void **state)
 {
     static const struct fake_answer script[] = {
-        {"GET /logs/build?tail=2", 200, NULL, EVENT("b\\n", T(2)) EVENT("c\\n", T(3)) EVENT("d\\n", T(3)),
-         KR_HTTP_LOST},
+        {"GET /logs/build?tail=2", 200, NULL,
+         EVENT("b\\n", T(2)) EVENT("c\\n", T(3)) EVENT("d\\n", T(3)), KR_HTTP_LOST},
         /* again from the very start, without tail; two more events bear the last time */
         {"GET /logs/build", 0, NULL, "", KR_HTTP_UNSENT},
         {"GET /logs/build", 503, NULL, "sorry"},
         {"GET /logs/build", 200, NULL,
          EVENT("a\\n", T(1)) EVENT("b\\n", T(2)) EVENT("c\\n", T(3)) EVENT("d\\n", T(3))
-             EVENT("e\\n", T(3)), KR_HTTP_LOST},
+             EVENT("e\\n", T(3)),
+         KR_HTTP_LOST},
         {"GET /logs/build", 200, NULL,
          EVENT("a\\n", T(1)) EVENT("b\\n", T(2)) EVENT("c\\n", T(3)) EVENT("d\\n", T(3))
              EVENT("e\\n", T(3)) EVENT("f\\n", T(4)) EVENT("late\\n", T(3))}};
@@ -114,10 +122,14 @@ static void test_replay_without_times_is_counted(void **state)
 static void test_gives_up(void **state)
 {
     static const struct fake_answer script[] = {
-        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST}, {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
-        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST}, {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
-        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST}, {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
-        {"GET /logs/run", 404, "X-Error-Code: RepoNotFound", "{\"error\":\"Repository not found\"}"},
+        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
+        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
+        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
+        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
+        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
+        {"GET /logs/run", 0, NULL, "", KR_HTTP_LOST},
+        {"GET /logs/run", 404, "X-Error-Code: RepoNotFound",
+         "{\"error\":\"Repository not found\"}"},
         {"GET /logs/run", 400, NULL, "{\"error\":\"SSE is not enabled\"}"}};
     struct kr_log_options opt = options(NULL, true, -1);
     struct fake_hub fake;

@@ -13,14 +13,14 @@ struct row {
     const char *hint; /* part of the hint, or NULL: none needed */
 };
 
-#define ID "X-Request-Id: Root=1-aa-bb;cc"
+#define ID          "X-Request-Id: Root=1-aa-bb;cc"
 #define ERROR(text) "{\"error\":\"" text "\"}"
 
 static const struct row rows[] = {
     {400, ID, ERROR("bad enum"), false, KR_E_INVALID,
      "try it: bad enum (status 400, request Root=1-aa-bb;cc)", NULL},
-    {400, NULL, "{\"errors\":[{\"message\":\"colour\"},{\"message\":\"sdk\"}]}", false, KR_E_INVALID,
-     "try it: colour; sdk (status 400)", NULL},
+    {400, NULL, "{\"errors\":[{\"message\":\"colour\"},{\"message\":\"sdk\"}]}", false,
+     KR_E_INVALID, "try it: colour; sdk (status 400)", NULL},
     {400, NULL, "{\"error\":[\"a\",\"b\"]}", false, KR_E_INVALID, "try it: a; b (", NULL},
     {400, NULL, "{\"error\":{\"code\":7,\"message\":\"deep\"}}", false, KR_E_INVALID, "deep", NULL},
     {400, NULL, "{\"message\":\"js form\"}", false, KR_E_INVALID, "js form", NULL},
@@ -29,16 +29,18 @@ static const struct row rows[] = {
     {400, "X-Error-Message: from header", "", false, KR_E_INVALID, "from header", NULL},
     {400, NULL, "", false, KR_E_INVALID, "the Hub gave no reason", NULL},
     {400, NULL, "plain\ttext\x1b[31m", false, KR_E_INVALID, "plain text [31m", NULL},
-    {400, NULL, "{\"error\":{\"x\":[1,2,[3]]},\"errors\":5}", false, KR_E_INVALID, "try it: {", NULL},
+    {400, NULL, "{\"error\":{\"x\":[1,2,[3]]},\"errors\":5}", false, KR_E_INVALID, "try it: {",
+     NULL},
     {401, NULL, ERROR("Invalid credentials in Authorization header"), false, KR_E_AUTH,
      "Invalid credentials", "the token of the deployer's token is wrong, expired or deleted"},
     {401, NULL, ERROR("Invalid username or password."), true, KR_E_AUTH, "Invalid username",
      "tokens of `hf auth login` cannot restart Spaces"},
     {401, NULL, ERROR("Invalid username or password."), false, KR_E_AUTH, "Invalid username",
      "did not accept the token"},
-    {402, NULL, ERROR("Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on "
-                      "free cpu-basic requires a PRO subscription."), false, KR_E_PLAN,
-     "requires a PRO subscription", "http://hub/pro"},
+    {402, NULL,
+     ERROR("Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on "
+           "free cpu-basic requires a PRO subscription."),
+     false, KR_E_PLAN, "requires a PRO subscription", "http://hub/pro"},
     {402, NULL, ERROR("Without a PRO subscription, you can't downgrade this Space to cpu-basic."),
      false, KR_E_PLAN, "downgrade", "keep the paid hardware"},
     {402, NULL, ERROR("pay"), false, KR_E_PLAN, "pay", "settings/billing"},
@@ -74,8 +76,8 @@ static const struct row rows[] = {
     {422, NULL, ERROR("path"), false, KR_E_INVALID, "path", NULL},
     {429, "RateLimit: \"api\";r=0;t=400", ERROR("We had to rate limit you"), false, KR_E_PLAN,
      "rate limit", "takes the next one in 401 s"},
-    {429, "RateLimit: \"api\";r=7;t=40", ERROR("hourly quotas for action: commit"), false, KR_E_PLAN,
-     "hourly quotas", "a quota on such actions"},
+    {429, "RateLimit: \"api\";r=7;t=40", ERROR("hourly quotas for action: commit"), false,
+     KR_E_PLAN, "hourly quotas", "a quota on such actions"},
     {307, "Location: ftp://x", "", false, KR_E_CONFLICT, "status 307", "renamed or moved"},
     {501, NULL, "", false, KR_E_REMOTE, "status 501", "passing fault"},
     {418, NULL, "", false, KR_E_REMOTE, "status 418", NULL},
@@ -87,8 +89,11 @@ static void test_table(void **state)
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         const struct row *r = &rows[i];
         const struct fake_answer script[] = {{"GET /api/x", r->status, r->headers, r->body}};
-        struct kr_hub_call call = {.doing = "try it", .method = "GET", .path = "/api/x",
-                                   .space = "a/b", .oauth_barred = r->barred};
+        struct kr_hub_call call = {.doing = "try it",
+                                   .method = "GET",
+                                   .path = "/api/x",
+                                   .space = "a/b",
+                                   .oauth_barred = r->barred};
         struct kr_err err = KR_ERR_INIT;
         struct fake_hub fake;
         struct kr_hub *hub = FAKE_HUB(&fake, script);
@@ -141,8 +146,10 @@ static void test_passing_fault_and_wait(void **state)
 {
     static const struct fake_answer script[] = {
         {"GET /api/x", 503, NULL, "<html><title>Sorry</title>"},
-        {"GET /api/x", 503, NULL, ""}, {"GET /api/x", 503, NULL, ""},
-        {"GET /api/x", 503, NULL, ""}, {"GET /api/x", 503, NULL, ""},
+        {"GET /api/x", 503, NULL, ""},
+        {"GET /api/x", 503, NULL, ""},
+        {"GET /api/x", 503, NULL, ""},
+        {"GET /api/x", 503, NULL, ""},
         {"GET /api/x", 502, "Content-Type: text/html", "<title>Bad gateway</title>"}};
     struct kr_hub_call call = {.doing = "try it", .method = "GET", .path = "/api/x"};
     struct kr_err err = KR_ERR_INIT;
@@ -151,9 +158,11 @@ static void test_passing_fault_and_wait(void **state)
 
     (void)state;
     assert_int_equal(kr_hub_json(hub, &call, NULL, &err), -KR_E_REMOTE);
-    assert_string_equal(err.msg, "try it: a web page instead of an answer (Bad gateway) (status 502)");
-    assert_string_equal(err.hint, "a passing fault of the Hub, tried several times: run the command "
-                                  "again");
+    assert_string_equal(err.msg,
+                        "try it: a web page instead of an answer (Bad gateway) (status 502)");
+    assert_string_equal(err.hint,
+                        "a passing fault of the Hub, tried several times: run the command "
+                        "again");
     fake_hub_close(&fake);
 }
 

@@ -7,11 +7,13 @@
 
 /* As recorded from the live service. */
 #define BUILDING                                                                                   \
-    "{\"stage\":\"BUILDING\",\"hardware\":{\"current\":null,\"requested\":\"cpu-basic\"},\"storage\":null,"   \
-    "\"gcTimeout\":172800,\"replicas\":{\"requested\":1},\"devMode\":false,\"domains\":[{\"domain\":"         \
+    "{\"stage\":\"BUILDING\",\"hardware\":{\"current\":null,\"requested\":\"cpu-basic\"},"         \
+    "\"storage\":null,"                                                                            \
+    "\"gcTimeout\":172800,\"replicas\":{\"requested\":1},\"devMode\":false,\"domains\":[{"         \
+    "\"domain\":"                                                                                  \
     "\"user-tmp-test-space.hf.space\",\"stage\":\"READY\"}]}"
 #define STATIC                                                                                     \
-    "{\"stage\":\"RUNNING\",\"hardware\":{\"current\":null,\"requested\":null},\"storage\":null,"             \
+    "{\"stage\":\"RUNNING\",\"hardware\":{\"current\":null,\"requested\":null},\"storage\":null,"  \
     "\"replicas\":{\"requested\":1,\"current\":1}}"
 
 static void read_text(const char *text, struct kr_runtime *rt)
@@ -26,7 +28,8 @@ static void test_shapes(void **state)
 {
     static const char *const odd[] = {
         "[]", "{}", "{\"stage\":7,\"hardware\":\"x\",\"replicas\":[],\"domains\":{},\"sha\":[]}",
-        "{\"stage\":null,\"domains\":[1,{\"domain\":\"\"},null],\"volumes\":\"x\",\"gcTimeout\":\"1\"}",
+        "{\"stage\":null,\"domains\":[1,{\"domain\":\"\"},null],\"volumes\":\"x\",\"gcTimeout\":"
+        "\"1\"}",
         "{\"replicas\":{\"requested\":99999999999,\"current\":-5},\"errorMessage\":{}}"};
     struct kr_runtime rt;
 
@@ -44,8 +47,10 @@ static void test_shapes(void **state)
     assert_int_equal(rt.sleep_s, -1);
     assert_null(rt.domain);
     kr_runtime_finish(&rt);
-    read_text("{\"stage\":\"RUNNING_CONTAINER_STARTING\",\"domains\":[{\"domain\":\"my.org\",\"isCustom\""
-              ":true},{\"domain\":\"127.0.0.1:5000\"}],\"errorMessage\":\"a\\nb\",\"volumes\":[{}]}", &rt);
+    read_text(
+        "{\"stage\":\"RUNNING_CONTAINER_STARTING\",\"domains\":[{\"domain\":\"my.org\",\"isCustom\""
+        ":true},{\"domain\":\"127.0.0.1:5000\"}],\"errorMessage\":\"a\\nb\",\"volumes\":[{}]}",
+        &rt);
     assert_int_equal(rt.stage, KR_STAGE_UNKNOWN);
     assert_string_equal(rt.stage_name, "RUNNING_CONTAINER_STARTING");
     assert_string_equal(rt.domain, "127.0.0.1:5000");
@@ -110,7 +115,8 @@ static void test_calls(void **state)
     assert_int_equal(rt.stage, KR_STAGE_BUILDING);
     kr_runtime_finish(&rt);
     WORKS(kr_space_set_hardware(hub, "a/b", "t4-small", -1, NULL, err));
-    assert_string_equal(fake.http.seen[3].body, "{\"flavor\":\"t4-small\",\"sleepTimeSeconds\":-1}");
+    assert_string_equal(fake.http.seen[3].body,
+                        "{\"flavor\":\"t4-small\",\"sleepTimeSeconds\":-1}");
     WORKS(kr_space_set_sleep(hub, "a/b", 60, NULL, err));
     WORKS(kr_space_set_volumes(hub, "a/b", volumes, err));
     WORKS(kr_space_set_volumes(hub, "a/b", NULL, err));
@@ -156,8 +162,8 @@ static void test_many(void **state)
         {"GET /api/spaces/a/3/runtime", 200, NULL, "nonsense"}};
     struct fake_hub fake;
     struct kr_hub *hub = FAKE_HUB(&fake, script);
-    struct kr_runtime_job jobs[4] = {{.space = "a/0"}, {.space = "a/1"}, {.space = "a/2"},
-                                     {.space = "a/3"}};
+    struct kr_runtime_job jobs[4] = {
+        {.space = "a/0"}, {.space = "a/1"}, {.space = "a/2"}, {.space = "a/3"}};
 
     (void)state;
     kr_runtime_get_many(hub, jobs, 4, 2000);
@@ -175,16 +181,16 @@ static void test_many(void **state)
 
 static void test_volumes(void **state)
 {
-    kr_auto_json json_t *a = json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:s}]", "type", "bucket", "source",
-                                       "a/d", "mountPath", "/data", "type", "model", "source", "a/m",
-                                       "mountPath", "/m");
-    kr_auto_json json_t *b = json_pack("[{s:s,s:s,s:s,s:s,s:b},{s:s,s:s,s:s,s:b}]", "type", "model",
-                                       "source", "a/m", "mountPath", "/m", "revision", "main",
-                                       "readOnly", 1, "type", "bucket", "source", "a/d",
-                                       "mountPath", "/data", "readOnly", 0);
-    kr_auto_json json_t *c = json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:s}]", "type", "bucket", "source",
-                                       "a/d", "mountPath", "/data", "type", "model", "source", "a/m",
-                                       "mountPath", "/other");
+    kr_auto_json json_t *a =
+        json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:s}]", "type", "bucket", "source", "a/d", "mountPath",
+                  "/data", "type", "model", "source", "a/m", "mountPath", "/m");
+    kr_auto_json json_t *b =
+        json_pack("[{s:s,s:s,s:s,s:s,s:b},{s:s,s:s,s:s,s:b}]", "type", "model", "source", "a/m",
+                  "mountPath", "/m", "revision", "main", "readOnly", 1, "type", "bucket", "source",
+                  "a/d", "mountPath", "/data", "readOnly", 0);
+    kr_auto_json json_t *c =
+        json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:s}]", "type", "bucket", "source", "a/d", "mountPath",
+                  "/data", "type", "model", "source", "a/m", "mountPath", "/other");
 
     (void)state;
     assert_true(kr_volumes_equal(a, b));

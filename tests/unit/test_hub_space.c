@@ -4,9 +4,11 @@
 #include "hub/space.h"
 
 #define SPACE                                                                                      \
-    "{\"_id\":\"1\",\"id\":\"alice/demo\",\"sha\":\"aaaa\",\"sdk\":\"docker\",\"private\":true,\"gated\":\"auto\","  \
-    "\"host\":\"https://alice-demo.hf.space\",\"subdomain\":\"alice-demo\",\"usedStorage\":12,"             \
-    "\"cardData\":{\"app_port\":8000},\"runtime\":{\"stage\":\"SLEEPING\",\"hardware\":{\"current\":null,"     \
+    "{\"_id\":\"1\",\"id\":\"alice/"                                                               \
+    "demo\",\"sha\":\"aaaa\",\"sdk\":\"docker\",\"private\":true,\"gated\":\"auto\","              \
+    "\"host\":\"https://alice-demo.hf.space\",\"subdomain\":\"alice-demo\",\"usedStorage\":12,"    \
+    "\"cardData\":{\"app_port\":8000},\"runtime\":{\"stage\":\"SLEEPING\",\"hardware\":{"          \
+    "\"current\":null,"                                                                            \
     "\"requested\":\"cpu-basic\"},\"replicas\":{\"requested\":\"auto\"}}}"
 #define ABSENT "X-Error-Code: RepoNotFound", "{\"error\":\"Repository not found\"}"
 
@@ -19,8 +21,9 @@ static void test_get(void **state)
         {"GET /api/spaces/alice/old", 307, "Location: /api/spaces/alice/demo", ""},
         {"GET /api/spaces/alice/demo", 200, NULL, SPACE},
         {"GET /api/spaces/alice/gone", 404, ABSENT},
-        {"GET /api/spaces/alice/odd", 200, NULL, "{\"id\":\"alice/odd\",\"sha\":5,\"cardData\":null,"
-                                                 "\"runtime\":\"x\",\"disabled\":true,\"host\":\"\"}"},
+        {"GET /api/spaces/alice/odd", 200, NULL,
+         "{\"id\":\"alice/odd\",\"sha\":5,\"cardData\":null,"
+         "\"runtime\":\"x\",\"disabled\":true,\"host\":\"\"}"},
         {"GET /api/spaces/alice/list", 200, NULL, "[1]"}};
     struct fake_hub fake;
     struct kr_hub *hub = FAKE_HUB(&fake, script);
@@ -71,14 +74,16 @@ static void test_create(void **state)
 {
     static const struct fake_answer script[] = {
         {"POST http://hub/api/repos/create", 200, NULL, "{\"name\":\"alice/demo\"}"},
-        {"POST /api/repos/create", 409, NULL, "{\"error\":\"You already created this space repo\"}"},
+        {"POST /api/repos/create", 409, NULL,
+         "{\"error\":\"You already created this space repo\"}"},
         {"POST /api/repos/create", 409, NULL,
          "{\"error\":\"Cannot create repo: another conflicting operation is in progress\"}"},
         {"POST /api/repos/create", 200, NULL, "OK"},
         {"GET /api/spaces/alice/demo", 200, NULL, SPACE},
         {"POST /api/repos/create", 200, NULL, "<html>sign in to this network"},
         {"GET /api/spaces/alice/demo", 404, ABSENT},
-        {"POST /api/repos/create", 402, NULL, "{\"error\":\"cpu-basic requires a PRO subscription\"}"}};
+        {"POST /api/repos/create", 402, NULL,
+         "{\"error\":\"cpu-basic requires a PRO subscription\"}"}};
     struct fake_hub fake;
     struct kr_hub *hub = FAKE_HUB(&fake, script);
     kr_auto_json json_t *secrets = json_pack("{s:s}", "KEY", "secret-value-1");
@@ -94,9 +99,11 @@ static void test_create(void **state)
     assert_false(existed);
     assert_string_equal(
         fake.http.seen[0].body,
-        "{\"hardware\":\"t4-small\",\"name\":\"demo\",\"organization\":\"alice\",\"sdk\":\"docker\","
+        "{\"hardware\":\"t4-small\",\"name\":\"demo\",\"organization\":\"alice\",\"sdk\":"
+        "\"docker\","
         "\"secrets\":[{\"key\":\"KEY\",\"value\":\"secret-value-1\"}],\"sleepTimeSeconds\":300,"
-        "\"type\":\"space\",\"variables\":[{\"key\":\"A\",\"value\":\"b\"}],\"visibility\":\"private\","
+        "\"type\":\"space\",\"variables\":[{\"key\":\"A\",\"value\":\"b\"}],\"visibility\":"
+        "\"private\","
         "\"volumes\":[{\"mountPath\":\"/data\"}]}");
     assert_null(strstr(text, "secret-value-1"));
     WORKS(kr_space_create(hub, &what, &existed, err));
@@ -105,7 +112,8 @@ static void test_create(void **state)
     assert_false(existed);
     assert_int_equal(fake.http.slept, 1000);
     FAILS(kr_space_create(hub, &what, &existed, err), KR_E_REMOTE, "it begins: <html>sign in");
-    FAILS(kr_space_create(hub, &what, &existed, err), KR_E_PLAN, "create Space alice/demo: cpu-basic");
+    FAILS(kr_space_create(hub, &what, &existed, err), KR_E_PLAN,
+          "create Space alice/demo: cpu-basic");
     fake_hub_close(&fake);
 }
 
@@ -124,10 +132,14 @@ static void test_create_with_lost_answers(void **state)
         {"GET /api/spaces/alice/demo", 404, ABSENT},
         {"POST /api/repos/create", 200, NULL, "{}"}};
     static const struct fake_answer dead[] = {
-        {"POST /api/repos/create", 500, NULL, ""}, {"GET /api/spaces/alice/demo", 404, ABSENT},
-        {"POST /api/repos/create", 500, NULL, ""}, {"GET /api/spaces/alice/demo", 404, ABSENT},
-        {"POST /api/repos/create", 500, NULL, ""}, {"GET /api/spaces/alice/demo", 404, ABSENT},
-        {"POST /api/repos/create", 500, NULL, ""}, {"GET /api/spaces/alice/demo", 404, ABSENT},
+        {"POST /api/repos/create", 500, NULL, ""},
+        {"GET /api/spaces/alice/demo", 404, ABSENT},
+        {"POST /api/repos/create", 500, NULL, ""},
+        {"GET /api/spaces/alice/demo", 404, ABSENT},
+        {"POST /api/repos/create", 500, NULL, ""},
+        {"GET /api/spaces/alice/demo", 404, ABSENT},
+        {"POST /api/repos/create", 500, NULL, ""},
+        {"GET /api/spaces/alice/demo", 404, ABSENT},
         {"POST /api/repos/create", 0, NULL, "", KR_HTTP_LOST},
         {"GET /api/spaces/alice/demo", 403, NULL, "{\"error\":\"no\"}"}};
     struct fake_hub fake;
@@ -170,7 +182,8 @@ static void test_delete(void **state)
     assert_false(existed);
     WORKS(kr_space_delete(hub, "alice/demo", &existed, err));
     assert_true(existed);
-    FAILS(kr_space_delete(hub, "alice/demo", NULL, err), KR_E_AUTH, "delete Space alice/demo: Forbid");
+    FAILS(kr_space_delete(hub, "alice/demo", NULL, err), KR_E_AUTH,
+          "delete Space alice/demo: Forbid");
     fake_hub_close(&fake);
 }
 

@@ -5,18 +5,18 @@
 
 #include <stdio.h>
 
-#define HEAD1 "1111111111111111111111111111111111111111"
-#define HEAD2 "2222222222222222222222222222222222222222"
-#define HEAD3 "3333333333333333333333333333333333333333"
-#define FROM_BLOB "bee3c167cd5c9b10ae5e38a35b8a1e67a65334b0" /* "FROM python:3.12-slim\n" */
-#define TREE1 "GET http://hub/api/spaces/a/b/tree/" HEAD1 "?recursive=true"
-#define TREE2 "GET http://hub/api/spaces/a/b/tree/" HEAD2 "?recursive=true"
-#define ENTRY(path, oid) "{\"type\":\"file\",\"path\":\"" path "\",\"oid\":\"" oid "\",\"size\":1}"
+#define HEAD1             "1111111111111111111111111111111111111111"
+#define HEAD2             "2222222222222222222222222222222222222222"
+#define HEAD3             "3333333333333333333333333333333333333333"
+#define FROM_BLOB         "bee3c167cd5c9b10ae5e38a35b8a1e67a65334b0" /* "FROM python:3.12-slim\n" */
+#define TREE1             "GET http://hub/api/spaces/a/b/tree/" HEAD1 "?recursive=true"
+#define TREE2             "GET http://hub/api/spaces/a/b/tree/" HEAD2 "?recursive=true"
+#define ENTRY(path, oid)  "{\"type\":\"file\",\"path\":\"" path "\",\"oid\":\"" oid "\",\"size\":1}"
 #define MARKER(id, files) "{\"kourou\":1,\"deployment\":\"" id "\",\"files\":[" files "]}"
-#define PREUPLOAD "POST http://hub/api/spaces/a/b/preupload/main"
-#define COMMIT "POST http://hub/api/spaces/a/b/commit/main"
-#define VALIDATE "POST http://hub/api/validate-yaml"
-#define SPACE_AT(sha) "{\"id\":\"a/b\",\"sha\":\"" sha "\"}"
+#define PREUPLOAD         "POST http://hub/api/spaces/a/b/preupload/main"
+#define COMMIT            "POST http://hub/api/spaces/a/b/commit/main"
+#define VALIDATE          "POST http://hub/api/validate-yaml"
+#define SPACE_AT(sha)     "{\"id\":\"a/b\",\"sha\":\"" sha "\"}"
 
 static void add(struct kr_files *files, const char *path, const char *text)
 {
@@ -25,8 +25,8 @@ static void add(struct kr_files *files, const char *path, const char *text)
 
 static struct kr_sync_request request(const struct kr_files *files)
 {
-    return (struct kr_sync_request){.space = "a/b", .files = files, .id = "id-1", .parent = HEAD1,
-                                    .message = "Deploy \"it\""};
+    return (struct kr_sync_request){
+        .space = "a/b", .files = files, .id = "id-1", .parent = HEAD1, .message = "Deploy \"it\""};
 }
 
 /* "+path ~path -path " */
@@ -35,7 +35,7 @@ static char *changes(const struct kr_sync_plan *plan)
     struct kr_buf out = KR_BUF_INIT(10000);
 
     for (size_t i = 0; i < plan->n; i++)
-        kr_buf_addf(&out, "%c%s ", "+~-"[plan->v[i].kind], plan->v[i].path);
+        kr_buf_addf(&out, "%c%s ", "+~-"[plan->v[i].kind], plan -> v[i].path);
     return kr_buf_steal(&out);
 }
 
@@ -65,9 +65,11 @@ static void test_plan(void **state)
         {TREE1, 200, NULL, "[" ENTRY("Dockerfile", FROM_BLOB) "," ENTRY("other.py", "y") "]"}};
     static const struct fake_answer ours[] = {
         {TREE1, 200, NULL,
-         "[" ENTRY("Dockerfile", "old") "," ENTRY("app.py", "c1b0730e0133447badc49eaa21c1dc9e98f6d9d7")
-             "," ENTRY("gone.py", "y") "," ENTRY("theirs.py", "z") "," ENTRY(".gitattributes", "g")
-                 "," ENTRY(KR_MARKER_PATH, "m") "]"},
+         "[" ENTRY("Dockerfile", "old") "," ENTRY("app.py", "c1b0730e0133447badc49eaa21c1dc9e98f6d9"
+                                                            "d7") "," ENTRY(
+             "gone.py", "y") "," ENTRY("theirs.py", "z") "," ENTRY(".gitattributes",
+                                                                   "g") "," ENTRY(KR_MARKER_PATH,
+                                                                                  "m") "]"},
         {"GET http://hub/spaces/a/b/raw/" HEAD1 "/" KR_MARKER_PATH, 200, NULL,
          MARKER("id-1", "\"app.py\",\"gone.py\",\"gone.py\",\".gitattributes\",\"never.py\",7,"
                         "\"" KR_MARKER_PATH "\"")}};
@@ -91,7 +93,8 @@ static char *tree_of(const struct kr_files *files, const char *marker_oid)
 {
     struct kr_buf out = KR_BUF_INIT(10000);
 
-    kr_buf_addf(&out, "[{\"type\":\"file\",\"path\":\"" KR_MARKER_PATH "\",\"oid\":\"%s\"}", marker_oid);
+    kr_buf_addf(&out, "[{\"type\":\"file\",\"path\":\"" KR_MARKER_PATH "\",\"oid\":\"%s\"}",
+                marker_oid);
     for (size_t i = 0; i < files->n; i++)
         kr_buf_addf(&out, ",{\"type\":\"file\",\"path\":\"%s\",\"oid\":\"%s\"}", files->v[i].path,
                     files->v[i].blob);
@@ -164,19 +167,22 @@ static void test_first_deploy(void **state)
     assert_int_equal(result.sent, 3);
     assert_string_equal(fake.http.seen[1].body, "{\"content\":\"---\\nsdk: docker\\n---\\n\","
                                                 "\"repoType\":\"space\"}");
-    assert_non_null(strstr(fake.http.seen[2].body,
-                           "{\"path\":\"README.md\",\"sample\":\"LS0tCnNkazogZG9ja2VyCi0tLQo=\",\"size\":20}"));
+    assert_non_null(
+        strstr(fake.http.seen[2].body,
+               "{\"path\":\"README.md\",\"sample\":\"LS0tCnNkazogZG9ja2VyCi0tLQo=\",\"size\":20}"));
     assert_non_null(strstr(fake.http.seen[2].body, "\"gitIgnore\":\"#"));
     assert_non_null(strstr(fake.http.seen[3].headers, "Content-Type: application/x-ndjson\n"));
-    assert_string_equal(
-        strchr(fake.http.seen[3].body, '\n') + 1,
-        strstr(fake.http.seen[3].body, "{\"key\":\"file\",\"value\":{\"path\":\"" KR_MARKER_PATH "\""));
-    assert_true(strstr(fake.http.seen[3].body,
-                       "{\"key\":\"header\",\"value\":{\"description\":\"\",\"parentCommit\":\"" HEAD1
-                       "\",\"summary\":\"Deploy \\\"it\\\"\"}}\n") == fake.http.seen[3].body);
-    assert_non_null(strstr(fake.http.seen[3].body,
-                           "{\"key\":\"file\",\"value\":{\"path\":\"empty\",\"encoding\":\"base64\","
-                           "\"content\":\"\"}}\n"));
+    assert_string_equal(strchr(fake.http.seen[3].body, '\n') + 1,
+                        strstr(fake.http.seen[3].body,
+                               "{\"key\":\"file\",\"value\":{\"path\":\"" KR_MARKER_PATH "\""));
+    assert_true(
+        strstr(fake.http.seen[3].body,
+               "{\"key\":\"header\",\"value\":{\"description\":\"\",\"parentCommit\":\"" HEAD1
+               "\",\"summary\":\"Deploy \\\"it\\\"\"}}\n") == fake.http.seen[3].body);
+    assert_non_null(
+        strstr(fake.http.seen[3].body,
+               "{\"key\":\"file\",\"value\":{\"path\":\"empty\",\"encoding\":\"base64\","
+               "\"content\":\"\"}}\n"));
     assert_null(strstr(fake.http.seen[3].body, "skip.log\",\"encoding"));
     assert_string_equal(kr_buf_str(&fake.notes),
                         "! skip.log is left out: a .gitignore in the Space names it\n");
@@ -185,8 +191,7 @@ static void test_first_deploy(void **state)
 
 static void test_foreign_space_is_not_touched(void **state)
 {
-    static const struct fake_answer script[] = {
-        {TREE1, 200, NULL, "[" ENTRY("other.py", "y") "]"}};
+    static const struct fake_answer script[] = {{TREE1, 200, NULL, "[" ENTRY("other.py", "y") "]"}};
     kr_auto_files struct kr_files files = {0};
     kr_auto_sync_plan struct kr_sync_plan plan = {0};
     struct kr_sync_request req = request(&files);
@@ -197,12 +202,13 @@ static void test_foreign_space_is_not_touched(void **state)
     (void)state;
     add(&files, "Dockerfile", "FROM x\n");
     WORKS(kr_sync_plan(hub, &req, &plan, err));
-    FAILS(kr_sync_run(hub, &req, &plan, &result, err), KR_E_CONFLICT, "were not deployed from here");
+    FAILS(kr_sync_run(hub, &req, &plan, &result, err), KR_E_CONFLICT,
+          "were not deployed from here");
     fake_hub_close(&fake);
 }
 
 #define PLAIN_TREE "[" ENTRY(".gitattributes", "x") "]"
-#define MODES "{\"files\":[],\"commitOid\":\"" HEAD1 "\"}"
+#define MODES      "{\"files\":[],\"commitOid\":\"" HEAD1 "\"}"
 
 /* A commit whose answer gets lost in every way. */
 static void run_lost(const struct fake_answer *script, size_t n, bool works, const char *commit)
@@ -296,7 +302,9 @@ static void test_many_files_go_in_batches(void **state)
 {
     static const struct fake_answer script[] = {
         {TREE1, 200, NULL, PLAIN_TREE},
-        {PREUPLOAD, 200, NULL, MODES}, {PREUPLOAD, 200, NULL, MODES}, {PREUPLOAD, 200, NULL, MODES},
+        {PREUPLOAD, 200, NULL, MODES},
+        {PREUPLOAD, 200, NULL, MODES},
+        {PREUPLOAD, 200, NULL, MODES},
         {COMMIT, 200, NULL, "{\"commitOid\":\"" HEAD2 "\"}"}};
     kr_auto_files struct kr_files files = {0};
     kr_auto_sync_plan struct kr_sync_plan plan = {0};

@@ -10,11 +10,18 @@ static char home[] = "/tmp/kr-token-XXXXXX";
 
 static void clear(void)
 {
-    static const char *const names[] = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH",
-                                        "HF_HOME", "XDG_CACHE_HOME", "HF_OIDC_RESOURCE",
-                                        "HF_HUB_DISABLE_IMPLICIT_TOKEN", "HF_OIDC_ID_TOKEN",
-                                        "ACTIONS_ID_TOKEN_REQUEST_URL", "HF_HUB_OFFLINE",
-                                        "HF_ENDPOINT", "HUGGINGFACE_CO_STAGING",
+    static const char *const names[] = {"HF_TOKEN",
+                                        "HUGGING_FACE_HUB_TOKEN",
+                                        "HF_TOKEN_PATH",
+                                        "HF_HOME",
+                                        "XDG_CACHE_HOME",
+                                        "HF_OIDC_RESOURCE",
+                                        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+                                        "HF_OIDC_ID_TOKEN",
+                                        "ACTIONS_ID_TOKEN_REQUEST_URL",
+                                        "HF_HUB_OFFLINE",
+                                        "HF_ENDPOINT",
+                                        "HUGGINGFACE_CO_STAGING",
                                         "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
                                         "HF_HUB_USER_AGENT_ORIGIN"};
 

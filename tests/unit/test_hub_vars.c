@@ -68,7 +68,8 @@ static void test_life_of_a_deployment(void **state)
     plans("-v W +s W=hidden-1 ", "{\"S\":\"two-secret\",\"W\":\"hidden-1\"}", "{}", "{\"S\":{}}",
           "{\"W\":{\"value\":\"2\"}}", &record);
     /* nothing wanted: only ours goes */
-    plans("-s S -s W ", NULL, NULL, "{\"S\":{},\"W\":{},\"FOREIGN\":{}}", "{\"OTHER\":{}}", &record);
+    plans("-s S -s W ", NULL, NULL, "{\"S\":{},\"W\":{},\"FOREIGN\":{}}", "{\"OTHER\":{}}",
+          &record);
 }
 
 static void test_unknown_record_sets_all_secrets(void **state)
@@ -76,8 +77,8 @@ static void test_unknown_record_sets_all_secrets(void **state)
     kr_auto_json json_t *record = json("{\"salt\":5,\"secrets\":[],\"variables\":\"x\"}");
 
     (void)state;
-    plans("+s S=abcdefgh ", "{\"S\":\"abcdefgh\"}", "{\"V\":\"1\"}", "{\"S\":{\"updatedAt\":\"t\"}}",
-          "{\"V\":{\"value\":\"1\"}}", &record);
+    plans("+s S=abcdefgh ", "{\"S\":\"abcdefgh\"}", "{\"V\":\"1\"}",
+          "{\"S\":{\"updatedAt\":\"t\"}}", "{\"V\":{\"value\":\"1\"}}", &record);
 }
 
 static void refuses(const char *ws, const char *wv, const char *rs, const char *rv,

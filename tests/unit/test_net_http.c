@@ -59,13 +59,11 @@ static void test_redirect_keeps_credentials_at_home(void **state)
 static void test_redirects_that_are_not_followed(void **state)
 {
     static const struct fake_answer script[] = {
-        {"POST /a", 307, "Location: /b", ""},
-        {"GET /a", 302, "Location: http://hub/a", ""},
-        {"GET /a", 302, "Location: ftp://x/", ""},
-        {"GET /a", 304, "Location: /b", ""},
-        {"GET /a", 302, "Location: /a", ""}, {"GET /a", 302, "Location: /a", ""},
-        {"GET /a", 302, "Location: /a", ""}, {"GET /a", 302, "Location: /a", ""},
-        {"GET /a", 302, "Location: /a", ""}, {"GET /a", 302, "Location: /a", ""}};
+        {"POST /a", 307, "Location: /b", ""},      {"GET /a", 302, "Location: http://hub/a", ""},
+        {"GET /a", 302, "Location: ftp://x/", ""}, {"GET /a", 304, "Location: /b", ""},
+        {"GET /a", 302, "Location: /a", ""},       {"GET /a", 302, "Location: /a", ""},
+        {"GET /a", 302, "Location: /a", ""},       {"GET /a", 302, "Location: /a", ""},
+        {"GET /a", 302, "Location: /a", ""},       {"GET /a", 302, "Location: /a", ""}};
     struct kr_http_request req = get;
     struct fake_http fake;
     struct kr_err err = KR_ERR_INIT;
@@ -84,12 +82,11 @@ static void test_redirects_that_are_not_followed(void **state)
 
 static void test_repeats(void **state)
 {
-    static const struct fake_answer script[] = {
-        {"GET /a", 0, NULL, "", KR_HTTP_UNSENT},
-        {"GET /a", 200, NULL, "half", KR_HTTP_LOST},
-        {"GET /a", 503, "Retry-After: 7", ""},
-        {"GET /a", 429, "RateLimit: \"api\";r=0;t=20", ""},
-        {"GET /a", 200, NULL, "whole"}};
+    static const struct fake_answer script[] = {{"GET /a", 0, NULL, "", KR_HTTP_UNSENT},
+                                                {"GET /a", 200, NULL, "half", KR_HTTP_LOST},
+                                                {"GET /a", 503, "Retry-After: 7", ""},
+                                                {"GET /a", 429, "RateLimit: \"api\";r=0;t=20", ""},
+                                                {"GET /a", 200, NULL, "whole"}};
     struct fake_http fake;
     struct kr_err err = KR_ERR_INIT;
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
@@ -107,10 +104,12 @@ static void test_repeats(void **state)
 
 static void test_unsafe_post_is_not_repeated_when_it_may_have_acted(void **state)
 {
-    static const struct fake_answer script[] = {
-        {"POST /a", 0, NULL, "", KR_HTTP_UNSENT}, {"POST /a", 429, "Retry-After: 1", ""},
-        {"POST /a", 0, NULL, "", KR_HTTP_LOST},   {"POST /a", 502, NULL, "<html>"},
-        {"POST /a", 502, NULL, ""},               {"POST /a", 200, NULL, ""}};
+    static const struct fake_answer script[] = {{"POST /a", 0, NULL, "", KR_HTTP_UNSENT},
+                                                {"POST /a", 429, "Retry-After: 1", ""},
+                                                {"POST /a", 0, NULL, "", KR_HTTP_LOST},
+                                                {"POST /a", 502, NULL, "<html>"},
+                                                {"POST /a", 502, NULL, ""},
+                                                {"POST /a", 200, NULL, ""}};
     struct kr_http_request req = get;
     struct fake_http fake;
     struct kr_err err = KR_ERR_INIT;

@@ -56,7 +56,9 @@ static void test_partial_mark_is_text(void **state)
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
 
     (void)state;
-    feed("\xef\xbb" "data: x\n\ndata: y\n\n", 20, 1, &out);
+    feed("\xef\xbb"
+         "data: x\n\ndata: y\n\n",
+         20, 1, &out);
     assert_string_equal(kr_buf_str(&out), "[message|y|]");
 }
 

@@ -10,10 +10,22 @@
 
 static void test_parse(void **state)
 {
-    static const char *const bad[] = {"",           "ftp://a",      "http://",       "https:///x",
-                                      "http://a:0", "http://a:x",   "http://a:70000", "http://u@a/",
-                                      "http://a b", "http://a\n/x", "http://[::1",   "http://a\\@b/",
-                                      "http://u:p@a/", "//a/b", "http://[]/", "http://:80/"};
+    static const char *const bad[] = {"",
+                                      "ftp://a",
+                                      "http://",
+                                      "https:///x",
+                                      "http://a:0",
+                                      "http://a:x",
+                                      "http://a:70000",
+                                      "http://u@a/",
+                                      "http://a b",
+                                      "http://a\n/x",
+                                      "http://[::1",
+                                      "http://a\\@b/",
+                                      "http://u:p@a/",
+                                      "//a/b",
+                                      "http://[]/",
+                                      "http://:80/"};
     struct kr_url u;
 
     (void)state;
@@ -89,7 +101,8 @@ static void test_encode(void **state)
 static void test_links(void **state)
 {
     kr_auto_free char *a = kr_url_next_link("<https://h/p?cursor=a%2Cb>; rel=\"next\"");
-    kr_auto_free char *b = kr_url_next_link("<https://h/1>; rel=\"prev\", <https://h/3>; x=1; REL=next");
+    kr_auto_free char *b =
+        kr_url_next_link("<https://h/1>; rel=\"prev\", <https://h/3>; x=1; REL=next");
     kr_auto_free char *host = kr_url_host("http://127.0.0.1:81/x");
 
     (void)state;
@@ -103,8 +116,8 @@ static void test_links(void **state)
 
 static void test_base64(void **state)
 {
-    static const char *const pairs[][2] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},  {"\xff\xfe", "//4="}};
+    static const char *const pairs[][2] = {
+        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"\xff\xfe", "//4="}};
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(100);
 
     (void)state;
@@ -126,8 +139,9 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),  cmocka_unit_test(test_origin), cmocka_unit_test(test_resolve),
-        cmocka_unit_test(test_encode), cmocka_unit_test(test_links),  cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_origin),
+        cmocka_unit_test(test_resolve), cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_links),   cmocka_unit_test(test_base64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
