@@ -13,8 +13,9 @@ import sys
 
 
 def prepare_path():
-    here = os.path.dirname(os.path.abspath(__file__))
-    if sys.path and os.path.abspath(sys.path[0] or ".") == here:
+    # Python puts the resolved folder of a script first; ours has a `types.py` that must not hide Python's.
+    here = os.path.dirname(os.path.realpath(__file__))
+    if sys.path and os.path.realpath(sys.path[0] or ".") == here:
         del sys.path[0]
     parent = os.path.dirname(here)
     if parent not in sys.path:
