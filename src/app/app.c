@@ -2,6 +2,7 @@
 #include "app/app.h"
 
 #include "app/component.h"
+#include "app/runs.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/env.h"
@@ -205,7 +206,8 @@ int kr_app_list(struct kr_app *app, enum kr_entity entity, const struct kr_query
 
     if (entity == KR_STACK && own.sort_by == NULL && json_object_size(own.filters) == 0)
         own.sort_by = "desc:active"; /* the active one on top, then the newest */
-    if (kr_store_list(app->store, entity, &own, scope, page, err) < 0)
+    if ((entity == KR_RUN && kr_runs_refresh(app, err) < 0) ||
+        kr_store_list(app->store, entity, &own, scope, page, err) < 0)
         return -(int)err->code;
     if (entity == KR_COMPONENT) {
         json_array_foreach(json_object_get(*page, "items"), i, row) kr_component_mask(row);

@@ -237,6 +237,23 @@ static int choose_key(struct deploy *d, json_t **key, struct kr_err *err)
     return 0;
 }
 
+/* What `deployment diff` needs to compile the source the same way. */
+static json_t *asked_for(const struct deploy *d)
+{
+    json_t *settings = json_object(), *request = json_object();
+    const json_t *had = json_object_get(d->existing, "settings");
+    kr_auto_free char *config =
+        d->request->config_file != NULL ? realpath(d->request->config_file, NULL) : NULL;
+
+    if (json_is_object(had))
+        (void)json_object_update(settings, (json_t *)(uintptr_t)had);
+    kr_json_set_str(request, "config_file", config);
+    kr_json_set_str(request, "build_mode", d->request->build_mode);
+    kr_json_set_bool(request, "prevent_build_reuse", d->request->prevent_build_reuse);
+    kr_json_set(settings, "request", request);
+    return settings;
+}
+
 static int make_fields(struct deploy *d, struct kr_err *err)
 {
     json_t *key = NULL;
@@ -245,6 +262,8 @@ static int make_fields(struct deploy *d, struct kr_err *err)
     if (choose_key(d, &key, err) < 0)
         return -(int)err->code;
     kr_json_set(d->fields, "auth_key", key);
+    if (d->is_made)
+        kr_json_set(d->fields, "settings", asked_for(d));
     kr_json_set_str(d->fields, "name", d->name);
     kr_json_set_str(d->fields, "pipeline",
                     kr_json_str(json_object_get(document_of(d), "pipeline"), "name", NULL));

@@ -128,7 +128,10 @@ static int store_success(struct kr_app *app, const struct kr_target *target,
 {
     kr_auto_json json_t *change = json_object();
     json_t *settings = json_object();
+    json_t *asked = json_object_get(json_object_get(target->row, "settings"), "request");
 
+    if (asked != NULL)
+        kr_json_set(settings, "request", json_incref(asked));
     kr_json_set_str(settings, "good", target->what.snapshot_id);
     kr_json_set(change, "settings", settings);
     kr_json_set_str(change, "status", kr_state_name(status->state));
