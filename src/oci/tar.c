@@ -25,6 +25,7 @@ struct out {
     int (*sink)(void *data, const void *bytes, size_t n, struct kr_err *err);
     void *data;
     struct kr_err *err;
+    bool over; /* it failed: what libarchive writes on closing is not wanted */
 };
 
 static void add_item(struct list *list, char *path, const struct kr_file *file,
@@ -120,7 +121,7 @@ static la_ssize_t on_bytes(struct archive *a, void *data, const void *bytes, siz
 {
     struct out *out = data;
 
-    if (out->sink(out->data, bytes, n, out->err) == 0)
+    if (out->over || out->sink(out->data, bytes, n, out->err) == 0)
         return (la_ssize_t)n;
     archive_set_error(a, EIO, "%s", "stopped");
     return -1;
@@ -193,7 +194,7 @@ int kr_tar_write(const struct kr_tar_part *parts, size_t n,
                  int (*sink)(void *data, const void *bytes, size_t n, struct kr_err *err), void *data,
                  struct kr_err *err)
 {
-    struct out out = {sink, data, err};
+    struct out out = {sink, data, err, false};
     struct archive *a = archive_write_new();
     struct archive_entry *entry = archive_entry_new();
     struct list list = {0};
@@ -212,8 +213,7 @@ int kr_tar_write(const struct kr_tar_part *parts, size_t n,
         rc = write_item(a, entry, &list.v[i], err);
     if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
         rc = fail_archive(a, "(end)", err);
-    if (rc < 0) /* freeing would write the end of the archive */
-        (void)archive_write_fail(a);
+    out.over = true;
     archive_entry_free(entry);
     (void)archive_write_free(a);
     list_finish(&list);
