@@ -313,7 +313,7 @@ class Worker:
                 status, data, ok = self._stream(rid, run_id, body)
             elif kind == K_CUSTOM:
                 method, path, query, headers, body = split_custom(body)
-                status, out, data = self._runner.custom(method, path, query, headers, body)
+                status, out, data = self._runner.custom(method, path, query, headers, body, run_id)
                 head, ok = head_lines(out), status < 400
             else:
                 status, data, ok = 501, _JSON % b"unknown kind of request", False

@@ -98,6 +98,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* NULL when it holds a NUL. */
 static char *decode(struct kr_view path)
 {
     char *out = kr_malloc(path.n + 1);
@@ -112,8 +113,10 @@ static char *decode(struct kr_view path)
         }
     }
     out[n] = '\0';
-    if (strlen(out) != n)
-        out[0] = '\0';
+    if (strlen(out) != n) {
+        free(out);
+        return NULL;
+    }
     return out;
 }
 
@@ -156,6 +159,10 @@ static void reply_file(struct kr_conn *conn)
     path.p += skip < path.n ? skip + 1 : path.n;
     path.n -= skip < path.n ? skip + 1 : path.n;
     name = decode(path);
+    if (name == NULL) {
+        kr_conn_error(conn, 404, "Not Found");
+        return;
+    }
     if (name[0] == '\0' || name[strlen(name) - 1] == '/') {
         char *index = kr_asprintf("%sindex.html", name);
 

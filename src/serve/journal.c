@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -219,14 +220,19 @@ static void on_done(struct kr_watch *watch, uint32_t events)
 static int open_db(struct kr_server *srv, struct kr_journal *j, struct kr_err *err)
 {
     kr_auto_free char *path = NULL;
+    mode_t old;
+    int code;
 
     if (srv->opt.data_dir != NULL) {
         if (kr_mkdir_p(srv->opt.data_dir, 0700, err) < 0)
             return -(int)err->code;
         path = kr_path_join(srv->opt.data_dir, "runs.db");
     }
-    if (kr_journal_db_open(path, srv->opt.runs_kept, &j->db, err) < 0)
-        return -(int)err->code;
+    old = umask(0077);
+    code = kr_journal_db_open(path, srv->opt.runs_kept, &j->db, err);
+    (void)umask(old);
+    if (code < 0)
+        return code;
     srv->metrics.executions = (uint64_t)kr_journal_db_total(j->db);
     return 0;
 }

@@ -32,6 +32,7 @@ struct kr_pool {
     void *owner;
     void (*on_ready)(struct kr_pool *pool, const json_t *ready); /* each time a worker is */
     void (*on_drained)(struct kr_pool *pool);                    /* all workers are gone */
+    void (*on_crash_loop)(struct kr_pool *pool);
 };
 
 int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_pool_config *cfg,
@@ -47,7 +48,7 @@ void kr_pool_abandon(struct kr_pool *pool, struct kr_call *call);
 void kr_pool_pause(struct kr_call *call, bool pause); /* a stream's reader is slow */
 void kr_pool_flush(struct kr_pool *pool);
 void kr_pool_reap(struct kr_pool *pool); /* after SIGCHLD */
-void kr_pool_drain(struct kr_pool *pool);
+void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms); /* then SIGKILL */
 
 unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state);
 bool kr_pool_crash_loop(const struct kr_pool *pool);

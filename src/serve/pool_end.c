@@ -132,8 +132,11 @@ void kr_pool_after_end(struct kr_worker *w, const char *how, bool clean)
         (void)snprintf(w->last_error, sizeof(w->last_error), "the worker %s", how);
     kr_log(KR_LOG_ERROR, "worker", "worker %d %s; %u failed starts in a row; next start in %lld ms",
            w->index, how, w->failures, (long long)backoff_ms(w));
-    if (kr_pool_crash_loop(pool))
+    if (kr_pool_crash_loop(pool)) {
         fail_queue(pool);
+        if (pool->on_crash_loop != NULL)
+            pool->on_crash_loop(pool);
+    }
     kr_timer_at(pool->loop, &w->spawn_timer, now + backoff_ms(w));
     kr_pool_dispatch(pool);
 }
@@ -174,7 +177,7 @@ void kr_pool_lost(struct kr_worker *w)
     kr_timer_at(w->pool->loop, &w->kill_timer, w->pool->loop->now_ms + 200);
 }
 
-void kr_pool_drain(struct kr_pool *pool)
+void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms)
 {
     if (pool->draining)
         return;
@@ -186,7 +189,7 @@ void kr_pool_drain(struct kr_pool *pool)
             w->state = KR_W_DRAINING;
             kr_worker_send_control(w, KR_T_DRAIN, 0);
             kr_worker_flush(w);
-            kr_timer_at(pool->loop, &w->kill_timer, pool->loop->now_ms + 10000);
+            kr_timer_at(pool->loop, &w->kill_timer, pool->loop->now_ms + grace_ms);
         } else if (w->state == KR_W_STARTING) {
             kr_worker_kill(w, SIGKILL);
         }

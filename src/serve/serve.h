@@ -94,7 +94,7 @@ struct kr_server {
     struct kr_conn *conns;
     uint32_t conn_count;
     uint64_t body_bytes; /* held in memory files */
-    bool listening, accept_paused, draining;
+    bool listening, accept_paused, draining, drain_forced;
     int exit_status;
     int port;
     struct kr_buf scratch;

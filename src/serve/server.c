@@ -18,6 +18,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define DRAIN_GRACE_MS  10000 /* for on_cleanup */
+#define DRAIN_FORCED_MS 1000
+
 /* -- identifiers ------------------------------------------------------------------------------- */
 
 void kr_server_uuid(struct kr_server *srv, char text[KR_RUN_ID_LEN + 1])
@@ -159,10 +162,22 @@ static void on_pool_drained(struct kr_pool *pool)
     kr_loop_stop(&srv->loop);
 }
 
+/* A successor that cannot become ready leaves the old server in its place. */
+static void on_pool_crash_loop(struct kr_pool *pool)
+{
+    struct kr_server *srv = pool->owner;
+
+    if (srv->listening || srv->draining)
+        return;
+    kr_log(KR_LOG_ERROR, "serve", "not taking over: %s", kr_pool_failed_worker(pool)->last_error);
+    srv->exit_status = 1;
+    kr_loop_stop(&srv->loop);
+}
+
 void kr_server_check_drained(struct kr_server *srv)
 {
     if (srv->draining && srv->conns == NULL && !srv->pool.draining)
-        kr_pool_drain(&srv->pool);
+        kr_pool_drain(&srv->pool, srv->drain_forced ? DRAIN_FORCED_MS : DRAIN_GRACE_MS);
 }
 
 void kr_server_drain(struct kr_server *srv)
@@ -187,6 +202,7 @@ static void on_drain_timer(struct kr_timer *timer)
     struct kr_server *srv = (struct kr_server *)((char *)timer - offsetof(struct kr_server, drain_timer));
 
     kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->conn_count);
+    srv->drain_forced = true;
     while (srv->conns != NULL)
         kr_conn_close(srv->conns);
 }
@@ -262,6 +278,7 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
     srv->pool.owner = srv;
     srv->pool.on_ready = on_pool_ready;
     srv->pool.on_drained = on_pool_drained;
+    srv->pool.on_crash_loop = on_pool_crash_loop;
     return 0;
 }
 

@@ -9,12 +9,12 @@ def start(tmp_path):
     """start(deployment settings, args, ...) gives a ready server; it is stopped and checked afterwards."""
     servers = []
 
-    def run(deployment=None, args=(), env=None, ready=True, check=True, folder=None, **more):
+    def run(deployment=None, args=(), env=None, ready=True, check=True, folder=None, prefix="", **more):
         folder = folder or tmp_path
         server = Server(folder, make_snapshot(deployment, **more), args, env)
         server.check = check
         servers.append(server)
-        return server.ready() if ready else server.listen()
+        return server.ready(prefix) if ready else server.listen()
 
     yield run
     problems = []

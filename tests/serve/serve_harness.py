@@ -68,9 +68,11 @@ class Server(Client):
         super().__init__(int(self.port_file.read_text()))
         return self
 
-    def ready(self):
+    def ready(self, prefix=""):
         self.listen()
-        wait_for(lambda: self.get("/health").status == 200, "ready worker", 20)
+        self.prefix = prefix
+        wait_for(lambda: self.get(prefix + "/info").json()["status"] == "healthy" if prefix
+                 else self.get("/health").status == 200, "ready worker", 20)
         self.workers_seen.update(self.workers())
         self.idle_fds = self.fds()
         return self
@@ -85,7 +87,7 @@ class Server(Client):
         return self.log_path.read_text(errors="replace")
 
     def metric(self, name):
-        for line in self.get("/metrics").body.decode().splitlines():
+        for line in self.get(self.prefix + "/metrics").body.decode().splitlines():
             if line.startswith(name + " "):
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no metric {name}")

@@ -116,7 +116,7 @@ class Runner:
             yield b'event: user_message\ndata: {"value":%d,"pad":"%s"}\n\n' % (i, b"y" * int(p.get("pad", 0)))
         yield b'event: run_finished\ndata: {"success":true}\n\n'
 
-    def custom(self, method, path, query, headers, body):
+    def custom(self, method, path, query, headers, body, run_id):
         seen = {"method": method, "path": path, "query": query, "body": body.decode(),
                 "headers": {k.decode(): v.decode("latin-1") for k, v in headers}}
         return 201, [(b"content-type", b"application/json"), (b"x-custom", b"yes")], json.dumps(seen).encode()
