@@ -166,12 +166,13 @@ static void set_body(struct transfer *t)
     (void)curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
 }
 
+/* As the curl program does it: libcurl itself looks at none of these. */
 static void set_certificates(CURL *easy)
 {
-    const char *file = kr_env_get("SSL_CERT_FILE"), *folder = kr_env_get("SSL_CERT_DIR");
+    const char *bundle = kr_env_get("CURL_CA_BUNDLE");
+    const char *file = bundle != NULL ? bundle : kr_env_get("SSL_CERT_FILE");
+    const char *folder = bundle != NULL ? NULL : kr_env_get("SSL_CERT_DIR");
 
-    if (file == NULL)
-        file = kr_env_get("CURL_CA_BUNDLE");
     if (file != NULL)
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, file);
     if (folder != NULL)

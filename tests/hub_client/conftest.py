@@ -47,10 +47,11 @@ class Client:
 
     def environment(self):
         env = {**without_hub_variables(), **self.hub.env(self.token), "HOME": str(self.home),
-               "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1", **self.extra}
-        for name in ("XDG_CACHE_HOME", "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+               "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1"}
+        for name in ("XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "http_proxy", "https_proxy",
+                     "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             env.pop(name, None)
-        return env
+        return {**env, **self.extra}
 
     def start(self, *args, **options):
         return subprocess.Popen([str(program()), *map(str, args)], env=self.environment(), text=True,
