@@ -178,8 +178,12 @@ def error_document(error: BaseException, root) -> dict:
     if not isinstance(error, KourouError):
         frames = user_frames(error)
         file, line = frames[-1][:2] if frames else (None, None)
-    found = {"kind": kind, "message": one_line(error, 2000),
-             "traceback": getattr(error, "traceback", None) or short_traceback(error, root)}
+    found = {"kind": kind, "message": one_line(error, 2000)}
+    trace = getattr(error, "traceback", "")
+    if kind == "internal":
+        trace = trace or short_traceback(error, root)
+    if trace:
+        found["traceback"] = trace
     if file:
         found["file"] = short_path(file, root)
     if line:
