@@ -30,9 +30,9 @@ int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err 
     return kr_json_parse(kr_buf_str(&text), text.n, path, out, err);
 }
 
-static char *dump(const json_t *value, size_t flags)
+static char *dump_digits(const json_t *value, size_t flags, size_t digits)
 {
-    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
 
     /* json_dumps fails on no memory alone: our strings are always valid UTF-8. */
     return text != NULL ? text : kr_strdup("null");
@@ -40,12 +40,12 @@ static char *dump(const json_t *value, size_t flags)
 
 char *kr_json_canonical(const json_t *value)
 {
-    return dump(value, JSON_COMPACT | JSON_SORT_KEYS);
+    return dump_digits(value, JSON_COMPACT | JSON_SORT_KEYS, 17);
 }
 
 char *kr_json_pretty(const json_t *value)
 {
-    return dump(value, JSON_INDENT(2));
+    return dump_digits(value, JSON_INDENT(2), 15); /* for people: 5.2e-05, not 5.1999999999999997e-5 */
 }
 
 const char *kr_json_str(const json_t *obj, const char *key, const char *dflt)

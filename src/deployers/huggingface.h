@@ -49,6 +49,7 @@ int kr_hf_plan(const struct kr_deployer_env *env, const struct kr_deployment *wh
 struct kr_hf_goal {
     const struct kr_space_want *want;
     const char *commit;  /* that shall serve */
+    bool new_commit;     /* it was made just now */
     bool expects_move;   /* something was changed just now */
     int64_t deadline_ms; /* monotonic */
 };

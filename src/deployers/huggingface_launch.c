@@ -359,6 +359,7 @@ static int launch(struct launch *l, int64_t deadline_ms, struct kr_deployment_st
     *changed = l->created || result.committed || l->vars.n > 0 || l->restarted ||
                (!l->created && settings_differ(l));
     goal.commit = result.commit;
+    goal.new_commit = result.committed;
     goal.expects_move = l->created || result.committed || l->restarted;
     if (!goal.expects_move && l->space.runtime.stage == KR_STAGE_RUNNING &&
         l->space.runtime.sha != NULL && strcmp(l->space.runtime.sha, result.commit) == 0) {

@@ -284,6 +284,7 @@ static int timed_out(struct wait *w, struct kr_err *err)
 static int turn(struct wait *w, struct kr_err *err)
 {
     struct kr_space_look at = {.want_sha = w->goal->commit,
+                               .new_commit = w->goal->new_commit,
                                .expects_move = w->goal->expects_move || w->restarts > 0,
                                .move_seen = w->move_seen,
                                .since_ms = kr_mono_ms() - w->started_ms};

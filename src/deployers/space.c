@@ -73,7 +73,7 @@ enum kr_space_verdict kr_space_judge(const struct kr_space_look *look)
 {
     bool moved = !look->expects_move || look->move_seen;
     bool stale = !moved && look->since_ms < KR_SPACE_GRACE_MS;
-    bool settled = moved || look->since_ms >= KR_SPACE_SETTLE_MS;
+    bool settled = moved || look->new_commit || look->since_ms >= KR_SPACE_SETTLE_MS;
 
     if (look->stage == KR_STAGE_RUNNING) {
         if (look->sha != NULL && strcmp(look->sha, look->want_sha) == 0)

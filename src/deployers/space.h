@@ -43,6 +43,7 @@ struct kr_space_look {
     enum kr_stage stage;
     const char *sha;      /* commit of the serving container, or NULL: not said */
     const char *want_sha; /* the commit that shall serve */
+    bool new_commit;      /* want_sha is of just now: seeing it serve proves the move */
     bool expects_move;    /* we changed something since, so a stage of before is stale */
     bool move_seen;       /* a stage or build log since then belonged to our change */
     int64_t since_ms;     /* time since our last change */

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-SPACE = "alice/zenml-my-deployment"
+SPACE = "alice/zenml-my_deployment"
 
 
 def test_first_deploy_counts_calls_commits_builds(ready, hub):
@@ -98,7 +98,7 @@ def test_organization_owns_the_space(ready, hub):
     hub.make_org("acme", {"alice": "write"})
     ready.run("deployer", "update", "hf", "--organization=acme", check=0)
     ready.deploy(check=0)
-    assert hub.space("acme/zenml-my-deployment").exists()
+    assert hub.space("acme/zenml-my_deployment").exists()
 
 
 def test_storage_tier_is_explained(ready, hub):
@@ -120,7 +120,7 @@ def test_vanished_space_is_noticed_and_made_again(ready, hub):
     ready.hub.call("POST", f"/_test/spaces/{SPACE}/stage", {"stage": "RUNNING"})
     import urllib.request
     request = urllib.request.Request(hub.url + "/api/repos/delete", json.dumps(
-        {"name": "zenml-my-deployment", "organization": "alice", "type": "space"}).encode(),
+        {"name": "zenml-my_deployment", "organization": "alice", "type": "space"}).encode(),
         {"Authorization": "Bearer hf_test_alice", "Content-Type": "application/json"}, method="DELETE")
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).read()
     assert "gone" in json.dumps(ready.row())

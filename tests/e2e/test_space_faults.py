@@ -6,19 +6,19 @@ import time
 
 import pytest
 
-SPACE = "alice/zenml-my-deployment"
+SPACE = "alice/zenml-my_deployment"
 
 ROUTES = [
     ("GET", "/api/whoami-v2"),
-    ("GET", "/api/spaces/alice/zenml-my-deployment"),
+    ("GET", "/api/spaces/alice/zenml-my_deployment"),
     ("POST", "/api/repos/create"),
-    ("GET", "/api/spaces/alice/zenml-my-deployment/tree/*"),
+    ("GET", "/api/spaces/alice/zenml-my_deployment/tree/*"),
     ("POST", "/api/validate-yaml"),
-    ("POST", "/api/spaces/alice/zenml-my-deployment/preupload/*"),
+    ("POST", "/api/spaces/alice/zenml-my_deployment/preupload/*"),
     ("POST", "*/info/lfs/objects/batch"),
     ("POST", "*/info/lfs/objects/verify"),
-    ("POST", "/api/spaces/alice/zenml-my-deployment/commit/*"),
-    ("GET", "/api/spaces/alice/zenml-my-deployment/runtime"),
+    ("POST", "/api/spaces/alice/zenml-my_deployment/commit/*"),
+    ("GET", "/api/spaces/alice/zenml-my_deployment/runtime"),
 ]
 CUTS = {
     "refused": {"kind": "cut_before"},

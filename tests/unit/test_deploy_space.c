@@ -74,20 +74,21 @@ static void test_stage_verdicts(void **state)
         struct kr_space_look look;
         enum kr_space_verdict verdict;
     } rows[] = {
-        {{KR_STAGE_RUNNING, "aaa", "aaa", false, false, 0}, KR_SPACE_UP},
-        {{KR_STAGE_RUNNING, "aaa", "aaa", true, false, 1000}, KR_SPACE_WAIT}, /* restart not seen yet */
-        {{KR_STAGE_RUNNING, "aaa", "aaa", true, false, 16000}, KR_SPACE_UP},
-        {{KR_STAGE_RUNNING, "bbb", "aaa", true, true, 999999}, KR_SPACE_WAIT}, /* old container */
-        {{KR_STAGE_RUNNING, NULL, "aaa", true, false, 1000}, KR_SPACE_WAIT},   /* not said yet */
-        {{KR_STAGE_RUNNING, NULL, "aaa", true, true, 1000}, KR_SPACE_UP},
-        {{KR_STAGE_RUNNING_BUILDING, "bbb", "aaa", true, true, 1}, KR_SPACE_WAIT},
-        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", true, false, 1000}, KR_SPACE_WAIT}, /* of before */
-        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", true, true, 1000}, KR_SPACE_FAILED},
-        {{KR_STAGE_RUNTIME_ERROR, NULL, "aaa", true, false, 130000}, KR_SPACE_FAILED},
-        {{KR_STAGE_CONFIG_ERROR, NULL, "aaa", false, false, 0}, KR_SPACE_FAILED},
-        {{KR_STAGE_PAUSED, NULL, "aaa", true, false, 0}, KR_SPACE_PAUSED},
-        {{KR_STAGE_SLEEPING, NULL, "aaa", true, false, 0}, KR_SPACE_ASLEEP},
-        {{KR_STAGE_UNKNOWN, NULL, "aaa", true, false, 0}, KR_SPACE_WAIT},
+        {{KR_STAGE_RUNNING, "aaa", "aaa", false, false, false, 0}, KR_SPACE_UP},
+        {{KR_STAGE_RUNNING, "aaa", "aaa", false, true, false, 1000}, KR_SPACE_WAIT}, /* restart not seen yet */
+        {{KR_STAGE_RUNNING, "aaa", "aaa", false, true, false, 16000}, KR_SPACE_UP},
+        {{KR_STAGE_RUNNING, "aaa", "aaa", true, true, false, 0}, KR_SPACE_UP}, /* a commit of just now */
+        {{KR_STAGE_RUNNING, "bbb", "aaa", false, true, true, 999999}, KR_SPACE_WAIT}, /* old container */
+        {{KR_STAGE_RUNNING, NULL, "aaa", false, true, false, 1000}, KR_SPACE_WAIT},   /* not said yet */
+        {{KR_STAGE_RUNNING, NULL, "aaa", false, true, true, 1000}, KR_SPACE_UP},
+        {{KR_STAGE_RUNNING_BUILDING, "bbb", "aaa", false, true, true, 1}, KR_SPACE_WAIT},
+        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", false, true, false, 1000}, KR_SPACE_WAIT}, /* of before */
+        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", false, true, true, 1000}, KR_SPACE_FAILED},
+        {{KR_STAGE_RUNTIME_ERROR, NULL, "aaa", false, true, false, 130000}, KR_SPACE_FAILED},
+        {{KR_STAGE_CONFIG_ERROR, NULL, "aaa", false, false, false, 0}, KR_SPACE_FAILED},
+        {{KR_STAGE_PAUSED, NULL, "aaa", false, true, false, 0}, KR_SPACE_PAUSED},
+        {{KR_STAGE_SLEEPING, NULL, "aaa", false, true, false, 0}, KR_SPACE_ASLEEP},
+        {{KR_STAGE_UNKNOWN, NULL, "aaa", false, true, false, 0}, KR_SPACE_WAIT},
     };
 
     (void)state;
