@@ -106,7 +106,7 @@ class Hub:
         self.data, self.engine, self.options = data, engine, options or {}
         self.state, self.faults, self.log = State(), faults_module.Faults(), faults_module.RequestLog()
         self.stopping = threading.Event()
-        self.hub_listener = Listener(self._serve("hub"), self.options.get("port", 0), after=self._answered)
+        self.hub_listener = Listener(self._serve("hub"), self.options.get("port", 0))
         self.lfs_listener = Listener(self._serve("lfs"))
         self.cdn_listener = Listener(self._serve("cdn"))
         self.control_listener = Listener(self._serve("control"))
@@ -190,6 +190,8 @@ class Hub:
         if cut and not hit:
             entry["faults"] = ["peer closed"]
         self.log.add(**entry)
+        if origin == "hub":
+            self._shut(request, response)
         if response is None:
             request.conn.reset()
         return response
@@ -285,15 +287,14 @@ class Hub:
                 response = self.decorate(request, self._fault_answer(fault))
             elif kind in ("cut_mid", "cut_stream", "slow_body"):
                 request.drain()
-                response.body = self._bent(fault, response, request)
+                if isinstance(response.body, (bytes, bytearray)) and response.header("Content-Length") is None:
+                    response.headers.append(("Content-Length", str(len(response.body))))
+                response.body = self._bent(fault, response, request, response.body)
         return response
 
-    def _bent(self, fault, response, request):
+    def _bent(self, fault, response, request, body):
         """The body of the answer, broken off or slowed down."""
-        body = response.body
         if isinstance(body, (bytes, bytearray)):
-            if response.header("Content-Length") is None:
-                response.headers.append(("Content-Length", str(len(body))))
             size = max(1, len(body) // 20)
             body = iter([body[at:at + size] for at in range(0, len(body), size)])
             total = 20
@@ -382,20 +383,20 @@ class Hub:
         response.headers += [pair for pair in extra if pair[0].lower() not in have]
         return response
 
-    def _answered(self, request, response):
-        """After an answer went out: a fault may now shut the door for a while."""
-        if request.raw_path.startswith("/_test/"):
-            return
+    def _shut(self, request, response):
+        """A fault may shut the door for a while, before the answer of this call goes out."""
         fault = self.faults.refuses(self.log.calls())
-        if fault:
-            self.hub_listener.close()
+        if fault is None:
+            return
+        self.hub_listener.close(spare=request.conn)
+        if response is not None:
+            response.headers.append(("Connection", "close"))
 
-            def reopen():
-                self.stopping.wait(fault.seconds)
-                if not self.stopping.is_set():
-                    self.hub_listener.open()
-            threading.Thread(target=reopen, daemon=True).start()
-            raise Closed
+        def reopen():
+            self.stopping.wait(fault.seconds)
+            if not self.stopping.is_set():
+                self.hub_listener.open()
+        threading.Thread(target=reopen, daemon=True).start()
 
 
 def no_auth(function):

@@ -207,8 +207,8 @@ class Connection:
 class Listener:
     """One listening port; `serve(request)` gives a Response. It can be closed and opened again."""
 
-    def __init__(self, serve, port=0, host="127.0.0.1", after=None):
-        self.serve, self.after, self.host = serve, after, host
+    def __init__(self, serve, port=0, host="127.0.0.1"):
+        self.serve, self.host = serve, host
         self.sock, self.port, self.lock = None, port, threading.Lock()
         self.connections = set()
         self.open()
@@ -225,8 +225,8 @@ class Listener:
             self.sock = sock
         threading.Thread(target=self._accept, args=(sock,), daemon=True).start()
 
-    def close(self, connections=True):
-        """Stops listening: new connections are refused until open() is called."""
+    def close(self, spare=None):
+        """Stops listening: new connections are refused until open() is called. Open ones end, but for `spare`."""
         with self.lock:
             sock, self.sock = self.sock, None
             current = list(self.connections)
@@ -234,8 +234,8 @@ class Listener:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
-        if connections:
-            for conn in current:
+        for conn in current:
+            if conn is not spare:
                 conn.close()
 
     def _accept(self, sock):
@@ -273,8 +273,6 @@ class Listener:
         keep = (request.headers.get("Connection") or "").lower() != "close" and request.version != "HTTP/1.0"
         keep = keep and (response.header("Connection") or "").lower() != "close"
         send(conn, request, response, keep)
-        if self.after:
-            self.after(request, response)
         return keep
 
 

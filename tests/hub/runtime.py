@@ -185,6 +185,8 @@ class Runtime:
         with self.changed:
             if self.stage == "DELETING" and stage != "DELETING":
                 return
+            if (stage, message) == (self.stage, self.message) and self.history:
+                return
             self.stage, self.message = stage, message
             self.history.append({"t": time.time(), "stage": stage, "message": message})
             self.changed.notify_all()
