@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define ANSWER_TIMEOUT_S 10
+#define GUARD_MS         2000
 
 struct kr_peer {
     struct kr_watch watch;
@@ -32,6 +33,7 @@ struct kr_control {
     struct kr_server *srv;
     struct kr_peer *peers;
     ino_t inode; /* of the socket file: a successor may have put another there */
+    struct kr_timer guard;
     int old;     /* to the server that we take over from, -1: none */
 };
 
@@ -166,6 +168,32 @@ static void on_listener(struct kr_watch *watch, uint32_t events)
 
 /* -- the socket -------------------------------------------------------------------------------- */
 
+/* Whoever removed the socket's file, most likely with its whole folder, cannot reach this server any more:
+ * it ends instead of staying behind for good. */
+static void on_guard(struct kr_timer *timer)
+{
+    struct kr_control *control =
+        (struct kr_control *)((char *)timer - offsetof(struct kr_control, guard));
+    struct kr_server *srv = control->srv;
+    struct stat st;
+
+    if (control->listener.fd >= 0 && stat(srv->opt.control, &st) == 0 && st.st_ino == control->inode) {
+        kr_timer_at(&srv->loop, timer, srv->loop.now_ms + GUARD_MS);
+        return;
+    }
+    if (!srv->draining)
+        kr_log(KR_LOG_WARN, "serve", "the control socket %s is gone", srv->opt.control);
+    kr_server_drain(srv);
+}
+
+static void watch_over(struct kr_control *control)
+{
+    struct kr_loop *loop = &control->srv->loop;
+
+    control->guard.on_time = on_guard;
+    kr_timer_at(loop, &control->guard, loop->now_ms + GUARD_MS);
+}
+
 /* Bound under another name and renamed, so that the path always leads to a server that listens. */
 int kr_control_open(struct kr_server *srv, struct kr_err *err)
 {
@@ -187,6 +215,7 @@ int kr_control_open(struct kr_server *srv, struct kr_err *err)
         return kr_fail_errno(err, errno, "control socket %s", srv->opt.control);
     control->inode = st.st_ino;
     control->listener = (struct kr_watch){.fd = kr_steal_fd(&fd), .on_ready = on_listener};
+    watch_over(control);
     return kr_watch_add(&srv->loop, &control->listener, EPOLLIN, err);
 }
 
@@ -199,6 +228,7 @@ void kr_control_close(struct kr_server *srv)
         return;
     while (control->peers != NULL)
         close_peer(control->peers);
+    kr_timer_forget(&srv->loop, &control->guard);
     if (control->listener.fd >= 0) {
         if (stat(srv->opt.control, &st) == 0 && st.st_ino == control->inode)
             (void)unlink(srv->opt.control);
@@ -261,8 +291,10 @@ void kr_control_taken(struct kr_server *srv)
 
     if (control == NULL || control->old < 0)
         return;
-    if (srv->opt.control != NULL && kr_control_open(srv, &err) < 0)
+    if (srv->opt.control != NULL && kr_control_open(srv, &err) < 0) {
         kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
+        watch_over(control);
+    }
     (void)!send(control->old, "taken\n", 6, MSG_NOSIGNAL);
     (void)close(control->old);
     control->old = -1;

@@ -120,7 +120,8 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
             free(boot);
             return -(int)err->code;
         }
-        argv[n++] = kr_strdup(srv->opt.python);
+        argv[n++] = strchr(srv->opt.python, '/') != NULL ? absolute(srv->opt.python)
+                                                       : kr_strdup(srv->opt.python);
         argv[n++] = boot;
         argv[n++] = kr_strdup("worker");
     }
@@ -268,6 +269,7 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
 {
     struct kr_pool_config cfg = {.argv = srv->worker_argv,
                                  .env = srv->worker_env,
+                                 .cwd = srv->opt.root, /* pipelines open files relative to it */
                                  .workers = srv->cfg.workers,
                                  .threads = srv->cfg.threads,
                                  .memory = srv->cfg.worker_memory,
