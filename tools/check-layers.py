@@ -39,7 +39,6 @@ FENCES = {
     "libdeflate": {"oci/compress.c"},
     "zlib.h": {"oci/compress.c"},
     "llhttp.h": {"serve/http.h"},
-    "libsmartcols": {"cli/table.c"},
 }
 
 # Public headers under include/ belong to the pipeline author's side.

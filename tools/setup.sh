@@ -11,7 +11,7 @@ level=${1:-build}
 build_packages=(
   build-essential meson ninja-build pkg-config ca-certificates
   libcurl4-openssl-dev libsqlite3-dev libjansson-dev libyaml-dev libsodium-dev libssl-dev
-  libarchive-dev libdeflate-dev zlib1g-dev libzstd-dev libsmartcols-dev node-llhttp
+  libarchive-dev libdeflate-dev zlib1g-dev libzstd-dev node-llhttp
   libcmocka-dev python3 python3-venv
 )
 test_packages=(

@@ -6,6 +6,7 @@
 #include "cli/cmds.h"
 #include "cli/complete.h"
 #include "cli/man.h"
+#include "cli/opt.h"
 #include "cli/out.h"
 
 struct completion_args {
@@ -65,6 +66,63 @@ static int run_man(struct kr_cli *cli, const void *data, struct kr_err *err)
     return 0;
 }
 
+/* One option as the tests and the documentation see it. */
+static json_t *option_row(const struct kr_opt *opt)
+{
+    kr_auto_free char *metavar = kr_opt_metavar(opt);
+    json_t *row = json_object();
+
+    kr_json_set_str(row, "name", opt->name);
+    kr_json_set_str(row, "alias", opt->alias);
+    kr_json_set_str(row, "brief", opt->brief);
+    kr_json_set_str(row, "default", opt->dflt);
+    kr_json_set_str(row, "metavar", metavar);
+    kr_json_set_str(row, "help", opt->help);
+    kr_json_set_bool(row, "value", kr_opt_takes_value(opt));
+    kr_json_set_bool(row, "filter", opt->type == KR_OPT_FILTER);
+    kr_json_set_bool(row, "refused", opt->type == KR_OPT_REFUSED);
+    return row;
+}
+
+static json_t *command_row(const struct kr_cmd *cmd)
+{
+    kr_auto_opts struct kr_opts opts = {0};
+    json_t *row = json_object(), *options = json_array(), *args = json_array();
+    json_t *examples = json_array();
+
+    kr_opts_of(cmd, &opts);
+    for (size_t i = 0; i < opts.count; i++)
+        (void)json_array_append_new(options, option_row(&opts.rows[i]));
+    for (const struct kr_arg *arg = cmd->args; arg != NULL && arg->name != NULL; arg++)
+        (void)json_array_append_new(args, json_pack("{s:s, s:s, s:b, s:b}", "name", arg->name, "help",
+                                                    arg->help, "optional", arg->optional, "many",
+                                                    arg->many));
+    for (const char *const *e = cmd->examples; e != NULL && *e != NULL; e++)
+        (void)json_array_append_new(examples, json_string(*e));
+    kr_json_set_str(row, "path", cmd->path);
+    kr_json_set_str(row, "help", cmd->help);
+    kr_json_set_bool(row, "free", cmd->free_rule != KR_FREE_NONE);
+    kr_json_set(row, "options", options);
+    kr_json_set(row, "arguments", args);
+    kr_json_set(row, "examples", examples);
+    return row;
+}
+
+static int run_table(struct kr_cli *cli, const void *data, struct kr_err *err)
+{
+    kr_auto_json json_t *rows = json_array();
+    const struct kr_cmd *cmd;
+
+    (void)data;
+    (void)err;
+    for (size_t i = 0; (cmd = kr_cmd_at(i)) != NULL; i++) {
+        if (!cmd->hidden)
+            (void)json_array_append_new(rows, command_row(cmd));
+    }
+    kr_out_value(cli, KR_JSON, rows);
+    return 0;
+}
+
 static const struct kr_arg completion_args[] = {
     {.name = "SHELL", .help = "bash, zsh or fish",
      .offset = offsetof(struct completion_args, shell)},
@@ -97,6 +155,10 @@ static const struct kr_cmd rows[] = {
      .args = words_args,
      .size = sizeof(struct words_args),
      .run = run_complete,
+     .hidden = true},
+    {.path = "__table",
+     .help = "Print all commands with their options as JSON",
+     .run = run_table,
      .hidden = true},
     {.path = "__man",
      .help = "Print a manual page",

@@ -33,8 +33,8 @@ static int run_invoke(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (ok)
         return 0;
     why = kr_json_str(answer, "error", NULL);
-    if (why != NULL)
-        (void)kr_fail(err, KR_E_REMOTE, "the pipeline failed: %.*s", (int)strcspn(why, "\n"), why);
+    if (why != NULL && why[0] != '\0')
+        (void)kr_fail(err, KR_E_REMOTE, "%.*s", (int)strcspn(why, "\n"), why);
     else
         (void)kr_fail(err, KR_E_REMOTE, "the pipeline failed");
     return kr_hint(err, "'%s deployment logs %s' shows more", cli->prog, args->name);

@@ -38,15 +38,20 @@ static int show_rows(struct kr_cli *cli, enum kr_format format, const json_t *co
     }
     table = kr_table_create(&cli->out);
     json_array_foreach (columns, i, column)
-        kr_table_column(table, json_string_value(column), false);
+        kr_table_column(table, json_string_value(column),
+                        i + 1 == json_array_size(columns) ? KR_WRAP : KR_KEEP);
     json_array_foreach (rows, i, row) {
         kr_table_row(table);
         json_array_foreach (columns, j, column) {
-            kr_auto_free char *text = kr_cell(json_object_get(row, json_string_value(column)));
-            kr_table_cell(table, j, text, KR_PLAIN);
+            const json_t *value = json_object_get(row, json_string_value(column));
+            kr_auto_free char *text = kr_cell(value);
+            bool flag = strcmp(json_string_value(column), "required") == 0;
+
+            kr_table_cell(table, j, !flag ? text : json_is_true(value) ? "yes" : "", KR_PLAIN);
         }
     }
-    if (kr_table_draw(table, &out, NULL, err) < 0)
+    (void)kr_table_draw(table, &out);
+    if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
     kr_out(cli, &out);
     return 0;

@@ -111,7 +111,7 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
     }
     table = kr_table_create(&cli->out);
     for (i = 0; i < KR_ARRAY_LEN(columns); i++)
-        kr_table_column(table, columns[i], i == 2);
+        kr_table_column(table, columns[i], i == 2 ? KR_CUT : KR_KEEP);
     json_array_foreach (rows, i, row) {
         bool built_in = kr_json_bool(row, "built_in", false);
         bool installed = kr_json_bool(row, "installed", false);
@@ -122,7 +122,8 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
         kr_table_cell(table, 1, kr_json_str(row, "integration", ""), KR_PLAIN);
         kr_table_cell(table, 2, built_in ? "built in" : packages, KR_PLAIN);
     }
-    if (kr_table_draw(table, &out, NULL, err) < 0)
+    (void)kr_table_draw(table, &out);
+    if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
     kr_out(cli, &out);
     kr_say(cli, KR_NOTE_INFO, "'%s integration install NAME' installs the packages of one into the "

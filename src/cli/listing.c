@@ -225,11 +225,11 @@ static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, s
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(64 << 20);
     const json_t *column, *row;
     size_t i, j;
-    int width = 0;
+    int width;
 
     json_array_foreach (columns, i, column)
         kr_table_column(table, json_string_value(column),
-                        !keeps_its_text(json_string_value(column)));
+                        keeps_its_text(json_string_value(column)) ? KR_KEEP : KR_CUT);
     json_array_foreach (rows, i, row) {
         kr_table_row(table);
         json_array_foreach (columns, j, column) {
@@ -238,7 +238,8 @@ static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, s
             draw_cell(table, j, name, json_object_get(row, name));
         }
     }
-    if (kr_table_draw(table, &text, &width, err) < 0)
+    width = kr_table_draw(table, &text);
+    if (kr_buf_check(&text, err) < 0)
         return -(int)err->code;
     kr_out(cli, &text);
     if (cli->out.tty && cli->out.width > 0 && width > cli->out.width)

@@ -111,8 +111,8 @@ int kr_panel_pairs(struct kr_cli *cli, const char *left, const char *right, cons
     const char *key;
     json_t *value;
 
-    kr_table_column(table, left, false);
-    kr_table_column(table, right, false);
+    kr_table_column(table, left, KR_KEEP);
+    kr_table_column(table, right, KR_KEEP);
     json_object_foreach ((json_t *)(uintptr_t)pairs, key, value) {
         kr_auto_free char *text = kr_cell(value);
 
@@ -120,7 +120,8 @@ int kr_panel_pairs(struct kr_cli *cli, const char *left, const char *right, cons
         kr_table_cell(table, 0, key, KR_PLAIN);
         kr_table_cell(table, 1, text, KR_PLAIN);
     }
-    if (kr_table_draw(table, &out, NULL, err) < 0)
+    (void)kr_table_draw(table, &out);
+    if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
     kr_out(cli, &out);
     return 0;

@@ -2,16 +2,30 @@
 #include "cli/table.h"
 
 #include <ctype.h>
-#include <libsmartcols/libsmartcols.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "cli/out.h"
 
+enum { GAP = 2, LEAST = 8 };
+
+struct cell {
+    char *text;
+    enum kr_style style;
+};
+
+struct column {
+    char *head;
+    enum kr_fit fit;
+    int width;
+};
+
 struct kr_table {
-    struct libscols_table *lib;
-    struct libscols_line *row;
     struct kr_term term;
+    struct column *columns;
+    size_t width;
+    struct cell *cells; /* width for each row */
+    size_t rows;
 };
 
 struct kr_table *kr_table_create(const struct kr_term *term)
@@ -19,14 +33,6 @@ struct kr_table *kr_table_create(const struct kr_term *term)
     struct kr_table *table = kr_calloc(1, sizeof(*table));
 
     table->term = *term;
-    table->lib = scols_new_table();
-    if (table->lib == NULL)
-        abort();
-    (void)scols_table_set_termforce(table->lib, SCOLS_TERMFORCE_ALWAYS);
-    (void)scols_table_set_termwidth(table->lib, (size_t)kr_term_table_width(term));
-    (void)scols_table_set_column_separator(table->lib, "  ");
-    (void)scols_table_enable_colors(table->lib, term->colour);
-    (void)scols_table_enable_nowrap(table->lib, 1);
     return table;
 }
 
@@ -34,64 +40,174 @@ void kr_table_destroy(struct kr_table *table)
 {
     if (table == NULL)
         return;
-    scols_unref_table(table->lib);
+    for (size_t i = 0; i < table->width; i++)
+        free(table->columns[i].head);
+    for (size_t i = 0; i < table->rows * table->width; i++)
+        free(table->cells[i].text);
+    free(table->columns);
+    free(table->cells);
     free(table);
 }
 
-void kr_table_column(struct kr_table *table, const char *head, bool may_shrink)
+void kr_table_column(struct kr_table *table, const char *head, enum kr_fit fit)
 {
-    kr_auto_free char *name = kr_strdup(head);
+    char *name = kr_strdup(head);
 
     for (char *c = name; *c != '\0'; c++)
         *c = *c == '_' ? ' ' : (char)toupper((unsigned char)*c);
-    if (scols_table_new_column(table->lib, name, 0, may_shrink ? SCOLS_FL_TRUNC : 0) == NULL)
-        abort();
+    table->columns =
+        kr_reallocarray(table->columns, table->width + 1, sizeof(*table->columns));
+    table->columns[table->width++] =
+        (struct column){.head = name, .fit = fit, .width = kr_term_columns(name)};
 }
 
 void kr_table_row(struct kr_table *table)
 {
-    table->row = scols_table_new_line(table->lib, NULL);
-    if (table->row == NULL)
-        abort();
+    size_t n = table->rows * table->width;
+
+    table->cells = kr_reallocarray(table->cells, n + table->width + 1, sizeof(*table->cells));
+    memset(table->cells + n, 0, table->width * sizeof(*table->cells));
+    table->rows++;
 }
 
 void kr_table_cell(struct kr_table *table, size_t column, const char *text, enum kr_style style)
 {
-    kr_auto_free char *safe = kr_strdup(text);
+    struct cell *cell = &table->cells[(table->rows - 1) * table->width + column];
+    int width;
 
-    kr_printable(safe);
-    if (scols_line_set_data(table->row, column, safe) != 0)
-        abort();
-    if (style != KR_PLAIN && table->term.colour)
-        (void)scols_cell_set_color(scols_line_get_cell(table->row, column),
-                                   kr_style(&table->term, style));
+    cell->text = kr_strdup(text);
+    kr_printable(cell->text);
+    cell->style = style;
+    width = kr_term_columns(cell->text);
+    if (width > table->columns[column].width)
+        table->columns[column].width = width;
 }
 
-int kr_table_draw(struct kr_table *table, struct kr_buf *out, int *width, struct kr_err *err)
+/* Bytes of text that fit into so many columns; with words, up to the last space that fits. */
+static size_t fitting(const char *text, int columns, bool words)
 {
-    kr_auto_free char *text = NULL;
-    const char *line, *end;
+    size_t n = 0, good = 0, space = 0;
 
-    if (scols_print_table_to_string(table->lib, &text) != 0)
-        return kr_fail(err, KR_E_SYSTEM, "the table cannot be drawn");
-    for (line = text; *line != '\0'; line = *end != '\0' ? end + 1 : end) {
-        size_t n;
+    while (text[n] != '\0') {
+        size_t next = n + 1;
+        char *head;
+        int taken;
 
-        end = line + strcspn(line, "\n");
-        for (n = (size_t)(end - line); n > 0 && line[n - 1] == ' ';)
-            n--;
-        if (width != NULL) {
-            kr_auto_free char *one = kr_strndup(line, n);
-            int columns = kr_term_columns(one);
+        while (((unsigned char)text[next] & 0xc0) == 0x80)
+            next++;
+        head = kr_strndup(text, next);
+        taken = kr_term_columns(head);
+        free(head);
+        if (taken > columns)
+            break;
+        n = next;
+        good = n;
+        if (text[n] == ' ' || text[n] == '\0')
+            space = n;
+    }
+    if (words && text[good] != '\0' && space > 0)
+        return space;
+    return good > 0 || text[0] == '\0' ? good : strlen(text);
+}
 
-            *width = columns > *width ? columns : *width;
+/* Takes from the widest column that may be narrower until the table fits or none is left. */
+static void shrink(struct kr_table *table)
+{
+    int room = kr_term_table_width(&table->term), total = -GAP;
+
+    for (size_t i = 0; i < table->width; i++)
+        total += table->columns[i].width + GAP;
+    while (total > room) {
+        struct column *widest = NULL;
+
+        for (size_t i = 0; i < table->width; i++) {
+            struct column *c = &table->columns[i];
+            int least = kr_term_columns(c->head) > LEAST ? kr_term_columns(c->head) : LEAST;
+
+            if (c->fit != KR_KEEP && c->width > least &&
+                (widest == NULL || c->width > widest->width))
+                widest = c;
         }
-        if (line == text)
-            kr_buf_adds(out, kr_style(&table->term, KR_BOLD));
-        kr_buf_add(out, line, n);
-        if (line == text)
-            kr_buf_adds(out, kr_style(&table->term, KR_PLAIN));
+        if (widest == NULL)
+            return;
+        widest->width--;
+        total--;
+    }
+}
+
+/* One piece of a cell. Spaces are owed until something follows them: no line ends with one. */
+static void put(struct kr_table *table, struct kr_buf *out, const char *piece, enum kr_style style,
+                int *owed)
+{
+    if (piece[0] == '\0')
+        return;
+    for (; *owed > 0; (*owed)--)
+        kr_buf_addc(out, ' ');
+    if (style != KR_PLAIN)
+        kr_buf_adds(out, kr_style(&table->term, style));
+    kr_buf_adds(out, piece);
+    if (style != KR_PLAIN)
+        kr_buf_adds(out, kr_style(&table->term, KR_PLAIN));
+}
+
+/* Draws the next line of a row; rest[] are the texts that are left. Returns whether any are. */
+static bool draw_line(struct kr_table *table, struct kr_buf *out, const char **rest,
+                      const struct cell *cells, int *widest)
+{
+    bool more = false;
+    int owed = 0, start = 0;
+
+    for (size_t i = 0; i < table->width; i++) {
+        const struct column *column = &table->columns[i];
+        int all = kr_term_columns(rest[i]);
+        size_t n = strlen(rest[i]);
+        kr_auto_free char *piece = NULL;
+
+        if (all > column->width && column->fit == KR_CUT) {
+            kr_auto_free char *head = kr_strndup(rest[i], fitting(rest[i], column->width - 1, false));
+
+            piece = kr_asprintf("%s\u2026", head);
+        } else if (all > column->width && column->fit == KR_WRAP) {
+            n = fitting(rest[i], column->width, true);
+            piece = kr_strndup(rest[i], n);
+        } else {
+            piece = kr_strdup(rest[i]);
+        }
+        rest[i] += n;
+        rest[i] += strspn(rest[i], " ");
+        more = more || rest[i][0] != '\0';
+        put(table, out, piece, cells != NULL ? cells[i].style : KR_PLAIN, &owed);
+        owed += column->width + GAP - kr_term_columns(piece);
+        if (piece[0] != '\0' && start + kr_term_columns(piece) > *widest)
+            *widest = start + kr_term_columns(piece);
+        start += column->width + GAP;
+    }
+    kr_buf_addc(out, '\n');
+    return more;
+}
+
+int kr_table_draw(struct kr_table *table, struct kr_buf *out)
+{
+    kr_auto_free const char **rest = kr_calloc(table->width + 1, sizeof(*rest));
+    int widest = 0;
+
+    shrink(table);
+    for (size_t i = 0; i < table->width; i++)
+        rest[i] = table->columns[i].head;
+    kr_buf_adds(out, kr_style(&table->term, KR_BOLD));
+    (void)draw_line(table, out, rest, NULL, &widest);
+    if (table->term.colour && out->n > 0) { /* back to plain before the line's end */
+        out->n--;
+        kr_buf_adds(out, kr_style(&table->term, KR_PLAIN));
         kr_buf_addc(out, '\n');
     }
-    return 0;
+    for (size_t row = 0; row < table->rows; row++) {
+        const struct cell *cells = &table->cells[row * table->width];
+
+        for (size_t i = 0; i < table->width; i++)
+            rest[i] = cells[i].text != NULL ? cells[i].text : "";
+        while (draw_line(table, out, rest, cells, &widest))
+            continue;
+    }
+    return widest;
 }

@@ -45,6 +45,8 @@ int kr_term_table_width(const struct kr_term *term)
 
     if (forced > 0)
         return forced;
+    if (!term->tty)
+        return 10000;
     if (term->width <= 0)
         return 150;
     return term->width < 80 ? 80 : term->width > 200 ? 200 : term->width;

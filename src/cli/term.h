@@ -13,7 +13,8 @@ struct kr_term {
 
 struct kr_term kr_term_of(int fd);
 
-/* Width of tables and help: the terminal's within 80..200, 150 when it is not known. */
+/* Width of tables: the terminal's within 80..200, unless the environment sets another. Away from a
+ * terminal there is no limit: nothing that programs read is cut. */
 int kr_term_table_width(const struct kr_term *term);
 
 /* Columns that UTF-8 text takes on a terminal; control characters count nothing. */

@@ -198,7 +198,6 @@ static void settle(struct kr_view_state *view, bool finished)
                     kr_style(term, KR_PLAIN));
     if (term->tty || finished) {
         kr_buf_adds(&line, view->text);
-        kr_buf_adds(&line, term->tty ? "" : ": done");
         add_counts(&line, view);
         kr_buf_addc(&line, '\n');
         put(view, &line);
