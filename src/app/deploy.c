@@ -321,5 +321,6 @@ int kr_deploy(struct kr_app *app, const struct kr_deploy_request *request, json_
     *deployment = NULL;
     if ((request->source == NULL) == (request->snapshot == NULL))
         return kr_fail(err, KR_E_USAGE, "either a source or a snapshot is deployed");
+    kr_deployments_sweep(app);
     return run(&d, deployment, err);
 }

@@ -58,6 +58,7 @@ int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t
     json_t *item, *row;
     size_t i;
 
+    kr_deployments_sweep(app);
     if (query != NULL && asks_for_state(query) && refresh_all(app, err) < 0)
         return -(int)err->code;
     if (kr_store_list(app->store, KR_DEPLOYMENT, query, NULL, &made, err) < 0 ||

@@ -85,7 +85,10 @@ static void take(struct kr_app *app, struct look *l)
     kr_json_set_str(l->row, "state_note", s->detail);
     if (was_pending && s->state == KR_STATE_ABSENT && s->detail == NULL)
         kr_json_set_str(l->row, "state_note", "its deploy has not come far: deploy it again");
-    put_text(l->row, change, "status", kr_state_name(s->state));
+    if (s->state == KR_STATE_ABSENT && kr_json_str(l->row, "error", NULL) != NULL)
+        put_text(l->row, change, "status", kr_state_name(KR_STATE_ERROR)); /* it never came to be */
+    else
+        put_text(l->row, change, "status", kr_state_name(s->state));
     if (s->url != NULL)
         put_text(l->row, change, "url", s->url);
     if (s->page_url != NULL)

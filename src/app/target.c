@@ -5,6 +5,7 @@
 #include "app/secret.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/redact.h"
 #include "core/flavor.h"
 #include "core/secret_ref.h"
@@ -134,6 +135,13 @@ static bool on_cancelled(void *data)
     return kr_cancelled(t->app) || (t->until_ms != 0 && kr_mono_ms() >= t->until_ms);
 }
 
+static const char *store_name(void)
+{
+    const char *url = kr_env_get("KOUROU_STORE_URL");
+
+    return url != NULL ? url : "default";
+}
+
 static void fill_env(struct kr_target *t)
 {
     t->env = (struct kr_deployer_env){
@@ -146,7 +154,25 @@ static void fill_env(struct kr_target *t)
         .data_dir = t->app->data_dir,
         .runtime_dir = t->app->runtime_dir,
         .prog = t->app->prog,
+        .store = store_name(),
     };
+}
+
+static bool is_known(void *data, const char *id)
+{
+    struct kr_target *t = data;
+    kr_auto_json json_t *row = NULL;
+    struct kr_err err = KR_ERR_INIT;
+
+    return kr_deployment_row(t->app, id, &row, &err) == 0 || err.code != KR_E_NOT_FOUND;
+}
+
+void kr_deployments_sweep(struct kr_app *app)
+{
+    struct kr_target t = {.app = app};
+
+    fill_env(&t);
+    kr_deployers_sweep(&t.env, is_known, &t);
 }
 
 /* -- settings ---------------------------------------------------------------------------------- */

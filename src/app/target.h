@@ -46,6 +46,9 @@ bool kr_deployment_is_mine(const json_t *row);
 int kr_deployment_deployer(struct kr_app *app, const json_t *row, json_t **component,
                            struct kr_err *err) KR_MUST_USE;
 
+/* What is left on this machine of deployments that the store does not know any more goes. */
+void kr_deployments_sweep(struct kr_app *app);
+
 /* A line of the deployment's history. */
 int kr_event_add(struct kr_app *app, const char *deployment_id, const char *what, const char *detail,
                  struct kr_err *err) KR_MUST_USE;

@@ -24,6 +24,7 @@ struct kr_deployer_env {
     const char *data_dir;    /* Kourou's data folder */
     const char *runtime_dir; /* holds kourou-serve, kourou-native, python/ */
     const char *prog;
+    const char *store;       /* names the store whose record this is: several can share a data folder */
 };
 
 /* A deployment as the deployer sees it. All borrowed. */
@@ -87,6 +88,11 @@ int kr_deployer_logs(const struct kr_deployer *d, const struct kr_deployer_env *
 int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deployer_env *env,
                             const struct kr_deployment *what, bool remove, int64_t timeout_ms,
                             struct kr_err *err) KR_MUST_USE;
+/* Ends what is left on this machine of deployments whose records are gone from env->store (known says whether
+ * it has that id): the store was removed, or a forced delete could not do more. */
+typedef bool (*kr_deployment_known)(void *data, const char *id);
+void kr_deployers_sweep(const struct kr_deployer_env *env, kr_deployment_known known, void *data);
+
 /* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key). */
 int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,
                         const struct kr_deployment *what, json_t **headers, struct kr_err *err) KR_MUST_USE;

@@ -228,4 +228,5 @@ const struct kr_deployer kr_deployer_local = {
     .status = local_status,
     .logs = kr_local_logs,
     .deprovision = local_deprovision,
+    .sweep = kr_local_sweep,
 };

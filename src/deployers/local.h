@@ -61,6 +61,10 @@ enum kr_local_health {
     KR_LOCAL_BROKEN,   /* its workers cannot start */
     KR_LOCAL_HEALTHY
 };
+/* The folder says which store it belongs to, for kr_local_sweep. */
+int kr_local_sign(const struct kr_local *local, struct kr_err *err) KR_MUST_USE;
+void kr_local_sweep(const struct kr_deployer_env *env, kr_deployment_known known, void *data);
+
 /* One look at a server. *detail (may be NULL) gets what it says about itself when it is not ready; the
  * caller frees. */
 enum kr_local_health kr_local_look(const struct kr_local *local, const struct kr_local_server *server,
@@ -86,8 +90,9 @@ char *kr_local_program(const struct kr_deployer_env *env) KR_MUST_USE;
 int kr_local_logs(const struct kr_deployer_env *env, const struct kr_deployment *what,
                   const struct kr_log_request *request, struct kr_err *err);
 int64_t kr_local_log_end(const struct kr_local *local); /* size of the log */
-/* Shows at most the last `lines` lines that stand behind offset `from`. */
-void kr_local_log_show(const struct kr_local *local, int64_t from, int64_t lines);
+/* After a start that failed: shows what the last attempt wrote behind offset `from`, and gives the cause as the
+ * server named it (NULL: it named none; the caller frees). */
+char *kr_local_log_show(const struct kr_local *local, int64_t from) KR_MUST_USE;
 /* Shows what is written from now on, until Ctrl-C or the live server's end. */
 void kr_local_log_watch(const struct kr_local *local);
 

@@ -11,17 +11,35 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_ROTATED = 100, FOLLOW_MS = 100, MAX_LINE = 1 << 20 };
+enum { MAX_ROTATED = 100, FOLLOW_MS = 100, MAX_LINE = 1 << 20, SHOWN_LINES = 20 };
 
-static char *log_message(const char *line)
+/* A line of the log as an object, or NULL when it is not one of the server's records. */
+static json_t *record_of(const char *line)
 {
     kr_auto_json json_t *record = NULL;
-    const char *message;
 
-    if (line[0] != '{' || kr_json_parse(line, strlen(line), "log", &record, NULL) < 0)
+    if (line[0] != '{' || kr_json_parse(line, strlen(line), "log", &record, NULL) < 0 ||
+        kr_json_str(record, "time", NULL) == NULL)
+        return NULL;
+    return kr_steal(&record);
+}
+
+/* A record as people read it; other lines stay as they are. Caller frees. */
+static char *readable(const char *line)
+{
+    kr_auto_json json_t *record = record_of(line);
+    const char *time = kr_json_str(record, "time", ""), *part = kr_json_str(record, "part", "?");
+    const char *message = kr_json_str(record, "message", NULL);
+
+    if (message != NULL)
+        return kr_asprintf("%s %-5s %s: %s", time, kr_json_str(record, "level", ""), part, message);
+    if (kr_json_str(record, "method", NULL) == NULL)
         return kr_strdup(line);
-    message = kr_json_str(record, "message", NULL);
-    return kr_strdup(message != NULL ? message : line);
+    return kr_asprintf("%s %-5s %s: %s %s %lld %.3f ms %s", time, kr_json_str(record, "level", ""),
+                       part, kr_json_str(record, "method", ""), kr_json_str(record, "path", ""),
+                       (long long)kr_json_int(record, "status", 0),
+                       json_number_value(json_object_get(record, "ms")),
+                       kr_json_str(record, "request_id", ""));
 }
 
 struct reader {
@@ -149,11 +167,19 @@ static void follow(const struct kr_local *local, const struct kr_process *proces
     }
 }
 
+static void give_line(void *data, const char *line)
+{
+    const struct kr_log_request *request = data;
+    kr_auto_free char *text = readable(line);
+
+    request->line(request->data, text);
+}
+
 int kr_local_logs(const struct kr_deployer_env *env, const struct kr_deployment *what,
                   const struct kr_log_request *request, struct kr_err *err)
 {
     kr_auto_local struct kr_local local = {0};
-    struct reader r = {.line = request->line, .data = request->data,
+    struct reader r = {.line = give_line, .data = (void *)(uintptr_t)request,
                        .part = KR_BUF_INIT(MAX_LINE)};
     int current = -1;
 
@@ -169,7 +195,7 @@ int kr_local_logs(const struct kr_deployer_env *env, const struct kr_deployment 
     if (request->follow)
         follow(&local, NULL, &r, &current);
     if (r.part.n > 0)
-        request->line(request->data, kr_buf_str(&r.part));
+        r.line(r.data, kr_buf_str(&r.part));
     kr_buf_finish(&r.part);
     if (current >= 0)
         (void)close(current);
@@ -184,29 +210,94 @@ int64_t kr_local_log_end(const struct kr_local *local)
     return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
-static void show_line(void *data, const char *line)
+static void collect_line(void *data, const char *line)
 {
-    const struct kr_deployer_env *env = data;
-    kr_auto_free char *text = log_message(line);
+    json_t *lines = data, *record = record_of(line);
 
-    kr_denv_log_line(env, "server", text);
+    if (record == NULL) {
+        record = json_object();
+        kr_json_set_str(record, "message", line);
+    }
+    (void)json_array_append_new(lines, record);
 }
 
-void kr_local_log_show(const struct kr_local *local, int64_t from, int64_t lines)
+static bool is_from(const json_t *record, const char *level, const char *part)
+{
+    return strcmp(kr_json_str(record, "level", ""), level) == 0 &&
+           strcmp(kr_json_str(record, "part", ""), part) == 0;
+}
+
+/* Each end of a worker is a record of its own; what stands before the last one is the last attempt. */
+static void last_attempt(const json_t *lines, size_t *from, size_t *to)
+{
+    const json_t *record;
+    size_t i;
+
+    *from = 0;
+    *to = json_array_size(lines);
+    json_array_foreach(lines, i, record)
+    {
+        if (!is_from(record, "error", "worker"))
+            continue;
+        if (*to != json_array_size(lines))
+            *from = *to + 1;
+        *to = i;
+    }
+}
+
+/* The worker's lines come as "[0] text". */
+static const char *without_index(const char *text)
+{
+    size_t n = text[0] == '[' ? strspn(text + 1, "0123456789") : 0;
+
+    return n > 0 && text[n + 1] == ']' && text[n + 2] == ' ' ? text + n + 3 : text;
+}
+
+static json_t *collect(const struct kr_local *local, int64_t from)
 {
     kr_auto_free char *path = rotated_name(local, 0);
-    struct reader r = {.line = show_line, .data = (void *)(uintptr_t)local->env,
-                       .part = KR_BUF_INIT(MAX_LINE)};
+    json_t *lines = json_array();
+    struct reader r = {.line = collect_line, .data = lines, .part = KR_BUF_INIT(MAX_LINE)};
     kr_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    off_t at = fd >= 0 ? tail_offset(fd, &lines) : 0;
 
-    if (fd < 0)
-        return;
-    if (lseek(fd, at > (off_t)from ? at : (off_t)from, SEEK_SET) >= 0)
+    if (fd >= 0 && lseek(fd, (off_t)from, SEEK_SET) >= 0)
         drain(&r, fd);
     if (r.part.n > 0)
         r.line(r.data, kr_buf_str(&r.part));
     kr_buf_finish(&r.part);
+    return lines;
+}
+
+char *kr_local_log_show(const struct kr_local *local, int64_t from)
+{
+    kr_auto_json json_t *lines = collect(local, from);
+    const char *cause = NULL;
+    size_t first, end, i;
+    const json_t *record;
+
+    last_attempt(lines, &first, &end);
+    if (end > first + SHOWN_LINES)
+        first = end - SHOWN_LINES;
+    for (i = first; i < end; i++) {
+        const char *text = kr_json_str(json_array_get(lines, i), "message", NULL);
+
+        if (text != NULL)
+            kr_denv_log_line(local->env, "server", without_index(text));
+    }
+    json_array_foreach(lines, i, record)
+    {
+        if (is_from(record, "error", "serve") || kr_json_str(record, "time", NULL) == NULL)
+            cause = kr_json_str(record, "message", cause);
+    }
+    return kr_strdup(cause);
+}
+
+static void show_line(void *data, const char *line)
+{
+    const struct kr_deployer_env *env = data;
+    kr_auto_free char *text = readable(line);
+
+    kr_denv_log_line(env, "server", text);
 }
 
 void kr_local_log_watch(const struct kr_local *local)

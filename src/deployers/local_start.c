@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LOOK_MS = 1000, FIRST_MS = 5, MOST_MS = 200, ATTEMPTS = 5, SHOWN_LINES = 20, MAX_ARGV = 48 };
+enum { LOOK_MS = 1000, FIRST_MS = 5, MOST_MS = 200, ATTEMPTS = 5, MAX_ARGV = 48 };
 
 char *kr_local_program(const struct kr_deployer_env *env)
 {
@@ -174,18 +174,31 @@ static int look(void *data, int64_t *next_ms, struct kr_err *err)
     return KR_WAIT_MORE;
 }
 
+/* Says why in the words of the server, where it had any. */
+static void explain(const struct kr_local *local, int64_t log_from, struct kr_err *err)
+{
+    kr_auto_free char *cause = kr_local_log_show(local, log_from);
+    const char *prefix = "not taking over: ";
+    const char *text = cause;
+
+    if (err->code != KR_E_INVALID || text == NULL || strstr(err->msg, "cannot start") != NULL)
+        return;
+    if (kr_starts_with(text, prefix))
+        text += strlen(prefix);
+    kr_err_clear(err);
+    (void)kr_fail(err, KR_E_INVALID, "the pipeline cannot start: %.1500s", text);
+}
+
 /* Ends a start that failed. The live server, if there is one, is not touched. */
 static int give_up(struct kr_local *local, int64_t log_from, struct kr_err *err)
 {
     struct kr_err ignored = KR_ERR_INIT;
 
-    if (err->code == KR_E_TIMEOUT) {
-        kr_local_log_show(local, log_from, SHOWN_LINES);
+    if (err->code != KR_E_CANCELLED)
+        explain(local, log_from, err);
+    if (err->code == KR_E_TIMEOUT)
         return kr_hint(err, "it goes on starting: see `%s deployment logs %s`, or give more time "
                             "with --timeout", local->env->prog, local->what->name);
-    }
-    if (err->code != KR_E_CANCELLED)
-        kr_local_log_show(local, log_from, SHOWN_LINES);
     (void)kr_process_stop(local->next.process, 2000);
     local->next = (struct kr_local_server){0};
     kr_local_tidy(local, false);
@@ -256,7 +269,7 @@ int kr_local_start(struct kr_local *local, int64_t timeout_ms, struct kr_err *er
     int64_t end = kr_mono_ms() + timeout_ms;
     bool again = true;
 
-    if (kr_mkdir_p(local->dir, 0700, err) < 0)
+    if (kr_mkdir_p(local->dir, 0700, err) < 0 || kr_local_sign(local, err) < 0)
         return -(int)err->code;
     for (int i = 0; again && i < ATTEMPTS; i++) {
         kr_auto_free char *note = NULL;
