@@ -43,7 +43,7 @@ class Project:
         done = subprocess.run([str(self.build_dir / prog), *map(str, args)], cwd=self.folder, timeout=timeout,
                               env={**self.env, **(env or {})}, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if check is not None:
-            assert done.returncode == check, (args, done.returncode, done.stdout, done.stderr)
+            assert done.returncode == check, f"{args} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def popen(self, *args):

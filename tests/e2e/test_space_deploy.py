@@ -183,11 +183,16 @@ def test_build_failure_shows_the_cause_not_the_cache_noise(ready, hub):
     assert hub.counters()["commits"] == 2
 
 
-def test_variable_and_secret_of_one_name(ready, hub):
+def test_variable_of_somebody_else_with_the_name_of_a_secret(ready, hub, token):
+    from huggingface_hub import HfApi
+
+    ready.deploy(check=0)
+    HfApi(endpoint=hub.url, token=token).add_space_variable(SPACE, "MODE", "dev")
     ready.run("secret", "create", "app", "--MODE=x-secret-value", check=0)
-    ready.run("deployer", "update", "hf", "--secret", "app", "--env", "MODE=dev", check=0)
+    ready.run("deployer", "update", "hf", "--secret", "app", check=0)
     done = ready.deploy()
-    assert done.returncode == 1 and "MODE" in done.stderr and hub.spaces() == []
+    assert done.returncode == 1 and "MODE" in done.stderr
+    assert "MODE" not in hub.space(SPACE).state()["secrets"]
 
 
 def test_paused_by_quota(ready, hub):
@@ -215,9 +220,10 @@ def test_slow_hub(ready, hub):
 
 
 def test_no_secret_leaves_its_place(ready, hub, token):
-    ready.run("secret", "create", "app", "--api_key=very-secret-app-value", check=0)
-    ready.run("deployer", "update", "hf", "--secret", "app", "--auth_key=auth-key-of-the-app", check=0)
-    first = ready.deploy("-v") if False else ready.deploy(check=0)
+    ready.run("secret", "create", "app", "--api_key=very-secret-app-value", "--auth=auth-key-of-the-app",
+              check=0)
+    ready.run("deployer", "update", "hf", "--secret", "app", "--auth_key={{app.auth}}", check=0)
+    first = ready.deploy(check=0)
     planted = [token, "very-secret-app-value", "auth-key-of-the-app"]
     state = hub.space(SPACE).state()
     places = {"output": first.stdout + first.stderr, "variables": json.dumps(state["variables"])}
