@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the Hub: python -m tests.hub --data DIR [--port N] [--port-file F] [--no-docker | --docker-host unix:///...]"""
+"""Starts the Hub: python -m tests.hub --data DIR [--port N] [--port-file F] [--docker-host unix:///...]"""
+
 import argparse
+import importlib
 import json
 import os
 import pathlib
@@ -8,9 +10,11 @@ import signal
 import sys
 import threading
 
-from . import (accounts, commits, control, files, hardware, keys, lfs, logs, repos,  # noqa: F401 (routes)
-               runtime_routes)
+from . import control
 from .core import Hub
+
+# every module that declares routes
+ROUTES = ("accounts", "commits", "files", "hardware", "keys", "lfs", "logs", "repos", "runtime_routes")
 
 
 def arguments():
@@ -22,8 +26,13 @@ def arguments():
     parser.add_argument("--docker-host", help="address of the Docker engine, unix:///...")
     parser.add_argument("--docker", default="docker", help="the docker command line program that builds")
     parser.add_argument("--build-network", default="host", choices=("host", "none"))
-    parser.add_argument("--user", action="append", default=[], metavar="NAME[:TOKEN[:ROLE]]",
-                        help="an account with a token; given none, alice with hf_test_alice")
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME[:TOKEN[:ROLE]]",
+        help="an account with a token; given none, alice with hf_test_alice",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a setting to begin with")
     return parser.parse_args()
 
@@ -31,8 +40,10 @@ def arguments():
 def make_engine(options):
     if options.no_docker or not options.docker_host:
         from .engine_scripted import Scripted
+
         return Scripted()
     from .engine_docker import Docker
+
     return Docker(options.docker_host, options.docker, options.build_network)
 
 
@@ -40,6 +51,8 @@ def main():
     options = arguments()
     data = pathlib.Path(options.data).resolve()
     data.mkdir(parents=True, exist_ok=True)
+    for name in ROUTES:
+        importlib.import_module(f"tests.hub.{name}")
     engine = make_engine(options)
     hub = Hub(data, engine, {"port": options.port})
     engine.hub = hub

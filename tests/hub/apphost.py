@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The public address of a Space's app: who may see it, what stands there meanwhile, and the way to the app."""
+
 import contextlib
 import http.client
 import socket
@@ -12,8 +13,17 @@ from .state import Caller
 
 ERROR_TEXT = "Your space is in error, check its status on hf.co"
 WAIT_PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><p>{1}</p></body></html>\n"
-HOP = ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-       "transfer-encoding", "upgrade", "proxy-connection")
+HOP = (
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-connection",
+)
 
 
 class AppHost:
@@ -42,8 +52,9 @@ class AppHost:
 
 
 def not_found():
-    return Response(404, WAIT_PAGE.format("404", "Sorry, we can't find the page you are looking for."),
-                    "text/html; charset=utf-8")
+    return Response(
+        404, WAIT_PAGE.format("404", "Sorry, we can't find the page you are looking for."), "text/html; charset=utf-8"
+    )
 
 
 def serve_subdomain(hub, request, subdomain):
@@ -60,11 +71,19 @@ def serve(hub, space, request):
 
 
 def preflight(request):
-    return Response(204, b"", None, [
-        ("Access-Control-Allow-Origin", request.headers.get("Origin") or "*"),
-        ("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
-        ("Access-Control-Allow-Headers", request.headers.get("Access-Control-Request-Headers") or "*"),
-        ("Access-Control-Allow-Credentials", "true"), ("Access-Control-Max-Age", "86400"), ("Vary", "Origin")])
+    return Response(
+        204,
+        b"",
+        None,
+        [
+            ("Access-Control-Allow-Origin", request.headers.get("Origin") or "*"),
+            ("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
+            ("Access-Control-Allow-Headers", request.headers.get("Access-Control-Request-Headers") or "*"),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Max-Age", "86400"),
+            ("Vary", "Origin"),
+        ],
+    )
 
 
 def _answer(hub, space, request):
@@ -72,8 +91,11 @@ def _answer(hub, space, request):
     response.space_id = space.id
     origin = request.headers.get("Origin")
     if origin and not response.handover:
-        response.headers = [pair for pair in response.headers
-                            if pair[0].lower() not in ("access-control-allow-origin", "access-control-allow-credentials")]
+        response.headers = [
+            pair
+            for pair in response.headers
+            if pair[0].lower() not in ("access-control-allow-origin", "access-control-allow-credentials")
+        ]
         response.headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true")]
     response.headers.append(("Link", f'<{hub.url}/spaces/{space.id}>;rel="canonical"'))
     return response
@@ -120,9 +142,12 @@ def _static(space, request):
 
 def _forwarded(request):
     """The request's headers as the app gets them."""
-    rows = [(name, value) for name, value in request.headers.items()
-            if name.lower() not in HOP and name.lower() not in ("x-forwarded-for", "x-forwarded-proto",
-                                                                "x-forwarded-host", "expect", "content-length")]
+    rows = [
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower() not in HOP
+        and name.lower() not in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "expect", "content-length")
+    ]
     before = request.headers.get("X-Forwarded-For")
     rows.append(("X-Forwarded-For", f"{before}, {request.peer}" if before else request.peer))
     rows += [("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", request.headers.get("Host") or "")]

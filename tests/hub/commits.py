@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changing files: what upload mode a file needs, and the commit itself."""
+
 import base64
 import json
 import re
@@ -8,11 +9,15 @@ from . import frontmatter, patterns
 from .core import HttpError, Response, route
 from .gitstore import Entry, blob_oid, pointer
 
-STALE = {"new": "The branch was updated since you opened this page. Please refresh and try again.",
-         "old": "A commit has happened since. Please refresh and try again."}
+STALE = {
+    "new": "The branch was updated since you opened this page. Please refresh and try again.",
+    "old": "A commit has happened since. Please refresh and try again.",
+}
 NEED_KEY = "Add a line with the key `lfsFile`, `file` or `deletedFile`"
-BINARY_TEXT = ("Your push was rejected because it contains binary files. Please use "
-               "https://huggingface.co/docs/hub/xet to store binary files. Offending files: ")
+BINARY_TEXT = (
+    "Your push was rejected because it contains binary files. Please use "
+    "https://huggingface.co/docs/hub/xet to store binary files. Offending files: "
+)
 MAX_LFS_FILES, MAX_REGULAR_BYTES = 25_000, 1_000_000_000
 
 
@@ -46,7 +51,14 @@ def looks_binary(sample):
 
 def bad_path(path):
     """Whether a path leaves the repository or is no path at all."""
-    if not isinstance(path, str) or not path or len(path) > 1000 or path.startswith("/") or "\\" in path or "\0" in path:
+    if (
+        not isinstance(path, str)
+        or not path
+        or len(path) > 1000
+        or path.startswith("/")
+        or "\\" in path
+        or "\0" in path
+    ):
         return True
     return any(part in ("", ".", "..", ".git") for part in path.split("/"))
 
@@ -58,8 +70,12 @@ def upload_mode(settings, attributes, path, size, sample):
 
 
 def check_upload(ctx, file):
-    if not isinstance(file, dict) or not isinstance(file.get("path"), str) or not isinstance(file.get("size"), int) \
-            or not isinstance(file.get("sample"), str):
+    if (
+        not isinstance(file, dict)
+        or not isinstance(file.get("path"), str)
+        or not isinstance(file.get("size"), int)
+        or not isinstance(file.get("sample"), str)
+    ):
         raise HttpError(400, '"files" needs "path", "size" and "sample" for every file')
     if bad_path(file["path"]):
         raise HttpError(422, f"Invalid path: {file['path']}")
@@ -91,8 +107,11 @@ def preupload(ctx, ns, name, rev):
     for file in files:
         sample = check_upload(ctx, file)
         path = file["path"]
-        answer = {"path": path, "uploadMode": upload_mode(ctx.settings, attributes, path, file["size"], sample),
-                  "shouldIgnore": patterns.is_ignored(ignore, path)}
+        answer = {
+            "path": path,
+            "uploadMode": upload_mode(ctx.settings, attributes, path, file["size"], sample),
+            "shouldIgnore": patterns.is_ignored(ignore, path),
+        }
         if path in present:
             answer["oid"] = present[path].sha256 or present[path].oid
         answers.append(answer)
@@ -233,8 +252,11 @@ def finish(ctx, space, files, added, lfs):
             extended = patterns.add_lfs(extended, path)
     if extended != attributes:
         files[".gitattributes"] = entry_for(space.repo, extended.encode())
-    wrong = [path for path, data in added.items() if data and path in files and
-             upload_mode(ctx.settings, extended, path, len(data), data[:512]) == "lfs"]
+    wrong = [
+        path
+        for path, data in added.items()
+        if data and path in files and upload_mode(ctx.settings, extended, path, len(data), data[:512]) == "lfs"
+    ]
     if wrong:
         raise HttpError(400, BINARY_TEXT + ", ".join(sorted(wrong)))
     if ctx.settings.commit_checks_readme and "README.md" in added:
@@ -256,8 +278,9 @@ def commit(ctx, ns, name, rev):
     reason = ctx.state.why_not_write(space, ctx.caller)
     if reason and not proposed:
         foreign = ctx.state.role_in(space.owner, ctx.caller) is None
-        raise HttpError(403, "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request"
-                        if foreign else reason)
+        raise HttpError(
+            403, "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request" if foreign else reason
+        )
     if proposed and space.discussions_disabled:
         raise HttpError(403, "Discussions are disabled for this repo")
     header, rows = commit_lines(ctx)
@@ -281,8 +304,12 @@ def commit(ctx, ns, name, rev):
             space.repo.set_ref(f"refs/pr/{space.pulls}", space.repo.refs[ref])
             ref = f"refs/pr/{space.pulls}"
         oid = store(ctx.hub, space, ref, files, header["summary"], header.get("description") or "", ctx.caller.user)
-    answer = {"success": True, "commitOid": oid, "commitUrl": f"{ctx.base}/spaces/{space.id}/commit/{oid}",
-              "hookOutput": ""}
+    answer = {
+        "success": True,
+        "commitOid": oid,
+        "commitUrl": f"{ctx.base}/spaces/{space.id}/commit/{oid}",
+        "hookOutput": "",
+    }
     if proposed:
         answer["pullRequestUrl"] = f"{ctx.base}/spaces/{space.id}/discussions/{space.pulls}"
     return Response.json(answer)
@@ -295,8 +322,11 @@ def check_limits(ctx, space, files):
     if sum(seen.values()) > ctx.settings.repo_limit:
         raise HttpError(403, "Repository storage limit reached (Max: 1 GB)")
     if space.private and ctx.settings.private_limit is not None and sum(seen.values()) > ctx.settings.private_limit:
-        raise HttpError(403, "Private repository storage limit reached, please upgrade your plan to increase your "
-                             "private storage limit.")
+        raise HttpError(
+            403,
+            "Private repository storage limit reached, please upgrade your plan to increase your "
+            "private storage limit.",
+        )
 
 
 def store(hub, space, ref, files, summary, description, author):

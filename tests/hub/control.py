@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests say to the Hub and ask it: accounts, settings, faults, scripts, counters, contents."""
+
 import base64
 import dataclasses
 import os
@@ -107,13 +108,22 @@ def counters(ctx):
         if origin == "hub":
             key = f"{entry['method']} {shape(entry['path'])}"
             routes[key] = routes.get(key, 0) + 1
-    base = dict.fromkeys(("creates", "deletes", "commits", "builds", "restarts", "lfs_uploads", "lfs_verified",
-                          "lfs_bytes"), 0)
-    return Response.json({
-        **base, **{key: value for key, value in state.counters.items() if " " not in key},
-        "calls": origins.get("hub", 0), "origins": origins, "routes": routes,
-        "spaces": {space.id: {**dict.fromkeys(("commits", "builds", "restarts"), 0), **space.counts}
-                   for space in state.spaces.values()}})
+    base = dict.fromkeys(
+        ("creates", "deletes", "commits", "builds", "restarts", "lfs_uploads", "lfs_verified", "lfs_bytes"), 0
+    )
+    return Response.json(
+        {
+            **base,
+            **{key: value for key, value in state.counters.items() if " " not in key},
+            "calls": origins.get("hub", 0),
+            "origins": origins,
+            "routes": routes,
+            "spaces": {
+                space.id: {**dict.fromkeys(("commits", "builds", "restarts"), 0), **space.counts}
+                for space in state.spaces.values()
+            },
+        }
+    )
 
 
 def shape(path):
@@ -125,8 +135,12 @@ def shape(path):
             parts[5:] = ["{rev}"]
         return "/".join(parts)
     if path.startswith("/spaces/") and len(parts) > 3:
-        return "/spaces/{id}" + (".git" if parts[3].endswith(".git") else "") + "/" + "/".join(
-            parts[4:] if ".git" in parts[3] else parts[4:5])
+        return (
+            "/spaces/{id}"
+            + (".git" if parts[3].endswith(".git") else "")
+            + "/"
+            + "/".join(parts[4:] if ".git" in parts[3] else parts[4:5])
+        )
     return path
 
 
@@ -154,20 +168,39 @@ def spaces(ctx):
 def space_state(ctx, ns, name):
     space = find(ctx, ns, name)
     runtime = space.runtime
-    return Response.json({
-        "id": space.id, "sdk": space.sdk, "visibility": space.visibility, "head": space.repo.head(),
-        "commits": [{"id": one.oid, "title": one.title, "message": one.message, "author": one.author}
-                    for one in space.repo.history(space.repo.head())],
-        "files": {path: {"oid": entry.oid, "size": entry.size, "sha256": entry.sha256}
-                  for path, entry in space.repo.files().items()},
-        "secrets": space.secrets, "variables": space.variables, "hardware": space.hardware,
-        "sleep_seconds": space.sleep_seconds, "volumes": space.volumes, "storage": space.storage,
-        "counts": dict(space.counts), "stage": runtime.stage, "message": runtime.message, "sha": runtime.sha,
-        "history": runtime.history, "app_url": f"http://{space.app.domain}", "git": str(space.repo.path),
-        "subdomain": space.subdomain,
-        "build_log": runtime.build_log.text() if runtime.build_log else None,
-        "run_log": runtime.run_log.text() if runtime.run_log else None,
-        "container": getattr(runtime.handle, "container", None)})
+    return Response.json(
+        {
+            "id": space.id,
+            "sdk": space.sdk,
+            "visibility": space.visibility,
+            "head": space.repo.head(),
+            "commits": [
+                {"id": one.oid, "title": one.title, "message": one.message, "author": one.author}
+                for one in space.repo.history(space.repo.head())
+            ],
+            "files": {
+                path: {"oid": entry.oid, "size": entry.size, "sha256": entry.sha256}
+                for path, entry in space.repo.files().items()
+            },
+            "secrets": space.secrets,
+            "variables": space.variables,
+            "hardware": space.hardware,
+            "sleep_seconds": space.sleep_seconds,
+            "volumes": space.volumes,
+            "storage": space.storage,
+            "counts": dict(space.counts),
+            "stage": runtime.stage,
+            "message": runtime.message,
+            "sha": runtime.sha,
+            "history": runtime.history,
+            "app_url": f"http://{space.app.domain}",
+            "git": str(space.repo.path),
+            "subdomain": space.subdomain,
+            "build_log": runtime.build_log.text() if runtime.build_log else None,
+            "run_log": runtime.run_log.text() if runtime.run_log else None,
+            "container": getattr(runtime.handle, "container", None),
+        }
+    )
 
 
 @route("GET", "/_test/files/{ns}/{name}/{path*}", TEST)
@@ -239,5 +272,3 @@ def listen(ctx):
 def stop(ctx):
     threading.Thread(target=ctx.hub.stop_program, daemon=True).start()
     return Response.json({"pid": os.getpid()})
-
-

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Routing and everything that happens around a route: identity, limits, faults, log, common headers."""
+
 import secrets
 import threading
 import time
@@ -11,18 +12,22 @@ from . import faults as faults_module
 from .http1 import Closed, HttpError, Listener, Response, send
 from .state import ANONYMOUS_TEXT, Caller, State
 
-EXPOSED = ("X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
-           "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash")
+EXPOSED = (
+    "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
+    "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash"
+)
 ROUTES = []
 HTML = "<!DOCTYPE html><html><head><title>{0} {1}</title></head><body><h1>{0} {1}</h1></body></html>\n"
 
 
 def route(methods, path, origin="hub"):
     """Declares a route; `{x}` takes one path segment, a last `{x*}` the rest."""
+
     def declare(function):
         for method in methods.split("|"):
             ROUTES.append((origin, method, path.split("/")[1:], function))
         return function
+
     return declare
 
 
@@ -39,7 +44,7 @@ def match(pattern, segments):
             name, _, tail = part[1:].partition("}")
             if not segments[number].endswith(tail) or len(segments[number]) <= len(tail):
                 return None
-            found[name] = segments[number][:len(segments[number]) - len(tail)] if tail else segments[number]
+            found[name] = segments[number][: len(segments[number]) - len(tail)] if tail else segments[number]
         elif part != segments[number]:
             return None
     return found if len(pattern) == len(segments) else None
@@ -95,8 +100,9 @@ class Context:
         if space is None or not self.state.can_read(space, self.caller):
             return
         target = self.request.target.replace(f"/{wanted}", f"/{space.id}", 1)
-        raise HttpError(307, "moved", body=f"Temporary Redirect. Redirecting to {target}",
-                        headers=[("Location", target)])
+        raise HttpError(
+            307, "moved", body=f"Temporary Redirect. Redirecting to {target}", headers=[("Location", target)]
+        )
 
 
 class Hub:
@@ -150,10 +156,12 @@ class Hub:
                 if host.endswith(".hf.space"):
                     return self._app_by_host(request, host)
             return self.guarded(request, origin, lambda: self._route(request, origin))
+
         return serve
 
     def _app_by_host(self, request, host):
         from . import apphost
+
         return apphost.serve_subdomain(self, request, host.removesuffix(".hf.space"))
 
     def _control(self, request):
@@ -171,10 +179,19 @@ class Hub:
         started = time.time()
         hit = self.faults.take(origin, request.method, request.raw_path)
         scheme, token = self.state.describe_auth(request.headers)
-        entry = {"origin": origin, "method": request.method, "path": self._masked(request.raw_path),
-                 "query": self._masked(request.raw_query), "auth": scheme, "token": token,
-                 "leaks": self._leaks(request), "faults": [fault.kind for fault in hit],
-                 "user_agent": request.headers.get("User-Agent"), "status": None, "space": None}
+        entry = {
+            "origin": origin,
+            "method": request.method,
+            "path": self._masked(request.raw_path),
+            "query": self._masked(request.raw_query),
+            "auth": scheme,
+            "token": token,
+            "leaks": self._leaks(request),
+            "faults": [fault.kind for fault in hit],
+            "user_agent": request.headers.get("User-Agent"),
+            "status": None,
+            "space": None,
+        }
         cut = None
         try:
             response = self._before(request, hit)
@@ -204,8 +221,13 @@ class Hub:
 
     def _leaks(self, request):
         """Names of tokens found anywhere else than in Authorization."""
-        text = request.target + "\n" + "\n".join(
-            f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "authorization")
+        text = (
+            request.target
+            + "\n"
+            + "\n".join(
+                f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "authorization"
+            )
+        )
         return [token.name for value, token in list(self.state.tokens.items()) if value in text]
 
     def _before(self, request, hit):
@@ -230,10 +252,13 @@ class Hub:
             elif kind in ("rate_limit", "action_quota"):
                 return self._limited(request, fault)
             elif kind == "create_conflict":
-                return self.decorate(request, HttpError(
-                    409, "Cannot create repo: another conflicting operation is in progress").response())
+                return self.decorate(
+                    request,
+                    HttpError(409, "Cannot create repo: another conflicting operation is in progress").response(),
+                )
             elif kind == "race_412":
                 from .commits import stale
+
                 return self.decorate(request, stale(self.state.settings).response())
             elif kind == "race_commit":
                 self._foreign_commit(request)
@@ -242,10 +267,17 @@ class Hub:
         return None
 
     def _fault_answer(self, fault):
-        headers = [(name, value.replace("{cdn}", self.cdn_url).replace("{lfs}", self.lfs_url).replace("{hub}", self.url))
-                   for name, value in fault.headers.items()]
-        reason = {500: "Internal Error", 502: "Bad Gateway", 503: "Service Unavailable",
-                                    504: "Gateway Timeout", 408: "Request Timeout"}.get(fault.status, "Error")
+        headers = [
+            (name, value.replace("{cdn}", self.cdn_url).replace("{lfs}", self.lfs_url).replace("{hub}", self.url))
+            for name, value in fault.headers.items()
+        ]
+        reason = {
+            500: "Internal Error",
+            502: "Bad Gateway",
+            503: "Service Unavailable",
+            504: "Gateway Timeout",
+            408: "Request Timeout",
+        }.get(fault.status, "Error")
         if fault.html:
             return Response(fault.status, fault.body or HTML.format(fault.status, reason), "text/html", headers)
         if fault.body is not None:
@@ -255,14 +287,19 @@ class Hub:
 
     def _limited(self, request, fault):
         whole = fault.kind == "rate_limit"
-        text = ("We had to rate limit you, you hit the quota of 1000 api requests per 5 minutes period. Upgrade to a "
-                "PRO user or Team/Enterprise organization account (https://hf.co/pricing) to get higher limits. See "
-                "https://huggingface.co/docs/hub/rate-limits" if whole else
-                "You have exceeded our hourly quotas for action: commit. We invite you to retry later.")
+        text = (
+            "We had to rate limit you, you hit the quota of 1000 api requests per 5 minutes period. Upgrade to a "
+            "PRO user or Team/Enterprise organization account (https://hf.co/pricing) to get higher limits. See "
+            "https://huggingface.co/docs/hub/rate-limits"
+            if whole
+            else "You have exceeded our hourly quotas for action: commit. We invite you to retry later."
+        )
         left, reset = (0, int(fault.seconds)) if whole else (321, 200)
-        answer = Response.json({"error": text}, 429, [
-            ("RateLimit", f'"api";r={left};t={reset}'),
-            ("RateLimit-Policy", '"fixed window";"api";q=1000;w=300')])
+        answer = Response.json(
+            {"error": text},
+            429,
+            [("RateLimit", f'"api";r={left};t={reset}'), ("RateLimit-Policy", '"fixed window";"api";q=1000;w=300')],
+        )
         return self.decorate(request, answer)
 
     def _foreign_commit(self, request):
@@ -272,6 +309,7 @@ class Hub:
         space = self.state.spaces.get(f"{parts[2]}/{parts[3]}")
         if space is not None:
             from .commits import commit_files
+
             with space.lock:
                 name = f"foreign-{len(space.repo.commits)}.txt"
                 commit_files(self, space, {name: b"somebody else's change\n"}, "A change by somebody else", "mallory")
@@ -279,8 +317,10 @@ class Hub:
     def _after(self, request, hit, response):
         for fault in hit:
             kind = fault.kind
-            if kind == "cut_after":
+            if kind in ("cut_after", "stall_after"):
                 request.drain()
+                if kind == "stall_after":
+                    self.stopping.wait(fault.seconds)
                 raise Closed
             if kind == "status_after":
                 request.drain()
@@ -296,7 +336,7 @@ class Hub:
         """The body of the answer, broken off or slowed down."""
         if isinstance(body, (bytes, bytearray)):
             size = max(1, len(body) // 20)
-            body = iter([body[at:at + size] for at in range(0, len(body), size)])
+            body = iter([body[at : at + size] for at in range(0, len(body), size)])
             total = 20
         else:
             total = None
@@ -306,8 +346,12 @@ class Hub:
                 self.stopping.wait(fault.seconds / (total or 20))
             yield part
             sent += 1
-            if fault.kind == "cut_mid" and sent >= (total or 2) // 2 \
-                    or fault.kind == "cut_stream" and sent >= fault.count:
+            if (
+                fault.kind == "cut_mid"
+                and sent >= (total or 2) // 2
+                or fault.kind == "cut_stream"
+                and sent >= fault.count
+            ):
                 request.conn.reset()
                 raise Closed
 
@@ -363,9 +407,12 @@ class Hub:
         left, reset, quota, refused = self.state.take(bucket, token or request.peer, plan)
         request.rate = (bucket, left, reset, quota, self.state.settings.rate_window)
         if refused:
-            return HttpError(429, f"We had to rate limit you, you hit the quota of {quota} {bucket} requests per 5 "
-                                  "minutes period. Upgrade to a PRO user or Team/Enterprise organization account "
-                                  "(https://hf.co/pricing) to get higher limits.")
+            return HttpError(
+                429,
+                f"We had to rate limit you, you hit the quota of {quota} {bucket} requests per 5 "
+                "minutes period. Upgrade to a PRO user or Team/Enterprise organization account "
+                "(https://hf.co/pricing) to get higher limits.",
+            )
         return None
 
     def decorate(self, request, response, context=None):
@@ -373,12 +420,17 @@ class Hub:
         trace = request.headers.get("X-Amzn-Trace-Id") or str(uuid.uuid4())
         head = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
         bucket, left, reset, quota, window = getattr(request, "rate", ("api", 499, 300, 500, 300))
-        extra = [("X-Powered-By", "huggingface-moon"), ("X-Request-Id", f"{head};{trace}"),
-                 ("RateLimit", f'"{bucket}";r={left};t={reset}'),
-                 ("RateLimit-Policy", f'"fixed window";"{bucket}";q={quota};w={window}'),
-                 ("Access-Control-Allow-Origin", request.headers.get("Origin") or self.url), ("Vary", "Origin"),
-                 ("Access-Control-Expose-Headers", EXPOSED), ("Cross-Origin-Opener-Policy", "same-origin"),
-                 ("Referrer-Policy", "strict-origin-when-cross-origin")]
+        extra = [
+            ("X-Powered-By", "huggingface-moon"),
+            ("X-Request-Id", f"{head};{trace}"),
+            ("RateLimit", f'"{bucket}";r={left};t={reset}'),
+            ("RateLimit-Policy", f'"fixed window";"{bucket}";q={quota};w={window}'),
+            ("Access-Control-Allow-Origin", request.headers.get("Origin") or self.url),
+            ("Vary", "Origin"),
+            ("Access-Control-Expose-Headers", EXPOSED),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Referrer-Policy", "strict-origin-when-cross-origin"),
+        ]
         have = {name.lower() for name, _ in response.headers}
         response.headers += [pair for pair in extra if pair[0].lower() not in have]
         return response
@@ -396,6 +448,7 @@ class Hub:
             self.stopping.wait(fault.seconds)
             if not self.stopping.is_set():
                 self.hub_listener.open()
+
         threading.Thread(target=reopen, daemon=True).start()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs Spaces for real: builds the committed repository with a Docker engine and runs it as user 1000."""
+
 import contextlib
 import http.client
 import json
@@ -54,7 +55,9 @@ class Docker:
 
     def open(self, method, path, body=None, timeout=60):
         connection = _Unix(self.path, timeout)
-        connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+        connection.request(
+            method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"}
+        )
         return connection, connection.getresponse()
 
     def api(self, method, path, body=None, timeout=60):
@@ -85,8 +88,18 @@ class Docker:
             context, mounts = pathlib.Path(folder) / "context", pathlib.Path(folder) / "secrets"
             self._materialise(space, sha, context)
             mounts.mkdir(mode=0o700)
-            command = [self.program, "-H", self.host, "build", "--progress=plain", f"--network={self.build_network}",
-                       "--label", f"hub={self.mark}", "--tag", self.tag(space, sha)]
+            command = [
+                self.program,
+                "-H",
+                self.host,
+                "build",
+                "--progress=plain",
+                f"--network={self.build_network}",
+                "--label",
+                f"hub={self.mark}",
+                "--tag",
+                self.tag(space, sha),
+            ]
             if factory:
                 command.append("--no-cache")
             for key, value in list(space.variables.items()):
@@ -112,10 +125,22 @@ class Docker:
             os.utime(target, (0, 0))
 
     def _run_build(self, command, log, cancelled):
-        environ = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self.home), "DOCKER_BUILDKIT": "1",
-                   "DOCKER_CONFIG": str(self.home)}
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   env=environ, text=True, errors="replace", start_new_session=True)
+        environ = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": str(self.home),
+            "DOCKER_BUILDKIT": "1",
+            "DOCKER_CONFIG": str(self.home),
+        }
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environ,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         watch = threading.Thread(target=self._kill_when, args=(process, cancelled), daemon=True)
         watch.start()
         progress = Progress(log)
@@ -215,10 +240,14 @@ class Container:
         self.env = environment(engine.hub, space, matter)
         self.state, self.looked, self.stopped, self.ip = {}, 0.0, False, None
         settings = engine.hub.state.settings
-        body = {"Image": engine.tag(space, sha), "Env": [f"{key}={value}" for key, value in self.env.items()],
-                "Labels": {"hub": engine.mark, "space": space.id}, "AttachStdout": False, "AttachStderr": False,
-                "HostConfig": {"NetworkMode": NETWORK, "Binds": engine.binds(space),
-                               "LogConfig": {"Type": "json-file"}}}
+        body = {
+            "Image": engine.tag(space, sha),
+            "Env": [f"{key}={value}" for key, value in self.env.items()],
+            "Labels": {"hub": engine.mark, "space": space.id},
+            "AttachStdout": False,
+            "AttachStderr": False,
+            "HostConfig": {"NetworkMode": NETWORK, "Binds": engine.binds(space), "LogConfig": {"Type": "json-file"}},
+        }
         if settings.run_user != "image":
             body["User"] = settings.run_user
         self.container = engine.api("POST", "/containers/create", body)["Id"]
@@ -249,8 +278,9 @@ class Container:
         """Copies what the container prints into the run log, line by line."""
         rest = {1: b"", 2: b""}
         try:
-            connection, answer = self.engine.open("GET", f"/containers/{self.container}/logs?follow=1&stdout=1&stderr=1",
-                                                  timeout=None)
+            connection, answer = self.engine.open(
+                "GET", f"/containers/{self.container}/logs?follow=1&stdout=1&stderr=1", timeout=None
+            )
             while True:
                 head = answer.read(8)
                 if len(head) < 8:

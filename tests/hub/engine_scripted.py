@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs Spaces without Docker: builds end as told, and the app is a tiny one in here or any local port."""
+
 import json
 import os
 import socket
@@ -8,9 +9,19 @@ import time
 
 from .http1 import Response
 
-DEFAULT_LOG = ["--> FROM docker.io/library/python:3.11-slim@sha256:" + "0" * 64, "DONE 0.0s", "",
-               "--> COPY --chown=user . .", "DONE 0.1s", "", "--> Pushing image", "DONE 0.2s", "",
-               "--> Exporting cache", "DONE 0.1s"]
+DEFAULT_LOG = [
+    "--> FROM docker.io/library/python:3.11-slim@sha256:" + "0" * 64,
+    "DONE 0.0s",
+    "",
+    "--> COPY --chown=user . .",
+    "DONE 0.1s",
+    "",
+    "--> Pushing image",
+    "DONE 0.2s",
+    "",
+    "--> Exporting cache",
+    "DONE 0.1s",
+]
 
 
 class Scripted:
@@ -53,8 +64,10 @@ class ScriptedApp:
         self.stopped = threading.Event()
         self.crashed = None
         port = (matter or {}).get("app_port", 7860)
-        lines = {"wrong_port": [f"Listening on 0.0.0.0:{port + 1}"], "crash": ["Traceback (most recent call last):",
-                 "RuntimeError: the model is missing"]}.get(self.mode, [f"Listening on 0.0.0.0:{port}"])
+        lines = {
+            "wrong_port": [f"Listening on 0.0.0.0:{port + 1}"],
+            "crash": ["Traceback (most recent call last):", "RuntimeError: the model is missing"],
+        }.get(self.mode, [f"Listening on 0.0.0.0:{port}"])
         for line in self.told.get("log") or lines:
             log.add(line)
 
@@ -97,23 +110,38 @@ class ScriptedApp:
         if path == "/env":
             return Response.json(self.env)
         if path == "/echo":
-            return Response.json({"method": request.method, "query": request.raw_query,
-                                  "headers": list(request.headers.items()),
-                                  "body": request.body().decode("latin-1")})
+            return Response.json(
+                {
+                    "method": request.method,
+                    "query": request.raw_query,
+                    "headers": list(request.headers.items()),
+                    "body": request.body().decode("latin-1"),
+                }
+            )
         return Response(200, f"<!DOCTYPE html><title>{self.space.name}</title>{self.sha}\n", "text/html; charset=utf-8")
 
 
 def environment(hub, space, matter):
     """What a container finds in its environment: the injected names, all variables, all secrets."""
     hardware = space.hardware
-    env = {"SPACE_ID": space.id, "SPACE_HOST": space.app.domain, "SPACE_AUTHOR_NAME": space.owner,
-           "SPACE_REPO_NAME": space.name, "SPACE_TITLE": str((matter or {}).get("title", space.name)),
-           "SPACE_CREATOR_USER_ID": hub.state.accounts[space.owner].id, "CPU_CORES": "2", "MEMORY": "16Gi",
-           "ACCELERATOR": "none" if hardware.startswith("cpu") else hardware}
+    env = {
+        "SPACE_ID": space.id,
+        "SPACE_HOST": space.app.domain,
+        "SPACE_AUTHOR_NAME": space.owner,
+        "SPACE_REPO_NAME": space.name,
+        "SPACE_TITLE": str((matter or {}).get("title", space.name)),
+        "SPACE_CREATOR_USER_ID": hub.state.accounts[space.owner].id,
+        "CPU_CORES": "2",
+        "MEMORY": "16Gi",
+        "ACCELERATOR": "none" if hardware.startswith("cpu") else hardware,
+    }
     if (matter or {}).get("hf_oauth"):
-        env.update(OAUTH_CLIENT_ID=space.id_hex, OAUTH_CLIENT_SECRET=os.urandom(12).hex(),
-                   OAUTH_SCOPES=" ".join(["openid", "profile", *matter.get("hf_oauth_scopes", [])]),
-                   OPENID_PROVIDER_URL=hub.url)
+        env.update(
+            OAUTH_CLIENT_ID=space.id_hex,
+            OAUTH_CLIENT_SECRET=os.urandom(12).hex(),
+            OAUTH_SCOPES=" ".join(["openid", "profile", *matter.get("hf_oauth_scopes", [])]),
+            OPENID_PROVIDER_URL=hub.url,
+        )
     env.update({key: value["value"] for key, value in space.variables.items()})
     env.update({key: value["value"] for key, value in space.secrets.items()})
     return env

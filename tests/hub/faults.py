@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults on demand, and the log of requests that tests count."""
+
 import dataclasses
 import fnmatch
 import itertools
@@ -17,6 +18,7 @@ KINDS = {
     "slow": "waits `seconds`, then goes on as usual",
     "slow_body": "the answer's body takes `seconds`",
     "stall": "no answer for `seconds`, then the connection is reset",
+    "stall_after": "the request is carried out, then no answer for `seconds`, then the connection is reset",
     "rate_limit": "429 with r=0 and t=`seconds`",
     "action_quota": "429 with r>0",
     "race_commit": "somebody else's commit lands just before this one is carried out",
@@ -31,10 +33,10 @@ KINDS = {
 class Fault:
     kind: str
     method: str = "*"
-    path: str = "*"          # shell pattern over the path as sent, without the query
-    origin: str = "hub"      # hub, lfs, cdn or app
-    nth: int = 1             # the first matching call that is hit
-    times: int = 1           # how many calls from there on; -1 for all
+    path: str = "*"  # shell pattern over the path as sent, without the query
+    origin: str = "hub"  # hub, lfs, cdn or app
+    nth: int = 1  # the first matching call that is hit
+    times: int = 1  # how many calls from there on; -1 for all
     status: int = 500
     html: bool = False
     body: str | None = None
@@ -114,8 +116,7 @@ class RequestLog:
 
     def list(self, origin=None):
         with self.lock:
-            return [dict(entry) for entry in self.entries
-                    if origin is None or entry["origin"].split(":")[0] == origin]
+            return [dict(entry) for entry in self.entries if origin is None or entry["origin"].split(":")[0] == origin]
 
     def calls(self):
         """Answered calls of the Hub's own origin."""

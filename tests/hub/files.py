@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading trees, files, history, branches and tags."""
+
 import re
 import urllib.parse
 
@@ -26,8 +27,11 @@ def revision(space, rev):
 def rows_of(space, oid, expand=False):
     """{path: row} of every file and folder of a commit."""
     repo = space.repo
-    rows = {path: {"type": "directory", "oid": tree, "size": 0, "path": path}
-            for path, tree in repo.tree_of[oid].items() if path}
+    rows = {
+        path: {"type": "directory", "oid": tree, "size": 0, "path": path}
+        for path, tree in repo.tree_of[oid].items()
+        if path
+    }
     for path, entry in repo.commits[oid].files.items():
         row = {"type": "file", "oid": entry.oid, "size": entry.size, "path": path}
         if entry.sha256:
@@ -43,8 +47,10 @@ def rows_of(space, oid, expand=False):
 
 def last_commit(repo, oid, path):
     """The newest commit in which the file or folder became what it is."""
+
     def what(commit):
         return repo.tree_of[commit.oid].get(path) or commit.files.get(path)
+
     found = None
     for commit in repo.history(oid):
         if found is not None and what(commit) != what(found):
@@ -75,13 +81,16 @@ def _tree(ctx, ns, name, rev, path):
         shown = [rows[path]]
     else:
         start = path + "/" if path else ""
-        shown = [row for key, row in sorted(rows.items()) if key.startswith(start)
-                 and (recursive or "/" not in key[len(start):])]
+        shown = [
+            row
+            for key, row in sorted(rows.items())
+            if key.startswith(start) and (recursive or "/" not in key[len(start) :])
+        ]
     most = min(ctx.settings.tree_limit, 100) if expand else ctx.settings.tree_limit
     limit = max(1, min(int(ctx.request.arg("limit") or most), most))
     begin = int(ctx.request.arg("cursor") or 0)
     more = begin + limit if begin + limit < len(shown) else None
-    return Response.json(shown[begin:begin + limit], headers=[*next_link(ctx, more), ("X-Repo-Commit", oid)])
+    return Response.json(shown[begin : begin + limit], headers=[*next_link(ctx, more), ("X-Repo-Commit", oid)])
 
 
 @route("POST", "/api/spaces/{ns}/{name}/paths-info/{rev}")
@@ -110,13 +119,22 @@ def resolve(ctx, ns, name, rev, path):
     oid = revision(space, rev)
     entry = space.repo.commits[oid].files.get(path)
     if entry is None:
-        raise HttpError(404, "Entry not found", "EntryNotFound", body="Entry not found", headers=[("X-Repo-Commit", oid)])
-    headers = [("X-Repo-Commit", oid), ("Accept-Ranges", "bytes"),
-               ("Content-Disposition", f"inline; filename*=UTF-8''{quote(path.split('/')[-1])}")]
+        raise HttpError(
+            404, "Entry not found", "EntryNotFound", body="Entry not found", headers=[("X-Repo-Commit", oid)]
+        )
+    headers = [
+        ("X-Repo-Commit", oid),
+        ("Accept-Ranges", "bytes"),
+        ("Content-Disposition", f"inline; filename*=UTF-8''{quote(path.split('/')[-1])}"),
+    ]
     if entry.sha256:
         target = f"{ctx.hub.cdn_url}/cdn/{entry.sha256}/{quote(path.split('/')[-1])}?signature=test"
-        headers += [("X-Linked-Size", str(entry.size)), ("X-Linked-ETag", f'"{entry.sha256}"'),
-                    ("ETag", f'"{entry.sha256}"'), ("Location", target)]
+        headers += [
+            ("X-Linked-Size", str(entry.size)),
+            ("X-Linked-ETag", f'"{entry.sha256}"'),
+            ("ETag", f'"{entry.sha256}"'),
+            ("Location", target),
+        ]
         return Response(302, f"Found. Redirecting to {target}", "text/plain; charset=utf-8", headers)
     if ctx.settings.resolve_redirect:
         target = f"/api/resolve-cache/spaces/{space.id}/{oid}/{quote(path)}"
@@ -131,8 +149,12 @@ def resolve_cache(ctx, ns, name, commit, path):
     entry = space.repo.commits[revision(space, commit)].files.get(path)
     if entry is None:
         raise HttpError(404, "Entry not found", "EntryNotFound", body="Entry not found")
-    return ranged(ctx.request, space.repo.read_object(entry.oid), f'"{entry.oid}"',
-                  [("X-Repo-Commit", commit), ("Accept-Ranges", "bytes")])
+    return ranged(
+        ctx.request,
+        space.repo.read_object(entry.oid),
+        f'"{entry.oid}"',
+        [("X-Repo-Commit", commit), ("Accept-Ranges", "bytes")],
+    )
 
 
 @route("GET", "/spaces/{ns}/{name}/raw/{rev}/{path*}")
@@ -141,7 +163,9 @@ def raw(ctx, ns, name, rev, path):
     oid = revision(space, rev)
     entry = space.repo.commits[oid].files.get(path)
     if entry is None:
-        raise HttpError(404, "Entry not found", "EntryNotFound", body="Entry not found", headers=[("X-Repo-Commit", oid)])
+        raise HttpError(
+            404, "Entry not found", "EntryNotFound", body="Entry not found", headers=[("X-Repo-Commit", oid)]
+        )
     data = pointer(entry.sha256, entry.size) if entry.sha256 else space.repo.read_object(entry.oid)
     return ranged(ctx.request, data, f'"{entry.oid}"', [("X-Repo-Commit", oid)])
 
@@ -161,7 +185,7 @@ def ranged(request, data, etag, headers):
     end = min(int(last), len(data) - 1) if first and last else len(data) - 1
     if begin >= len(data) or begin > end:
         return Response(416, "Range Not Satisfiable", kind, [*headers, ("Content-Range", f"bytes */{len(data)}")])
-    part = data[begin:end + 1]
+    part = data[begin : end + 1]
     headers += [("Content-Range", f"bytes {begin}-{end}/{len(data)}"), ("Content-Length", str(len(part)))]
     return Response(206, part, kind, headers)
 
@@ -170,8 +194,11 @@ def ranged(request, data, etag, headers):
 @no_auth
 def cdn(ctx, sha256, name):
     if ctx.request.headers.get("Authorization"):
-        raise HttpError(400, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
-                             "query string parameter or the Authorization header should be specified")
+        raise HttpError(
+            400,
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature "
+            "query string parameter or the Authorization header should be specified",
+        )
     if ctx.request.arg("signature") != "test":
         raise HttpError(403, "AccessDenied")
     path = ctx.hub.lfs_path(sha256)
@@ -188,15 +215,30 @@ def commits(ctx, ns, name, rev):
     space = ctx.space(ns, name)
     rows = list(space.repo.history(revision(space, rev)))
     limit, number = int(ctx.request.arg("limit") or 50), int(ctx.request.arg("p") or 0)
-    page = rows[number * limit:(number + 1) * limit]
+    page = rows[number * limit : (number + 1) * limit]
     headers = [("X-Total-Count", str(len(rows)))]
     if (number + 1) * limit < len(rows):
-        query = urllib.parse.urlencode([*[(key, value) for key, value in ctx.request.query if key not in ("p", "limit")],
-                                        ("p", number + 1), ("limit", limit)])
+        query = urllib.parse.urlencode(
+            [
+                *[(key, value) for key, value in ctx.request.query if key not in ("p", "limit")],
+                ("p", number + 1),
+                ("limit", limit),
+            ]
+        )
         headers.append(("Link", f'<{ctx.base}{ctx.request.raw_path}?{query}>; rel="next"'))
-    return Response.json([{"id": row.oid, "title": row.title, "message": row.message,
-                           "authors": [{"user": row.author, "avatar": f"{ctx.base}/avatars/{row.author}.svg"}],
-                           "date": iso(row.when)} for row in page], headers=headers)
+    return Response.json(
+        [
+            {
+                "id": row.oid,
+                "title": row.title,
+                "message": row.message,
+                "authors": [{"user": row.author, "avatar": f"{ctx.base}/avatars/{row.author}.svg"}],
+                "date": iso(row.when),
+            }
+            for row in page
+        ],
+        headers=headers,
+    )
 
 
 @route("GET", "/api/spaces/{ns}/{name}/refs")
@@ -204,12 +246,19 @@ def refs(ctx, ns, name):
     space = ctx.space(ns, name)
 
     def listed(prefix):
-        return [{"name": ref[len(prefix):], "ref": ref, "targetCommit": oid}
-                for ref, oid in space.repo.refs.items() if ref.startswith(prefix)]
+        return [
+            {"name": ref[len(prefix) :], "ref": ref, "targetCommit": oid}
+            for ref, oid in space.repo.refs.items()
+            if ref.startswith(prefix)
+        ]
+
     answer = {"branches": listed("refs/heads/"), "tags": listed("refs/tags/"), "converts": []}
     if ctx.request.arg("include_prs") in ("1", "true"):
-        answer["pullRequests"] = [{"name": ref[5:], "ref": ref, "targetCommit": oid}
-                                  for ref, oid in space.repo.refs.items() if ref.startswith("refs/pr/")]
+        answer["pullRequests"] = [
+            {"name": ref[5:], "ref": ref, "targetCommit": oid}
+            for ref, oid in space.repo.refs.items()
+            if ref.startswith("refs/pr/")
+        ]
     return Response.json(answer)
 
 
@@ -259,8 +308,12 @@ def super_squash(ctx, ns, name, rev):
         oid = revision(space, rev)
         files = space.repo.commits[oid].files
         space.repo.refs.pop(f"refs/heads/{rev}", None)
-        new = space.repo.commit(f"refs/heads/{rev}", files, ctx.request.json().get("message") or
-                                f"Super-squash branch '{rev}' using huggingface_hub", author=ctx.caller.user)
+        new = space.repo.commit(
+            f"refs/heads/{rev}",
+            files,
+            ctx.request.json().get("message") or f"Super-squash branch '{rev}' using huggingface_hub",
+            author=ctx.caller.user,
+        )
         reachable = {commit.oid for tip in space.repo.refs.values() for commit in space.repo.history(tip)}
         for old in [old for old in space.repo.commits if old not in reachable]:
             del space.repo.commits[old]

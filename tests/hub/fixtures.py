@@ -4,6 +4,7 @@
 `hub` is a Hub of one test with scripted builds and apps. `docker_hub` is one that really builds and runs, on the
 Docker engine, registry and base image that `docker_stack` starts once for the whole run.
 """
+
 import dataclasses
 import os
 
@@ -57,7 +58,17 @@ def docker_stack():
 @pytest.fixture
 def docker_hub(tmp_path, docker_stack):
     """A Hub of this test's own that builds and runs Spaces with the Docker engine of the run."""
-    with HubProcess(tmp_path / "hub", "--docker-host", docker_stack.engine.host, "--docker", docker_stack.program,
-                    *ALICE, "--set", "launch_timeout=60", "--set", "probe_interval=0.1") as process:
+    with HubProcess(
+        tmp_path / "hub",
+        "--docker-host",
+        docker_stack.engine.host,
+        "--docker",
+        docker_stack.program,
+        *ALICE,
+        "--set",
+        "launch_timeout=60",
+        "--set",
+        "probe_interval=0.1",
+    ) as process:
         process.stack = docker_stack
         yield process

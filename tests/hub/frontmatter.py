@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The YAML block at the top of a Space's README.md: reading and checking."""
+
 import re
 
 import yaml

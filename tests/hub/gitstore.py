@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bare git repository on disk, written object by object, that the `git` program can read and check."""
+
 import dataclasses
 import hashlib
 import os
@@ -81,7 +82,7 @@ class Repository:
             for depth in range(len(parts) - 1):
                 here, name = "/".join(parts[:depth]), parts[depth]
                 folders.setdefault(here, {})[name] = None
-                folders.setdefault("/".join(parts[:depth + 1]), {})
+                folders.setdefault("/".join(parts[: depth + 1]), {})
             folders["/".join(parts[:-1])][parts[-1]] = entry.oid
         oids = {}
         for folder in sorted(folders, key=lambda item: (-item.count("/"), not item)):

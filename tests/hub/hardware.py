@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware that Spaces can run on."""
+
 from .core import HttpError, Response, route
 
 # name: (pretty name, vCPU, RAM GB, accelerator model, number, memory GB, USD per hour); listed only when it has a price
@@ -32,11 +33,24 @@ def described(row):
     name, pretty, cpu, ram, model, number, memory, price = row
     accelerator = None
     if model:
-        accelerator = {"type": "gpu", "model": model, "quantity": number, "vram": f"{memory} GB",
-                       "manufacturer": "Nvidia"}
+        accelerator = {
+            "type": "gpu",
+            "model": model,
+            "quantity": number,
+            "vram": f"{memory} GB",
+            "manufacturer": "Nvidia",
+        }
     micro = round(float(price) * 1_000_000 / 60)
-    return {"name": name, "prettyName": pretty, "cpu": f"{cpu} vCPU", "ram": f"{ram} GB", "accelerator": accelerator,
-            "unitCostMicroUSD": micro, "unitCostUSD": micro / 1_000_000, "unitLabel": "minute"}
+    return {
+        "name": name,
+        "prettyName": pretty,
+        "cpu": f"{cpu} vCPU",
+        "ram": f"{ram} GB",
+        "accelerator": accelerator,
+        "unitCostMicroUSD": micro,
+        "unitCostUSD": micro / 1_000_000,
+        "unitLabel": "minute",
+    }
 
 
 @route("GET", "/api/spaces/hardware")
@@ -47,6 +61,7 @@ def hardware_list(ctx):
 @route("POST", "/api/spaces/{ns}/{name}/hardware")
 def request_hardware(ctx, ns, name):
     from .runtime_routes import live_space
+
     space = live_space(ctx, ns, name, oauth_refused=True)
     body = ctx.request.json()
     flavor, sleep = body.get("flavor"), body.get("sleepTimeSeconds")
@@ -55,12 +70,18 @@ def request_hardware(ctx, ns, name):
     if sleep is not None and (not isinstance(sleep, int) or (sleep <= 0 and sleep != -1)):
         raise HttpError(400, '"sleepTimeSeconds" must be greater than 0, or -1')
     account = ctx.state.accounts[space.owner]
-    if flavor == "cpu-basic" and space.hardware != flavor and (
-            ctx.settings.downgrade_402 or (ctx.settings.enforce_plan and account.plan == "free")):
+    if (
+        flavor == "cpu-basic"
+        and space.hardware != flavor
+        and (ctx.settings.downgrade_402 or (ctx.settings.enforce_plan and account.plan == "free"))
+    ):
         raise HttpError(402, "Without a PRO subscription, you can't downgrade this Space to cpu-basic.")
     if flavor != "cpu-basic" and (ctx.settings.require_payment or not account.can_pay):
-        raise HttpError(403, "You must add a payment method to your account to upgrade your space's hardware. "
-                             "See https://huggingface.co/settings/billing")
+        raise HttpError(
+            403,
+            "You must add a payment method to your account to upgrade your space's hardware. "
+            "See https://huggingface.co/settings/billing",
+        )
     changed = flavor != space.hardware
     space.hardware = flavor
     if sleep is not None:

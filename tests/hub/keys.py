@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secrets, variables and volumes of a Space."""
+
 import re
 
 from .core import HttpError, Response, route
@@ -52,8 +53,12 @@ def change_secret(ctx, ns, name):
 @route("GET", "/api/spaces/{ns}/{name}/secrets")
 def secrets(ctx, ns, name):
     space = ctx.space(ns, name, "write")
-    return Response.json({key: {"key": key, **{field: value[field] for field in ("description", "updatedAt")
-                                               if field in value}} for key, value in space.secrets.items()})
+    return Response.json(
+        {
+            key: {"key": key, **{field: value[field] for field in ("description", "updatedAt") if field in value}}
+            for key, value in space.secrets.items()
+        }
+    )
 
 
 @route("POST|DELETE", "/api/spaces/{ns}/{name}/variables")
@@ -83,9 +88,16 @@ def check_volumes(volumes):
             raise HttpError(400, '"source" of a volume must have the form owner/name')
         if not str(item.get("mountPath", "")).startswith("/"):
             raise HttpError(400, '"mountPath" of a volume must begin with /')
-        out.append({**{key: item[key] for key in ("type", "source", "mountPath", "revision", "path")
-                       if item.get(key) is not None},
-                    "readOnly": item.get("readOnly", item["type"] != "bucket") or item["type"] != "bucket"})
+        out.append(
+            {
+                **{
+                    key: item[key]
+                    for key in ("type", "source", "mountPath", "revision", "path")
+                    if item.get(key) is not None
+                },
+                "readOnly": item.get("readOnly", item["type"] != "bucket") or item["type"] != "bucket",
+            }
+        )
     if len({item["mountPath"] for item in out}) != len(out):
         raise HttpError(400, '"mountPath" of volumes must be unique')
     return out
@@ -94,6 +106,7 @@ def check_volumes(volumes):
 @route("PUT|DELETE", "/api/spaces/{ns}/{name}/volumes")
 def volumes(ctx, ns, name):
     from .runtime_routes import live_space
+
     space = live_space(ctx, ns, name)
     if ctx.request.method == "PUT":
         space.volumes = check_volumes(ctx.request.json().get("volumes"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Large files: batch, basic and multipart transfer to another origin, verification."""
+
 import hashlib
 import os
 import re
@@ -46,8 +47,11 @@ def batch(ctx, ns, name):
             raise HttpError(403, "Repository storage limit reached (Max: 1 GB)")
     multipart = "multipart" in (body.get("transfers") or ["basic"])
     answers = [_object(ctx, space, item, operation, multipart) for item in objects]
-    kinds = {"multipart" if "chunk_size" in ((item.get("actions") or {}).get("upload") or {}).get("header", {})
-             else "basic" for item in answers if "actions" in item}
+    kinds = {
+        "multipart" if "chunk_size" in (item["actions"].get("upload", {}).get("header") or {}) else "basic"
+        for item in answers
+        if "actions" in item
+    }
     return _lfs_response({"transfer": "multipart" if kinds == {"multipart"} else "basic", "objects": answers})
 
 
@@ -75,21 +79,36 @@ def _object(ctx, space, item, operation, multipart):
         count = -(-size // ctx.settings.chunk_size)
         width = max(5, len(str(count)))
         header = {"chunk_size": str(ctx.settings.chunk_size)}
-        header.update({f"{number:0{width}d}": f"{ctx.hub.lfs_url}/part/{upload}/{number}?signature=test"
-                       for number in range(1, count + 1)})
-        action = {"href": f"{ctx.base}/api/complete_multipart?uploadId={upload}&signature=test", "header": header,
-                  "expires_in": 86400}
+        header.update(
+            {
+                f"{number:0{width}d}": f"{ctx.hub.lfs_url}/part/{upload}/{number}?signature=test"
+                for number in range(1, count + 1)
+            }
+        )
+        action = {
+            "href": f"{ctx.base}/api/complete_multipart?uploadId={upload}&signature=test",
+            "header": header,
+            "expires_in": 86400,
+        }
     else:
         action = {"href": f"{ctx.hub.lfs_url}/lfs/{upload}?signature=test", "header": {}, "expires_in": 86400}
+        if ctx.settings.lfs_header != "object":
+            action["header"] = verify["header"] = None
+        if ctx.settings.lfs_header == "absent":
+            del action["header"], verify["header"]
     return {**answer, "authenticated": True, "actions": {"upload": action, "verify": verify}}
 
 
 def _no_second_auth(ctx):
     if ctx.request.headers.get("Authorization"):
         ctx.request.drain()
-        raise HttpError(400, "InvalidArgument", body="<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>"
-                        "InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>",
-                        headers=[("Content-Type", "application/xml")])
+        raise HttpError(
+            400,
+            "InvalidArgument",
+            body='<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>'
+            "InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>",
+            headers=[("Content-Type", "application/xml")],
+        )
     if ctx.request.arg("signature") != "test":
         raise HttpError(403, "SignatureDoesNotMatch", body="<Error><Code>SignatureDoesNotMatch</Code></Error>")
     if not ctx.request.has_length:
@@ -123,8 +142,11 @@ def put(ctx, upload):
     path, sha, md5, size = _receive(ctx, f"{upload}-{secrets.token_hex(4)}")
     if size != record["size"] or sha != record["oid"]:
         os.unlink(path)
-        raise HttpError(400, "BadDigest", body=f"<Error><Code>BadDigest</Code><Message>got {size} bytes, sha256 {sha}"
-                                               "</Message></Error>")
+        raise HttpError(
+            400,
+            "BadDigest",
+            body=f"<Error><Code>BadDigest</Code><Message>got {size} bytes, sha256 {sha}</Message></Error>",
+        )
     ctx.state.counters["lfs_uploads"] += 1
     os.rename(path, ctx.hub.lfs_path(sha))
     return Response(200, b"", None, [("ETag", f'"{md5}"')])
@@ -165,8 +187,11 @@ def complete(ctx):
     if ctx.hub.lfs_path(record["oid"]).exists():
         return Response.json({"success": True})
     for number, part in enumerate(sorted(parts, key=lambda item: item.get("partNumber", 0)), 1):
-        if part.get("partNumber") != number or number not in record["parts"] \
-                or part.get("etag") != record["parts"][number][1]:
+        if (
+            part.get("partNumber") != number
+            or number not in record["parts"]
+            or part.get("etag") != record["parts"][number][1]
+        ):
             raise HttpError(400, f"Part {number} is missing or its etag is wrong")
     whole, sha = ctx.hub.data / "lfs" / f"whole-{upload}-{secrets.token_hex(4)}", hashlib.sha256()
     with open(whole, "wb") as out:
@@ -206,6 +231,10 @@ def lfs_files(ctx, ns, name):
     for commit in space.repo.commits.values():
         for path, entry in commit.files.items():
             if entry.sha256:
-                seen[entry.sha256] = {"fileOid": entry.sha256, "oid": entry.sha256, "filename": path,
-                                      "size": entry.size}
+                seen[entry.sha256] = {
+                    "fileOid": entry.sha256,
+                    "oid": entry.sha256,
+                    "filename": path,
+                    "size": entry.size,
+                }
     return Response.json(list(seen.values()))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build and run logs as event streams, and the endless event and metric streams."""
+
 import json
 import secrets
 import threading
@@ -49,8 +50,9 @@ class LogStream:
 
 
 def sse(events):
-    return Response(200, events, "text/event-stream; charset=utf-8",
-                    [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")])
+    return Response(
+        200, events, "text/event-stream; charset=utf-8", [("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]
+    )
 
 
 @route("GET", "/api/spaces/{ns}/{name}/logs/{kind}")
@@ -107,7 +109,15 @@ def metrics(ctx, ns, name):
 def _metrics(hub):
     replica = secrets.token_hex(3)[:5]
     while not hub.stopping.is_set():
-        value = {"cpu_usage_pct": 0, "cpu_millicores": 2000, "memory_used_bytes": 1417216,
-                 "memory_total_bytes": 17179869184, "rx_bps": 0, "tx_bps": 0, "gpus": {}, "replica": replica}
+        value = {
+            "cpu_usage_pct": 0,
+            "cpu_millicores": 2000,
+            "memory_used_bytes": 1417216,
+            "memory_total_bytes": 17179869184,
+            "rx_bps": 0,
+            "tx_bps": 0,
+            "gpus": {},
+            "replica": replica,
+        }
         yield b"event: metric\ndata: " + json.dumps(value).encode() + b"\n\n"
         hub.stopping.wait(hub.state.settings.metric_interval)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Patterns of `.gitattributes` and `.gitignore`."""
+
 import functools
 import re
 
-DEFAULT_LFS = """*.7z *.arrow *.bin *.bz2 *.ckpt *.ftz *.gz *.h5 *.joblib *.lfs.* *.mlmodel *.model *.msgpack *.npy *.npz
-*.onnx *.ot *.parquet *.pb *.pickle *.pkl *.pt *.pth *.rar *.safetensors saved_model/**/* *.tar.* *.tar *.tflite
+DEFAULT_LFS = """*.7z *.arrow *.bin *.bz2 *.ckpt *.ftz *.gz *.h5 *.joblib *.lfs.* *.mlmodel *.model *.msgpack *.npy
+*.npz *.onnx *.ot *.parquet *.pb *.pickle *.pkl *.pt *.pth *.rar *.safetensors saved_model/**/* *.tar.* *.tar *.tflite
 *.tgz *.wasm *.xz *.zip *.zst *tfevents*""".split()
 LFS_RULE = " filter=lfs diff=lfs merge=lfs -text"
 DEFAULT_GITATTRIBUTES = "".join(f"{pattern}{LFS_RULE}\n" for pattern in DEFAULT_LFS)
@@ -26,9 +27,9 @@ def regex(pattern):
             out, at = out + "[^/]*", at + 1
         elif char == "?":
             out, at = out + "[^/]", at + 1
-        elif char == "[" and "]" in pattern[at + 2:]:
+        elif char == "[" and "]" in pattern[at + 2 :]:
             end = pattern.index("]", at + 2)
-            inner = pattern[at + 1:end].replace("\\", "\\\\")
+            inner = pattern[at + 1 : end].replace("\\", "\\\\")
             out, at = out + "[" + ("^" + inner[1:] if inner[0] in "!^" else inner) + "]", end + 1
         elif char == "\\" and at + 1 < len(pattern):
             out, at = out + re.escape(pattern[at + 1]), at + 2

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the Hub as a program of its own and speaks to its control port."""
+
 import base64
 import contextlib
 import json
@@ -27,8 +28,21 @@ class HubProcess:
         self.log_path = self.folder / "hub.log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.hub", "--data", str(self.folder / "data"), "--port-file", str(ports),
-                 *map(str, options)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.hub",
+                    "--data",
+                    str(self.folder / "data"),
+                    "--port-file",
+                    str(ports),
+                    *map(str, options),
+                ],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         until = time.monotonic() + 30
         while not ports.exists():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -72,8 +86,9 @@ class HubProcess:
 
     def make_org(self, name, members, plan="team", **fields):
         """`members` is {user: role}."""
-        return self.call("POST", "/_test/accounts", {"name": name, "kind": "org", "members": members, "plan": plan,
-                                                     **fields})
+        return self.call(
+            "POST", "/_test/accounts", {"name": name, "kind": "org", "members": members, "plan": plan, **fields}
+        )
 
     def make_token(self, user, role="write", **fields):
         """A token of the user; `kind="oauth"`, `scoped=[...]`, `name`, `value`, `expires` where wanted."""
@@ -173,8 +188,9 @@ class SpaceView:
 
     def wait(self, *stages, seconds=60, sha=None):
         """Waits until the Space is in one of the stages (and serves the commit); gives its runtime object."""
-        return self.hub.call("POST", f"/_test/spaces/{self.id}/wait",
-                             {"stage": list(stages), "seconds": seconds, "sha": sha})
+        return self.hub.call(
+            "POST", f"/_test/spaces/{self.id}/wait", {"stage": list(stages), "seconds": seconds, "sha": sha}
+        )
 
     def commit(self, files, summary="A change by somebody else"):
         """A commit by somebody else: {path: bytes, or None to delete it}."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single HTTP calls exactly as written: no redirects, no repeats, no headers of its own."""
+
 import http.client
 import json
 import urllib.parse

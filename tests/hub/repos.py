@@ -1,22 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """Creating, describing, listing, moving and deleting Spaces."""
+
 import base64
 import re
 import shutil
 
 from . import apphost, frontmatter, keys, patterns, runtime
 from .commits import entry_for
-from .files import next_link
 from .core import HttpError, Response, quote, route
+from .files import next_link
 from .gitstore import Repository
 from .hardware import FLAVORS
 from .state import Space, iso
 
-EXPANDABLE = ("author", "cardData", "createdAt", "datasets", "disabled", "lastModified", "likes", "models", "private",
-              "region", "resourceGroup", "runtime", "sdk", "sha", "siblings", "subdomain", "tags", "trendingScore",
-              "usedStorage", "xetEnabled")
-PLAN_TEXT = ("Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on free cpu-basic requires a "
-             "PRO subscription. Subscribe at https://huggingface.co/pro")
+EXPANDABLE = (
+    "author",
+    "cardData",
+    "createdAt",
+    "datasets",
+    "disabled",
+    "lastModified",
+    "likes",
+    "models",
+    "private",
+    "region",
+    "resourceGroup",
+    "runtime",
+    "sdk",
+    "sha",
+    "siblings",
+    "subdomain",
+    "tags",
+    "trendingScore",
+    "usedStorage",
+    "xetEnabled",
+)
+PLAN_TEXT = (
+    "Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on free cpu-basic requires a "
+    "PRO subscription. Subscribe at https://huggingface.co/pro"
+)
 
 
 def name_problem(name):
@@ -38,19 +60,33 @@ def subdomain_of(state, space_id):
     answer, number = plain, 2
     while answer in taken:
         tail = f"-{number}"
-        answer, number = plain[:63 - len(tail)] + tail, number + 1
+        answer, number = plain[: 63 - len(tail)] + tail, number + 1
     return answer
 
 
 def initial_readme(name, sdk, short_description, license_name):
-    lines = ["---", f"title: {name.replace('-', ' ').replace('_', ' ').title()}", "emoji: 🐳", "colorFrom: blue",
-             "colorTo: gray", f"sdk: {sdk}", "pinned: false"]
+    lines = [
+        "---",
+        f"title: {name.replace('-', ' ').replace('_', ' ').title()}",
+        "emoji: 🐳",
+        "colorFrom: blue",
+        "colorTo: gray",
+        f"sdk: {sdk}",
+        "pinned: false",
+    ]
     if license_name:
         lines.append(f"license: {license_name}")
     if short_description:
         lines.append(f"short_description: {short_description}")
-    return "\n".join([*lines, "---", "", "Check out the configuration reference at "
-                      "https://huggingface.co/docs/hub/spaces-config-reference", ""])
+    return "\n".join(
+        [
+            *lines,
+            "---",
+            "",
+            "Check out the configuration reference at https://huggingface.co/docs/hub/spaces-config-reference",
+            "",
+        ]
+    )
 
 
 @route("POST", "/api/repos/create")
@@ -155,8 +191,9 @@ def new_space(ctx, owner, name, sdk, visibility, given):
     space.secrets, space.variables = given["secrets"], given["variables"]
     space.hardware, space.volumes = given["hardware"], given["volumes"]
     space.dev_mode, space.storage = given["dev"], given["storage"]
-    space.sleep_seconds = 172800 if space.hardware == "cpu-basic" else \
-        None if given["sleep"] in (None, -1) else given["sleep"]
+    space.sleep_seconds = (
+        172800 if space.hardware == "cpu-basic" else None if given["sleep"] in (None, -1) else given["sleep"]
+    )
     space.runtime = runtime.Runtime(ctx.hub, space)
     space.app = apphost.AppHost(ctx.hub, space)
     ctx.state.spaces[space.id] = space
@@ -167,11 +204,16 @@ def new_space(ctx, owner, name, sdk, visibility, given):
 def first_commit(ctx, space, body, given):
     files = {".gitattributes": patterns.DEFAULT_GITATTRIBUTES.encode()}
     if ctx.settings.readme_on_create:
-        files["README.md"] = initial_readme(space.name, space.sdk, body.get("short_description"),
-                                            body.get("license")).encode()
+        files["README.md"] = initial_readme(
+            space.name, space.sdk, body.get("short_description"), body.get("license")
+        ).encode()
     files.update(given)
-    space.repo.commit("refs/heads/main", {path: entry_for(space.repo, data) for path, data in files.items()},
-                      "initial commit", author=ctx.caller.user)
+    space.repo.commit(
+        "refs/heads/main",
+        {path: entry_for(space.repo, data) for path, data in files.items()},
+        "initial commit",
+        author=ctx.caller.user,
+    )
 
 
 @route("DELETE", "/api/repos/delete")
@@ -194,12 +236,29 @@ def info_object(ctx, space, rev="main", blobs=False):
     oid = space.repo.resolve(rev)
     files = space.repo.commits[oid].files if oid else {}
     card = card_data(space, oid)
-    answer = {"_id": space.id_hex, "id": space.id, "author": space.owner, "sha": oid,
-              "lastModified": iso(space.modified), "createdAt": iso(space.created), "private": space.private,
-              "visibility": space.visibility, "gated": space.gated, "disabled": False, "likes": 0, "trendingScore": 0,
-              "sdk": (card or {}).get("sdk") or space.sdk, "host": f"http://{space.app.domain}",
-              "subdomain": space.subdomain, "tags": [space.sdk, "region:us"], "models": [], "datasets": [],
-              "usedStorage": ctx.state.used_storage(space), "region": "us", "xetEnabled": False}
+    answer = {
+        "_id": space.id_hex,
+        "id": space.id,
+        "author": space.owner,
+        "sha": oid,
+        "lastModified": iso(space.modified),
+        "createdAt": iso(space.created),
+        "private": space.private,
+        "visibility": space.visibility,
+        "gated": space.gated,
+        "disabled": False,
+        "likes": 0,
+        "trendingScore": 0,
+        "sdk": (card or {}).get("sdk") or space.sdk,
+        "host": f"http://{space.app.domain}",
+        "subdomain": space.subdomain,
+        "tags": [space.sdk, "region:us"],
+        "models": [],
+        "datasets": [],
+        "usedStorage": ctx.state.used_storage(space),
+        "region": "us",
+        "xetEnabled": False,
+    }
     if card is not None:
         answer["cardData"] = card
         answer["tags"] += [tag for tag in card.get("tags") or [] if isinstance(tag, str)]
@@ -240,7 +299,9 @@ def selected(ctx, whole):
 @route("GET", "/api/spaces/{ns}/{name}")
 def info(ctx, ns, name):
     space = ctx.space(ns, name)
-    return Response.json(selected(ctx, info_object(ctx, space, blobs=ctx.request.arg("blobs") in ("true", "1", "True"))))
+    return Response.json(
+        selected(ctx, info_object(ctx, space, blobs=ctx.request.arg("blobs") in ("true", "1", "True")))
+    )
 
 
 @route("GET", "/api/spaces/{ns}/{name}/revision/{rev}")
@@ -299,14 +360,26 @@ def listing(ctx):
     found.sort(key=lambda space: space.created if "created" in sort.lower() else space.modified, reverse=True)
     limit = int(ctx.request.arg("limit") or 1000)
     start = int(ctx.request.arg("cursor") or 0)
-    page = found[start:start + limit]
+    page = found[start : start + limit]
     full = ctx.request.arg("full") in ("true", "1", "True")
     rows = []
     for space in page:
         whole = info_object(ctx, space)
         if not ctx.request.args("expand", "expand[]") and not full:
-            whole = {key: whole[key] for key in ("_id", "id", "likes", "trendingScore", "private", "tags", "createdAt",
-                                                 "sdk", "lastModified")}
+            whole = {
+                key: whole[key]
+                for key in (
+                    "_id",
+                    "id",
+                    "likes",
+                    "trendingScore",
+                    "private",
+                    "tags",
+                    "createdAt",
+                    "sdk",
+                    "lastModified",
+                )
+            }
         rows.append(selected(ctx, whole))
     return Response.json(rows, headers=next_link(ctx, start + limit if start + limit < len(found) else None))
 
@@ -318,9 +391,16 @@ def own_repositories(ctx):
     for space in ctx.state.spaces.values():
         if space.owner == ctx.caller.user:
             used = ctx.state.used_storage(space)
-            rows.append({"id": space.id, "type": "space", "updatedAt": iso(space.modified),
-                         "visibility": space.visibility, "storage": used,
-                         "storagePercent": round(100 * used / ctx.settings.repo_limit, 2)})
+            rows.append(
+                {
+                    "id": space.id,
+                    "type": "space",
+                    "updatedAt": iso(space.modified),
+                    "visibility": space.visibility,
+                    "storage": used,
+                    "storagePercent": round(100 * used / ctx.settings.repo_limit, 2),
+                }
+            )
     return Response.json(rows)
 
 
@@ -396,13 +476,17 @@ def duplicate(ctx, ns, name):
         given["variables"].setdefault(key, dict(value))
     with ctx.state.lock:
         if f"{owner}/{new_name}" in ctx.state.spaces:
-            raise HttpError(409, "exists", body={"error": "You already created this space repo",
-                                                 "url": f"{ctx.base}/spaces/{owner}/{new_name}"})
+            raise HttpError(
+                409,
+                "exists",
+                body={"error": "You already created this space repo", "url": f"{ctx.base}/spaces/{owner}/{new_name}"},
+            )
         space = new_space(ctx, owner, new_name, source.sdk, visibility, given)
     for oid in {entry.oid for entry in source.repo.files().values()}:
         space.repo.write_object("blob", source.repo.read_object(oid))
-    space.repo.commit("refs/heads/main", dict(source.repo.files()), f"Duplicate from {source.id}",
-                      author=ctx.caller.user)
+    space.repo.commit(
+        "refs/heads/main", dict(source.repo.files()), f"Duplicate from {source.id}", author=ctx.caller.user
+    )
     space.runtime.created()
     return Response.json({"url": f"{ctx.base}/spaces/{space.id}"})
 
@@ -412,6 +496,9 @@ def page(ctx, ns, name):
     space = ctx.state.spaces.get(f"{ns}/{name}")
     if space is None or not ctx.state.can_read(space, ctx.caller):
         raise HttpError(404, "Not found", body="<!DOCTYPE html><h1>404</h1>", headers=[("Content-Type", "text/html")])
-    return Response(200, f"<!DOCTYPE html><title>{quote(space.id, '/')}</title><iframe src='http://"
-                         f"{space.app.domain}/?__theme=light'></iframe>\n", "text/html; charset=utf-8")
-
+    return Response(
+        200,
+        f"<!DOCTYPE html><title>{quote(space.id, '/')}</title><iframe src='http://"
+        f"{space.app.domain}/?__theme=light'></iframe>\n",
+        "text/html; charset=utf-8",
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a Space: from a commit over build and start to running, sleeping, paused or failed."""
+
 import threading
 import time
 
@@ -109,8 +110,13 @@ class Runtime:
         quota = self.hub.state.settings.running_quota
         if quota is None:
             return False
-        busy = [space for space in self.hub.state.spaces.values() if space is not self.space
-                and space.owner == self.space.owner and space.runtime.stage in (*SERVING, *WORKING)]
+        busy = [
+            space
+            for space in self.hub.state.spaces.values()
+            if space is not self.space
+            and space.owner == self.space.owner
+            and space.runtime.stage in (*SERVING, *WORKING)
+        ]
         return len(busy) >= quota
 
     def used(self):
@@ -134,13 +140,21 @@ class Runtime:
         space, settings = self.space, self.hub.state.settings
         with self.changed:
             if space.sdk == "static":
-                return {"stage": self.stage, "hardware": {"current": None, "requested": None}, "storage": None,
-                        "replicas": {"requested": 1, "current": 1}}
-            answer = {"stage": self.stage, "hardware": {"current": self.hardware if self.handle else None,
-                                                        "requested": space.hardware},
-                      "storage": space.storage, "gcTimeout": space.sleep_seconds,
-                      "replicas": {"requested": space.replicas}, "devMode": space.dev_mode,
-                      "domains": [{"domain": space.app.domain, "stage": "READY"}]}
+                return {
+                    "stage": self.stage,
+                    "hardware": {"current": None, "requested": None},
+                    "storage": None,
+                    "replicas": {"requested": 1, "current": 1},
+                }
+            answer = {
+                "stage": self.stage,
+                "hardware": {"current": self.hardware if self.handle else None, "requested": space.hardware},
+                "storage": space.storage,
+                "gcTimeout": space.sleep_seconds,
+                "replicas": {"requested": space.replicas},
+                "devMode": space.dev_mode,
+                "domains": [{"domain": space.app.domain, "stage": "READY"}],
+            }
             if self.handle:
                 answer["replicas"]["current"] = 1
             form = settings.replicas_form
@@ -233,8 +247,11 @@ class Runtime:
             self._fail("RUNTIME_ERROR", f"Exit code: {code}. Reason: {handle.reason()}", generation)
             return
         limit = self.space.sleep_seconds
-        if limit and self.stage == "RUNNING" and \
-                time.monotonic() - self.last_use > limit * self.hub.state.settings.sleep_scale:
+        if (
+            limit
+            and self.stage == "RUNNING"
+            and time.monotonic() - self.last_use > limit * self.hub.state.settings.sleep_scale
+        ):
             self.sleep()
 
     def _stop_app(self, wait=True):
@@ -248,6 +265,7 @@ class Runtime:
                 handle.stop()
             if log:
                 log.close()
+
         if wait:
             end()
         else:
@@ -296,8 +314,11 @@ class Runtime:
                 self._fail("PAUSED", None, generation)
                 return
             self._stop_app()
-        rebuild = kind in ("commit", "factory") or self.image_sha != head or \
-            (kind == "variable" and settings.variable_rebuilds)
+        rebuild = (
+            kind in ("commit", "factory")
+            or self.image_sha != head
+            or (kind == "variable" and settings.variable_rebuilds)
+        )
         with self.changed:
             if not self._current(generation):
                 return
@@ -310,7 +331,9 @@ class Runtime:
     def _build(self, head, factory, generation):
         space = self.space
         log = LogStream()
-        log.add(time.strftime(f"===== Build Queued at %Y-%m-%d %H:%M:%S / Commit SHA: {head[:7]} =====\n", time.gmtime()))
+        log.add(
+            time.strftime(f"===== Build Queued at %Y-%m-%d %H:%M:%S / Commit SHA: {head[:7]} =====\n", time.gmtime())
+        )
         with self.changed:
             old, self.build_log = self.build_log, log
             self.changed.notify_all()
@@ -364,8 +387,11 @@ class Runtime:
                 break
             if time.monotonic() > until:
                 handle.stop()
-                self._fail("RUNTIME_ERROR", "Launch timed out, workload was not healthy after "
-                                            f"{int(declared // 60)} min", generation)
+                self._fail(
+                    "RUNTIME_ERROR",
+                    f"Launch timed out, workload was not healthy after {int(declared // 60)} min",
+                    generation,
+                )
                 return
             self._pause_for(settings.probe_interval, generation)
         with self.changed:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runtime of a Space over HTTP: state, pause, restart, sleep time, replicas, dev mode, storage."""
+
 from .core import HttpError, Response, route
 from .state import ANONYMOUS_TEXT
 
-QUOTA_TEXT = ("You've reached your cpu-basic quota limit, please upgrade your account, or pause your previous Spaces "
-              "to restart this one")
+QUOTA_TEXT = (
+    "You've reached your cpu-basic quota limit, please upgrade your account, or pause your previous Spaces "
+    "to restart this one"
+)
 
 
 def live_space(ctx, ns, name, oauth_refused=False):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Hub knows: accounts, tokens, Spaces, settings; and who may do what."""
+
 import base64
 import collections
 import dataclasses
@@ -13,8 +14,9 @@ from .http1 import HttpError
 
 ANONYMOUS_TEXT = "Invalid username or password."
 BAD_TOKEN_TEXT = "Invalid credentials in Authorization header"
-REVOKED_TEXT = ("Your token has been revoked by the organization administrator. "
-                "Please contact them for more information.")
+REVOKED_TEXT = (
+    "Your token has been revoked by the organization administrator. Please contact them for more information."
+)
 
 
 def iso(when=None):
@@ -30,44 +32,45 @@ def object_id():
 class Settings:
     """Everything that tests may switch; times are seconds, sizes bytes."""
 
-    enforce_plan: bool = True            # free account + docker + cpu-basic = 402
-    lag: float = 0.05                    # between a commit and its first change of stage
-    build_seconds: float = 0.05          # scripted engine
-    start_seconds: float = 0.05          # scripted engine
-    probe_interval: float = 0.1          # between two looks at an app that is not healthy yet
+    enforce_plan: bool = True  # free account + docker + cpu-basic = 402
+    lag: float = 0.05  # between a commit and its first change of stage
+    build_seconds: float = 0.05  # scripted engine
+    start_seconds: float = 0.05  # scripted engine
+    probe_interval: float = 0.1  # between two looks at an app that is not healthy yet
     launch_timeout: float | None = None  # real limit instead of startup_duration_timeout
-    sleep_scale: float = 1.0             # factor on gcTimeout
+    sleep_scale: float = 1.0  # factor on gcTimeout
     rate_quota: dict = dataclasses.field(default_factory=dict)  # {"api": 100} instead of the plan's
     rate_window: int = 300
     whoami_quota: int | None = None
-    lfs_size: int = 10_000_000           # larger regular files must be LFS
-    multipart_size: int = 64_000_000     # LFS files above go in parts
+    lfs_size: int = 10_000_000  # larger regular files must be LFS
+    multipart_size: int = 64_000_000  # LFS files above go in parts
     chunk_size: int = 16_000_000
-    repo_limit: int = 1_000_000_000      # a Space repository, history included
-    private_limit: int | None = None     # all private repositories of an account
+    repo_limit: int = 1_000_000_000  # a Space repository, history included
+    private_limit: int | None = None  # all private repositories of an account
     preupload_max: int = 1000
     preupload_too_many: int = 413
     tree_limit: int = 1000
     batch_max: int = 1000
-    stale_text: str = "new"              # which of the two 412 texts
-    storage_routes: str = "gone"         # or "work"
-    resolve_redirect: bool = False       # regular files by 307 to /api/resolve-cache
+    lfs_header: str = "object"  # or "null", "absent": the `header` of a basic upload
+    stale_text: str = "new"  # which of the two 412 texts
+    storage_routes: str = "gone"  # or "work"
+    resolve_redirect: bool = False  # regular files by 307 to /api/resolve-cache
     old_app_after_build_error: bool = False
     variable_rebuilds: bool = False
-    require_payment: bool = False        # paid hardware = 403 with the payment text
+    require_payment: bool = False  # paid hardware = 403 with the payment text
     zero_gpu_status: int = 403
     downgrade_402: bool = False
     sleeptime_basic_refused: bool = False
     scheduling_failure: str | None = None
-    running_quota: int | None = None     # running Spaces per owner
-    wake: str = "page"                   # or "block": what a request to a sleeping app gets
+    running_quota: int | None = None  # running Spaces per owner
+    wake: str = "page"  # or "block": what a request to a sleeping app gets
     wake_block_seconds: float = 60
-    keepalive: float = 15                # between two empty `data:` lines
+    keepalive: float = 15  # between two empty `data:` lines
     metric_interval: float = 1
     chunked_commit_truncated: bool = False
     commit_checks_readme: bool = True
-    replicas_form: str = "int"           # or "auto", "null", "absent"
-    run_user: str = "1000"               # or "image"
+    replicas_form: str = "int"  # or "auto", "null", "absent"
+    run_user: str = "1000"  # or "image"
     require_logs_token: bool = True
     stop_grace: int = 5
     readme_on_create: bool = True
@@ -76,8 +79,8 @@ class Settings:
 @dataclasses.dataclass
 class Account:
     name: str
-    kind: str = "user"                   # or "org"
-    plan: str = "pro"                    # users: free, pro; orgs: free, team, enterprise, plus, academia
+    kind: str = "user"  # or "org"
+    plan: str = "pro"  # users: free, pro; orgs: free, team, enterprise, plus, academia
     fullname: str = ""
     email: str = ""
     can_pay: bool = True
@@ -92,10 +95,10 @@ class Token:
     value: str
     name: str
     user: str
-    role: str = "write"                  # read, write, god, fineGrained
-    kind: str = "access_token"           # or oauth, jwt
+    role: str = "write"  # read, write, god, fineGrained
+    kind: str = "access_token"  # or oauth, jwt
     scoped: list = dataclasses.field(default_factory=list)
-    repo: str | None = None              # jwt: the only repository it is good for
+    repo: str | None = None  # jwt: the only repository it is good for
     revoked: bool = False
     created: str = dataclasses.field(default_factory=iso)
     expires: float | None = None
@@ -104,9 +107,12 @@ class Token:
         return not self.revoked and (self.expires is None or self.expires > time.time())
 
     def permissions(self, kind, name):
-        return {permission for scope in self.scoped
-                if scope["entity"].get("type") == kind and scope["entity"].get("name") == name
-                for permission in scope["permissions"]}
+        return {
+            permission
+            for scope in self.scoped
+            if scope["entity"].get("type") == kind and scope["entity"].get("name") == name
+            for permission in scope["permissions"]
+        }
 
 
 @dataclasses.dataclass
@@ -158,9 +164,9 @@ class State:
         self.settings = Settings()
         self.lock = threading.RLock()
         self.accounts, self.tokens, self.spaces = {}, {}, {}
-        self.moved = {}        # old id, lower case -> new id
+        self.moved = {}  # old id, lower case -> new id
         self.counters = collections.Counter()
-        self.windows = {}      # (bucket, caller) -> [window start, calls]
+        self.windows = {}  # (bucket, caller) -> [window start, calls]
 
     def account(self, name):
         for account in self.accounts.values():
@@ -263,8 +269,10 @@ class State:
         if caller.token.kind == "jwt":
             return "This token cannot create repositories"
         if caller.token.role == "read":
-            return ("You don't have the rights to create a space under the namespace "
-                    f'"{owner}": this token has read access only')
+            return (
+                "You don't have the rights to create a space under the namespace "
+                f'"{owner}": this token has read access only'
+            )
         if caller.token.role == "fineGrained" and not self._scope_allows(f"{owner}/{name}", caller, "repo.write"):
             return f'You don\'t have the rights to create a space under the namespace "{owner}"'
         return None
@@ -274,8 +282,13 @@ class State:
     def plan_of(self, caller):
         return self.accounts[caller.user].plan if caller.user in self.accounts else "anonymous"
 
-    QUOTA = {"anonymous": (500, 3000, 100), "free": (1000, 5000, 200), "pro": (2500, 12000, 400),
-             "team": (3000, 20000, 400), "enterprise": (6000, 50000, 600)}
+    QUOTA = {
+        "anonymous": (500, 3000, 100),
+        "free": (1000, 5000, 200),
+        "pro": (2500, 12000, 400),
+        "team": (3000, 20000, 400),
+        "enterprise": (6000, 50000, 600),
+    }
 
     def take(self, bucket, key, plan):
         """Counts one call; returns (remaining, seconds to reset, quota, refused)."""

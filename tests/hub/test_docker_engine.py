@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spaces that are really built and run: build arguments, secret mounts, user 1000, environment, logs, failures."""
+
 import json
 import urllib.error
 import urllib.request
@@ -55,9 +56,13 @@ def get(url, **options):
 
 
 def test_builds_and_runs_as_a_space_does(api, docker_hub, token):
-    api.create_repo("alice/real", repo_type="space", space_sdk="docker",
-                    space_secrets=[{"key": "DB_PASSWORD", "value": "geheim"}],
-                    space_variables=[{"key": "GREETING", "value": "good day"}])
+    api.create_repo(
+        "alice/real",
+        repo_type="space",
+        space_sdk="docker",
+        space_secrets=[{"key": "DB_PASSWORD", "value": "geheim"}],
+        space_variables=[{"key": "GREETING", "value": "good day"}],
+    )
     api.upload_file(path_or_fileobj=b"\0" * 5000, path_in_repo="model.bin", repo_id="alice/real", repo_type="space")
     space = docker_hub.space("alice/real")
     oid = space.commit({"Dockerfile": DOCKERFILE, "app.py": APP, "README.md": README})["commitOid"]
@@ -118,8 +123,14 @@ def space_url(seen):
 
 
 def test_a_failing_build_shows_its_error(api, docker_hub):
-    space, _ = deploy(api, docker_hub, {"README.md": README, "Dockerfile":
-                                        b"FROM python:3.11-slim\nRUN echo first\nRUN echo no such thing >&2; exit 7\n"})
+    space, _ = deploy(
+        api,
+        docker_hub,
+        {
+            "README.md": README,
+            "Dockerfile": b"FROM python:3.11-slim\nRUN echo first\nRUN echo no such thing >&2; exit 7\n",
+        },
+    )
     runtime = space.wait("BUILD_ERROR", seconds=60)
     assert runtime["errorMessage"].startswith("Job failed with exit code: 1. Reason: cache miss: [")
     log = "".join(api.fetch_space_logs("alice/real", build=True))
@@ -136,6 +147,7 @@ def test_a_dockerfile_that_cannot_be_parsed(api, docker_hub):
 def test_a_base_image_behind_a_password_cannot_be_pulled(api, docker_hub):
     from tests.support import baseimage
     from tests.support.registry import Registry
+
     with Registry("bob", "secret") as private:
         reference = baseimage.push(private, ["team/app:1"])["team/app:1"]
         space, _ = deploy(api, docker_hub, {"README.md": README, "Dockerfile": f"FROM {reference}\n".encode()})
@@ -147,7 +159,9 @@ def test_a_base_image_behind_a_password_cannot_be_pulled(api, docker_hub):
 def test_apps_that_crash_or_listen_in_the_wrong_place(api, docker_hub):
     head = b"FROM python:3.11-slim\nWORKDIR /app\nRUN echo x > built\nCOPY . .\n"
     files = {"README.md": README, "app.py": APP, "model.bin": b"x"}
-    space, _ = deploy(api, docker_hub, {**files, "Dockerfile": head + b'CMD ["python", "-c", "import sys; sys.exit(3)"]\n'})
+    space, _ = deploy(
+        api, docker_hub, {**files, "Dockerfile": head + b'CMD ["python", "-c", "import sys; sys.exit(3)"]\n'}
+    )
     assert space.wait("RUNTIME_ERROR", seconds=60)["errorMessage"].startswith("Exit code: 3. Reason: ")
     docker_hub.settings(launch_timeout=3)
     space.commit({"Dockerfile": head + b'CMD ["python", "-u", "app.py", "127.0.0.1"]\n'})
@@ -167,12 +181,17 @@ def test_apps_that_crash_or_listen_in_the_wrong_place(api, docker_hub):
 
 def test_image_user_and_volumes(api, docker_hub):
     docker_hub.settings(run_user="image")
-    files = {"README.md": README, "app.py": APP, "model.bin": b"x",
-             "Dockerfile": b"FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nRUN echo x > built\n"
-                           b'CMD ["sh", "-c", "date >> /data/starts; wc -l < /data/starts > built; '
-                           b'exec python -u app.py 0.0.0.0"]\n'}
-    space, oid = deploy(api, docker_hub, files,
-                        space_volumes=[Volume(type="bucket", source="alice/data", mount_path="/data")])
+    files = {
+        "README.md": README,
+        "app.py": APP,
+        "model.bin": b"x",
+        "Dockerfile": b"FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nRUN echo x > built\n"
+        b'CMD ["sh", "-c", "date >> /data/starts; wc -l < /data/starts > built; '
+        b'exec python -u app.py 0.0.0.0"]\n',
+    }
+    space, oid = deploy(
+        api, docker_hub, files, space_volumes=[Volume(type="bucket", source="alice/data", mount_path="/data")]
+    )
     space.wait("RUNNING", seconds=60, sha=oid)
     seen = json.loads(get(space.app_url + "/"))
     assert seen["uid"] == 0 and seen["built"] == "1\n"

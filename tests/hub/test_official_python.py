@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The official Python client, unchanged, against the test Hub."""
+
 import os
 import subprocess
 import sys
@@ -9,8 +10,14 @@ import time
 import huggingface_hub
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Volume
-from huggingface_hub.errors import (BadRequestError, EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError,
-                                    RevisionNotFoundError)
+from huggingface_hub.errors import (
+    BadRequestError,
+    EntryNotFoundError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
 from tests.hub.process import without_hub_variables
 
 NAME = "alice/demo"
@@ -30,9 +37,12 @@ def space(api, hub):
 
 def running(api, space, files=None):
     """Deploys the files and waits until that commit runs."""
-    oid = api.create_commit(NAME, [CommitOperationAdd(path, data) for path, data in
-                                   (files or {"Dockerfile": DOCKERFILE}).items()],
-                            commit_message="deploy", repo_type="space").oid
+    oid = api.create_commit(
+        NAME,
+        [CommitOperationAdd(path, data) for path, data in (files or {"Dockerfile": DOCKERFILE}).items()],
+        commit_message="deploy",
+        repo_type="space",
+    ).oid
     space.wait("RUNNING", sha=oid)
     return oid
 
@@ -57,10 +67,17 @@ def test_whoami(api, hub):
 
 
 def test_create_with_everything(api, hub):
-    url = api.create_repo(NAME, repo_type="space", space_sdk="docker", private=True, space_hardware="t4-small",
-                          space_sleep_time=3600, space_secrets=[{"key": "S", "value": "x", "description": "a secret"}],
-                          space_variables=[{"key": "V", "value": "y"}],
-                          space_volumes=[Volume(type="bucket", source="alice/data", mount_path="/data")])
+    url = api.create_repo(
+        NAME,
+        repo_type="space",
+        space_sdk="docker",
+        private=True,
+        space_hardware="t4-small",
+        space_sleep_time=3600,
+        space_secrets=[{"key": "S", "value": "x", "description": "a secret"}],
+        space_variables=[{"key": "V", "value": "y"}],
+        space_volumes=[Volume(type="bucket", source="alice/data", mount_path="/data")],
+    )
     assert url.repo_id == NAME and url.repo_type == "space" and str(url) == f"{hub.url}/spaces/{NAME}"
     state = hub.space(NAME).state()
     assert state["secrets"]["S"]["value"] == "x" and state["secrets"]["S"]["description"] == "a secret"
@@ -71,8 +88,9 @@ def test_create_with_everything(api, hub):
     assert sorted(state["files"]) == [".gitattributes", "README.md"]
     assert b"sdk: docker" in hub.space(NAME).read("README.md")
     assert api.get_space_runtime(NAME).stage == "NO_APP_FILE"
-    again = api.create_repo(NAME, repo_type="space", space_sdk="static", exist_ok=True,
-                            space_secrets=[{"key": "OTHER", "value": "z"}])
+    again = api.create_repo(
+        NAME, repo_type="space", space_sdk="static", exist_ok=True, space_secrets=[{"key": "OTHER", "value": "z"}]
+    )
     assert again.repo_id == NAME
     assert list(hub.space(NAME).state()["secrets"]) == ["S"], "a second create changes nothing"
     with pytest.raises(HfHubHTTPError) as wrong:
@@ -88,8 +106,13 @@ def test_create_waits_out_a_conflict(api, hub):
 
 def with_environment(hub, token, home, code):
     """Runs code in a fresh interpreter whose client finds Hub and token in the environment, as users have it."""
-    done = subprocess.run([sys.executable, "-c", "from huggingface_hub import *\n" + code], capture_output=True, text=True,
-                          env={**without_hub_variables(), **hub.env(token, home)}, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", "from huggingface_hub import *\n" + code],
+        capture_output=True,
+        text=True,
+        env={**without_hub_variables(), **hub.env(token, home)},
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -109,7 +132,9 @@ def test_plan_and_namespace(hub, tmp_path):
         api.create_repo("bob/demo", repo_type="space", space_sdk="docker")
     assert status(wrong) == 402, "the plan is looked at before the name"
     code = 'print(create_repo("bob/demo", repo_type="space", space_sdk="docker", exist_ok=True).repo_id)'
-    assert with_environment(hub, bob, tmp_path / "home", code) == "bob/demo\n", "the client then looks whether it exists"
+    assert with_environment(hub, bob, tmp_path / "home", code) == "bob/demo\n", (
+        "the client then looks whether it exists"
+    )
     with pytest.raises(HfHubHTTPError) as wrong:
         api.create_repo("alice/demo", repo_type="space", space_sdk="docker")
     assert status(wrong) == 403 and 'under the namespace "alice"' in str(wrong.value)
@@ -147,10 +172,22 @@ def test_commits_and_reading_back(api, space, tmp_path):
     (folder / "sub" / "data.txt").write_text("x" * 3000)
     (folder / "sub" / "empty.bin").write_bytes(b"")
     (folder / "debug.log").write_text("no")
-    api.upload_folder(folder_path=folder, repo_id=NAME, repo_type="space", ignore_patterns="*.log",
-                      commit_message="the code", commit_description="all of it")
-    assert sorted(space.files()) == [".gitattributes", "Dockerfile", "README.md", "app.py", "sub/data.txt",
-                                     "sub/empty.bin"]
+    api.upload_folder(
+        folder_path=folder,
+        repo_id=NAME,
+        repo_type="space",
+        ignore_patterns="*.log",
+        commit_message="the code",
+        commit_description="all of it",
+    )
+    assert sorted(space.files()) == [
+        ".gitattributes",
+        "Dockerfile",
+        "README.md",
+        "app.py",
+        "sub/data.txt",
+        "sub/empty.bin",
+    ]
     assert space.files()["Dockerfile"]["oid"] == "bee3c167cd5c9b10ae5e38a35b8a1e67a65334b0"
     assert space.files()["sub/empty.bin"]["sha256"] is None, "empty files are never LFS"
     head = space.state()["commits"][0]
@@ -160,8 +197,9 @@ def test_commits_and_reading_back(api, space, tmp_path):
     got = api.snapshot_download(NAME, repo_type="space", cache_dir=tmp_path / "cache2")
     assert sorted(os.listdir(got)) == [".gitattributes", "Dockerfile", "README.md", "app.py", "sub"]
     before = space.head
-    assert api.upload_folder(folder_path=folder, repo_id=NAME, repo_type="space", ignore_patterns="*.log").oid == before, \
-        "unchanged files make no commit"
+    assert (
+        api.upload_folder(folder_path=folder, repo_id=NAME, repo_type="space", ignore_patterns="*.log").oid == before
+    ), "unchanged files make no commit"
     api.delete_file("app.py", repo_id=NAME, repo_type="space")
     api.delete_folder("sub", repo_id=NAME, repo_type="space")
     assert sorted(space.files()) == [".gitattributes", "Dockerfile", "README.md"]
@@ -173,7 +211,11 @@ def test_delete_files_by_pattern_and_sync(api, space, tmp_path):
     running_files = {f"logs/{number}.txt": b"x" for number in range(5)} | {"Dockerfile": DOCKERFILE}
     running(api, space, running_files)
     api.delete_files(repo_id=NAME, delete_patterns=["logs/1.txt", "logs/2*"], repo_type="space")
-    assert sorted(path for path in space.files() if path.startswith("logs/")) == ["logs/0.txt", "logs/3.txt", "logs/4.txt"]
+    assert sorted(path for path in space.files() if path.startswith("logs/")) == [
+        "logs/0.txt",
+        "logs/3.txt",
+        "logs/4.txt",
+    ]
     folder = tmp_path / "code"
     folder.mkdir()
     (folder / "Dockerfile").write_bytes(DOCKERFILE + b"# new\n")
@@ -184,8 +226,12 @@ def test_delete_files_by_pattern_and_sync(api, space, tmp_path):
 
 def test_tree_over_pages(api, hub, space):
     hub.settings(tree_limit=7)
-    api.create_commit(NAME, [CommitOperationAdd(f"d{number % 3}/f{number:02d}.txt", b"%d" % number)
-                             for number in range(30)], commit_message="many", repo_type="space")
+    api.create_commit(
+        NAME,
+        [CommitOperationAdd(f"d{number % 3}/f{number:02d}.txt", b"%d" % number) for number in range(30)],
+        commit_message="many",
+        repo_type="space",
+    )
     hub.reset_counters()
     rows = list(api.list_repo_tree(NAME, repo_type="space", recursive=True))
     assert len(rows) == 30 + 3 + 2
@@ -206,16 +252,18 @@ def test_parent_commit_is_an_optimistic_lock(api, space):
     add = [CommitOperationAdd("a.txt", b"1")]
     api.create_commit(NAME, add, commit_message="one", repo_type="space", parent_commit=head)
     with pytest.raises(HfHubHTTPError) as wrong:
-        api.create_commit(NAME, [CommitOperationAdd("b.txt", b"2")], commit_message="two", repo_type="space",
-                          parent_commit=head)
+        api.create_commit(
+            NAME, [CommitOperationAdd("b.txt", b"2")], commit_message="two", repo_type="space", parent_commit=head
+        )
     assert status(wrong) == 412 and "refresh and try again" in str(wrong.value)
     assert "b.txt" not in space.files()
 
 
 def test_pull_request(api, space):
     head = space.head
-    made = api.create_commit(NAME, [CommitOperationAdd("a.txt", b"1")], commit_message="please", repo_type="space",
-                             create_pr=True)
+    made = api.create_commit(
+        NAME, [CommitOperationAdd("a.txt", b"1")], commit_message="please", repo_type="space", create_pr=True
+    )
     assert made.pr_num == 1 and made.pr_revision == "refs/pr/1" and space.head == head
     assert api.space_info(NAME, revision="refs/pr/1").sha == made.oid
     assert "a.txt" in api.list_repo_files(NAME, repo_type="space", revision="refs/pr/1")
@@ -251,8 +299,9 @@ def test_lfs_in_parts(api, hub, space):
 
 
 def test_untracked_lfs_file_extends_gitattributes(api, space):
-    api.upload_file(path_or_fileobj=bytes(range(256)) * 10, path_in_repo="picture of me.dat", repo_id=NAME,
-                    repo_type="space")
+    api.upload_file(
+        path_or_fileobj=bytes(range(256)) * 10, path_in_repo="picture of me.dat", repo_id=NAME, repo_type="space"
+    )
     assert space.files()["picture of me.dat"]["sha256"]
     assert b"picture\\ of\\ me.dat filter=lfs" in space.read(".gitattributes")
 
@@ -267,12 +316,20 @@ def test_file_errors(api, space, tmp_path):
     with pytest.raises(EntryNotFoundError):
         list(api.list_repo_tree(NAME, "nowhere", repo_type="space"))
     with pytest.raises(EntryNotFoundError):
-        api.create_commit(NAME, [CommitOperationDelete("nothing.txt"), CommitOperationAdd("a", b"1")],
-                          commit_message="x", repo_type="space")
+        api.create_commit(
+            NAME,
+            [CommitOperationDelete("nothing.txt"), CommitOperationAdd("a", b"1")],
+            commit_message="x",
+            repo_type="space",
+        )
     assert "a" not in space.files(), "a refused commit changes nothing"
     with pytest.raises(ValueError, match="short_description"):
-        api.upload_file(path_or_fileobj=b"---\nsdk: docker\nshort_description: " + b"x" * 61 + b"\n---\n",
-                        path_in_repo="README.md", repo_id=NAME, repo_type="space")
+        api.upload_file(
+            path_or_fileobj=b"---\nsdk: docker\nshort_description: " + b"x" * 61 + b"\n---\n",
+            path_in_repo="README.md",
+            repo_id=NAME,
+            repo_type="space",
+        )
 
 
 def test_branches_tags_and_squash(api, space):
@@ -327,8 +384,13 @@ def test_hardware_sleep_and_volumes(api, hub, space):
     runtime = api.get_space_runtime(NAME)
     assert runtime.hardware == "t4-small" and runtime.sleep_time == 900
     assert api.set_space_sleep_time(NAME, 1200).sleep_time == 1200
-    api.set_space_volumes(NAME, [Volume(type="bucket", source="alice/data", mount_path="/data"),
-                                 Volume(type="model", source="acme/model", mount_path="/model")])
+    api.set_space_volumes(
+        NAME,
+        [
+            Volume(type="bucket", source="alice/data", mount_path="/data"),
+            Volume(type="model", source="acme/model", mount_path="/model"),
+        ],
+    )
     space.wait("RUNNING")
     volumes = api.get_space_runtime(NAME).volumes
     assert [(one.mount_path, one.read_only) for one in volumes] == [("/data", False), ("/model", True)]
@@ -370,6 +432,7 @@ def test_run_log_is_followed(api, space):
         for line in api.fetch_space_logs(NAME, follow=True):
             seen.append(line)
         ended.set()
+
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     wait(lambda: len(seen) >= 3)
@@ -468,8 +531,11 @@ def test_oauth_token_cannot_restart(hub, space):
     api = HfApi(endpoint=hub.url, token=hub.make_token("alice", kind="oauth"))
     assert api.whoami()["auth"]["type"] == "oauth"
     assert api.space_info(NAME).id == NAME
-    for call in (lambda: api.restart_space(NAME), lambda: api.set_space_sleep_time(NAME, 60),
-                 lambda: api.request_space_hardware(NAME, "t4-small")):
+    for call in (
+        lambda: api.restart_space(NAME),
+        lambda: api.set_space_sleep_time(NAME, 60),
+        lambda: api.request_space_hardware(NAME, "t4-small"),
+    ):
         with pytest.raises(HfHubHTTPError) as wrong:
             call()
         assert status(wrong) == 401 and "Invalid username or password." in str(wrong.value)

@@ -3,6 +3,7 @@
 
 Made once and kept under .cache/baseimage-<key>/; the key covers Debian's versions and the wheels asked for.
 """
+
 import gzip
 import hashlib
 import json
@@ -17,22 +18,39 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ("ca-certificates", "python3", "python3-pip")
 WHEELS = ("pydantic>=2.7", "scikit-learn>=1.3", "setuptools", "wheel", "uv")
-EXTRA_DEBS = ("hello", "libgomp1")   # what `apt-get install` can install inside
-NAMES = ("library/python:3.11-slim", "library/python:3.11", "library/python:3.11-slim-bookworm", "library/debian:bookworm-slim",
-         "kourou/base:3.11")
+EXTRA_DEBS = ("hello", "libgomp1")  # what `apt-get install` can install inside
+NAMES = (
+    "library/python:3.11-slim",
+    "library/python:3.11",
+    "library/python:3.11-slim-bookworm",
+    "library/debian:bookworm-slim",
+    "kourou/base:3.11",
+)
 LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
-VERSION = 3
+VERSION = 4
 
 FILES = {
     "etc/pip.conf": "[global]\nno-index = true\nfind-links = /opt/wheels\nbreak-system-packages = true\n"
-                    "disable-pip-version-check = true\nroot-user-action = ignore\n",
+    "disable-pip-version-check = true\nroot-user-action = ignore\n",
     "etc/uv/uv.toml": 'no-index = true\nfind-links = ["/opt/wheels"]\n',
     "etc/apt/sources.list": "deb [trusted=yes] file:/opt/debs ./\n",
 }
-DROP = ("var/cache/apt/archives", "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin", "var/lib/apt/lists",
-        "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/log", "var/cache/debconf",
-        "usr/share/bash-completion", "usr/share/lintian", "var/cache/ldconfig")
+DROP = (
+    "var/cache/apt/archives",
+    "var/cache/apt/pkgcache.bin",
+    "var/cache/apt/srcpkgcache.bin",
+    "var/lib/apt/lists",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "var/log",
+    "var/cache/debconf",
+    "usr/share/bash-completion",
+    "usr/share/lintian",
+    "var/cache/ldconfig",
+)
 
 
 def debian_mirror():
@@ -92,22 +110,41 @@ def _make(work):
         mark.unlink()
     (extra / "opt/wheels").mkdir(parents=True)
     (extra / "opt/debs").mkdir(parents=True)
-    _run(sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "-d", str(extra / "opt/wheels"), *WHEELS)
+    _run(
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--only-binary=:all:",
+        "--python-version=3.11",
+        "-d",
+        str(extra / "opt/wheels"),
+        *WHEELS,
+    )
     _debs(extra / "opt/debs")
     layers = [_layer(work / "layer-0.tar.gz", root), _layer(work / "layer-1.tar.gz", extra)]
     shutil.rmtree(root)
     shutil.rmtree(extra)
-    config = {"architecture": "amd64", "os": "linux", "created": "2020-01-01T00:00:00Z",
-              "config": {"Env": ["PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
-                         "Cmd": ["python3"]},
-              "rootfs": {"type": "layers", "diff_ids": [plain for _, plain, _ in layers]},
-              "history": [{"created_by": "debootstrap"}, {"created_by": "wheels and packages"}]}
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": "2020-01-01T00:00:00Z",
+        "config": {
+            "Env": ["PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
+            "Cmd": ["python3"],
+        },
+        "rootfs": {"type": "layers", "diff_ids": [plain for _, plain, _ in layers]},
+        "history": [{"created_by": "debootstrap"}, {"created_by": "wheels and packages"}],
+    }
     text = json.dumps(config).encode()
     (work / "config.json").write_bytes(text)
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-                "config": {"mediaType": CONFIG_TYPE, "size": len(text),
-                           "digest": "sha256:" + hashlib.sha256(text).hexdigest()},
-                "layers": [{"mediaType": LAYER_TYPE, "size": size, "digest": digest} for digest, _, size in layers]}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"mediaType": CONFIG_TYPE, "size": len(text), "digest": "sha256:" + hashlib.sha256(text).hexdigest()},
+        "layers": [{"mediaType": LAYER_TYPE, "size": size, "digest": digest} for digest, _, size in layers],
+    }
     (work / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -127,7 +164,10 @@ def _trim(root):
 
 def _debs(folder):
     """A little package source, so that `apt-get install` works inside without a network."""
-    subprocess.run(["apt-get", "download", "-qq", *EXTRA_DEBS], cwd=folder, check=True, capture_output=True)
+    command = ("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *EXTRA_DEBS)
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+        _run("apt-get", "update", "-qq")  # package lists were missing or old
+        _run(*command, cwd=folder)
     listed = _run("dpkg-scanpackages", "-m", ".", "/dev/null", cwd=folder).stdout
     (folder / "Packages").write_text(listed)
     for deb in folder.glob("*.deb"):
@@ -149,8 +189,12 @@ def _layer(path, root):
     def clean(info):
         info.mtime = 0
         return None if info.isdev() or info.isfifo() else info
-    with open(path, "wb") as file, gzip.GzipFile("", "wb", 1, file, 0) as packed, \
-            tarfile.open(fileobj=Counted(packed), mode="w|", format=tarfile.GNU_FORMAT) as tar:
+
+    with (
+        open(path, "wb") as file,
+        gzip.GzipFile("", "wb", 1, file, 0) as packed,
+        tarfile.open(fileobj=Counted(packed), mode="w|", format=tarfile.GNU_FORMAT) as tar,
+    ):
         for entry in sorted(os.listdir(root)):
             tar.add(root / entry, entry, filter=clean)
     whole = hashlib.sha256()

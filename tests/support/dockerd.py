@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Docker engine of the tests' own: own socket, own folders, own bridge; stopped and wiped at the end."""
+
 import http.client
 import json
 import os
@@ -70,10 +71,18 @@ class Dockerd:
             flags += ["--insecure-registry", name]
         try:
             self._start(flags)
-            self.api("POST", "/networks/create", {
-                "Name": "spaces", "Driver": "bridge",
-                "Options": {"com.docker.network.bridge.name": self.bridge,
-                            "com.docker.network.bridge.enable_ip_masquerade": "false"}})
+            self.api(
+                "POST",
+                "/networks/create",
+                {
+                    "Name": "spaces",
+                    "Driver": "bridge",
+                    "Options": {
+                        "com.docker.network.bridge.name": self.bridge,
+                        "com.docker.network.bridge.enable_ip_masquerade": "false",
+                    },
+                },
+            )
         except BaseException:
             self.stop()
             raise
@@ -95,14 +104,32 @@ class Dockerd:
             self._run([*flags, "--storage-driver", "vfs"])
 
     def _run(self, flags):
-        command = ["dockerd", "--host", self.host, "--data-root", str(self.folder / "data"),
-                   "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "dockerd.pid"),
-                   "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-                   "--ip-masq=false", "--userland-proxy=false", "--exec-opt", "native.cgroupdriver=cgroupfs", *flags]
+        command = [
+            "dockerd",
+            "--host",
+            self.host,
+            "--data-root",
+            str(self.folder / "data"),
+            "--exec-root",
+            str(self.folder / "exec"),
+            "--pidfile",
+            str(self.folder / "dockerd.pid"),
+            "--bridge",
+            "none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+            "--ip-masq=false",
+            "--userland-proxy=false",
+            "--exec-opt",
+            "native.cgroupdriver=cgroupfs",
+            *flags,
+        ]
         environment = {**os.environ, "DOCKER_TMPDIR": str(self.folder / "tmp")}
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                                            preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=die_with_parent
+            )
         wait_for(self._answers, 60, "dockerd", self.process, self.log)
 
     def _answers(self):
@@ -115,8 +142,9 @@ class Dockerd:
         """A call of the Engine API: the decoded answer, or the text; RuntimeError with its message."""
         connection = UnixConnection(str(self.socket), timeout)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body),
-                               {"Content-Type": "application/json"})
+            connection.request(
+                method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"}
+            )
             answer = connection.getresponse()
             text = answer.read()
         finally:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes and ports of the supporting programs."""
+
 import ctypes
 import os
 import signal

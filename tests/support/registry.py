@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's docker-registry on a free port, open to all or asking for a password."""
+
 import base64
 import json
 import pathlib
@@ -36,15 +37,21 @@ class Registry:
         self.host, self.url = f"127.0.0.1:{self.port}", f"http://127.0.0.1:{self.port}"
         text = CONFIG.format(folder=self.folder, port=self.port)
         if user:
-            secret = subprocess.run(["htpasswd", "-niBC", "5", user], input=password, capture_output=True, text=True,
-                                    check=True).stdout
+            secret = subprocess.run(
+                ["htpasswd", "-niBC", "5", user], input=password, capture_output=True, text=True, check=True
+            ).stdout
             (self.folder / "htpasswd").write_text(secret)
             text += f"auth:\n  htpasswd: {{realm: test, path: {self.folder}/htpasswd}}\n"
         (self.folder / "config.yml").write_text(text)
         self.log = self.folder / "registry.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([program, "serve", str(self.folder / "config.yml")], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(
+                [program, "serve", str(self.folder / "config.yml")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+            )
         wait_for(self._answers, 30, "docker-registry", self.process, self.log)
 
     def _answers(self):
@@ -103,8 +110,9 @@ class Registry:
     def push_manifest(self, name, tag, manifest):
         """Gives the digest under which the manifest now stands."""
         kind = manifest.get("mediaType", MANIFEST)
-        status, headers, text = self.request("PUT", f"/v2/{name}/manifests/{tag}", json.dumps(manifest).encode(),
-                                             {"Content-Type": kind})
+        status, headers, text = self.request(
+            "PUT", f"/v2/{name}/manifests/{tag}", json.dumps(manifest).encode(), {"Content-Type": kind}
+        )
         assert status == 201, (status, text)
         return headers["Docker-Content-Digest"]
 
