@@ -11,6 +11,7 @@
 #include "oci/manifest.h"
 #include "oci/push.h"
 #include "oci/tree.h"
+#include "pack/launch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,12 +146,42 @@ static int build(struct kr_http *http, const json_t *in, json_t *out, struct kr_
     return 0;
 }
 
+/* {"root","runtime","snapshot": object, "to", "space", "mode"}: writes the launched tree to a folder, without executable
+ * bits, as the Hub hands it to its builder. */
+static int launch(struct kr_http *http, const json_t *in, json_t *out, struct kr_err *err)
+{
+    kr_auto_files struct kr_files files = {0};
+    kr_auto_json json_t *warnings = json_array();
+    struct kr_launch what = {.root = kr_json_str(in, "root", ""),
+                             .runtime_dir = kr_json_str(in, "runtime", ""),
+                             .cache_dir = kr_json_str(in, "cache", NULL),
+                             .python = kr_json_str(in, "python", NULL),
+                             .snapshot = json_object_get(in, "snapshot"),
+                             .id = "id-1",
+                             .name = "try",
+                             .image = kr_json_str(in, "image", NULL),
+                             .mode = kr_json_str(in, "image", NULL) != NULL ? KR_LAUNCH_IMAGE
+                                     : kr_json_bool(in, "skip", false)      ? KR_LAUNCH_SKIP_BUILD
+                                                                            : KR_LAUNCH_SOURCE,
+                             .app_port = 7860,
+                             .space = true};
+
+    (void)http;
+    if (kr_launch_files(&what, &files, warnings, err) < 0)
+        return -(int)err->code;
+    for (size_t i = 0; i < files.n; i++)
+        files.v[i].executable = false;
+    kr_json_set(out, "entrypoint", kr_launch_entrypoint(&what));
+    kr_json_set(out, "warnings", json_incref(warnings));
+    return kr_tree_write(kr_json_str(in, "to", ""), &files, err);
+}
+
 static const struct {
     const char *name;
     int (*run)(struct kr_http *http, const json_t *in, json_t *out, struct kr_err *err);
 } commands[] = {
     {"push-file", push_file}, {"get-image", get_image}, {"check", check},
-    {"credentials", credentials}, {"build", build},
+    {"credentials", credentials}, {"build", build}, {"launch", launch},
 };
 
 int main(int argc, char **argv)
