@@ -278,6 +278,7 @@ def test_39_batch(api, hub, space):
         ]
         == "basic"
     )
+    assert api("GET", "/api/spaces/alice/demo/xet-write-token/main").status == 404
     upload(api, b"abc")
     known = batch(api, [{"oid": sha, "size": 3}])
     assert known.json()["objects"] == [{"oid": sha, "size": 3}] and known.headers["Content-Type"] == LFS_TYPE

@@ -2,12 +2,15 @@
 """Spaces that are really built and run: build arguments, secret mounts, user 1000, environment, logs, failures."""
 
 import json
+import pathlib
+import subprocess
 import urllib.error
 import urllib.request
 
 import pytest
 from huggingface_hub import HfApi, Volume
 
+from tests.support import dockerd
 from tests.support.ports import wait_for
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -186,15 +189,34 @@ def test_image_user_and_volumes(api, docker_hub):
         "app.py": APP,
         "model.bin": b"x",
         "Dockerfile": b"FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nRUN echo x > built\n"
-        b'CMD ["sh", "-c", "date >> /data/starts; wc -l < /data/starts > built; '
-        b'exec python -u app.py 0.0.0.0"]\n',
+        b'CMD ["sh", "-c", "date >> /data/starts; date >> here; wc -l < /data/starts > built; '
+        b'wc -l < here >> built; exec python -u app.py 0.0.0.0"]\n',
     }
     space, oid = deploy(
         api, docker_hub, files, space_volumes=[Volume(type="bucket", source="alice/data", mount_path="/data")]
     )
     space.wait("RUNNING", seconds=60, sha=oid)
     seen = json.loads(get(space.app_url + "/"))
-    assert seen["uid"] == 0 and seen["built"] == "1\n"
+    assert seen["uid"] == 0 and seen["built"] == "1\n1\n"
     api.restart_space("alice/real")
     space.wait("RUNNING", seconds=60, sha=oid)
-    assert json.loads(get(space.app_url + "/"))["built"] == "2\n", "the volume outlives the container"
+    assert json.loads(get(space.app_url + "/"))["built"] == "2\n1\n", "the volume outlives the container"
+
+
+def surroundings():
+    """What an engine could leave behind on this machine."""
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
+    forwarding = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    tables = [line for line in rules.splitlines() if not line.startswith(("#", ":"))]
+    return tables, forwarding
+
+
+def test_an_engine_leaves_nothing_behind():
+    before = surroundings()
+    with dockerd.Dockerd() as engine:
+        folder, bridge = str(engine.folder), pathlib.Path("/sys/class/net") / engine.bridge
+        assert engine.api("GET", "/info")["ServerVersion"] and bridge.exists()
+        assert engine._ours()
+    assert not engine._ours() and not bridge.exists() and not pathlib.Path(folder).exists()
+    assert folder not in pathlib.Path("/proc/self/mounts").read_text()
+    assert surroundings() == before
