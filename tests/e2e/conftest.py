@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.hub.fixtures import hub, token  # noqa: F401  (fixtures)
+from tests.hub.fixtures import docker_hub, docker_stack, hub, token  # noqa: F401  (fixtures)
 
 MODULE = '''\
 from kourou import pipeline, step
@@ -73,12 +73,25 @@ class Project:
         path.write_text(path.read_text().replace("Hello", "Bonjour"))
 
 
-@pytest.fixture
-def project(build_dir, tmp_path, hub, root):
+def make_project(build_dir, tmp_path, hub, root):
     folder, home = tmp_path / "project", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
     return Project(build_dir, folder, home, hub, root / ".venv/bin/python")
+
+
+@pytest.fixture
+def project(build_dir, tmp_path, hub, root):
+    return make_project(build_dir, tmp_path, hub, root)
+
+
+@pytest.fixture
+def real(build_dir, tmp_path, docker_hub, root, token):
+    """A project whose Spaces are really built and run."""
+    docker_hub.settings(stop_grace=1)
+    made = make_project(build_dir, tmp_path, docker_hub, root)
+    made.stack(token)
+    return made
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ CUTS = {
 def check_end(hub, commits):
     counters = hub.counters()
     assert hub.spaces() == [SPACE]
-    assert counters["spaces"][SPACE]["commits"] == commits, counters["spaces"]
+    assert counters["spaces"][SPACE]["commits"] == commits, [
+        (one["title"], one["id"]) for one in hub.space(SPACE).state()["commits"]]
     assert hub.space(SPACE).stage == "RUNNING"
 
 
@@ -83,8 +84,12 @@ def test_killed_at_every_call(ready, hub):
         if not kill_at(ready, hub, nth):
             break
         tried += 1
-        ready.deploy(check=0)
-        check_end(hub, 1)
+        last = ready.deploy(check=0)
+        try:
+            check_end(hub, 1)
+        except AssertionError as wrong:
+            raise AssertionError(f"killed at call {nth}; afterwards:\n{last.stderr}\n{wrong}\n" + "\n".join(
+                f"{e['method']} {e['path']} {e['status']}" for e in hub.log("hub"))) from None
         ready.run("deployment", "delete", "my_deployment", "-y", check=0)
         assert hub.spaces() == []
         hub.reset_counters()
