@@ -90,7 +90,9 @@ static int fail_compile(struct kr_app *app, const struct kr_compile *what, const
     if (file != NULL && strstr(message, file) == NULL)
         place = line > 0 ? kr_asprintf(" (%s:%lld)", file, (long long)line)
                          : kr_asprintf(" (%s)", file);
-    (void)kr_fail(err, code_of(kind), "%s: %.1500s%s", what->source, message,
+    (void)kr_fail(err, code_of(kind), "%s: %.1500s%s",
+                  strcmp(kind, "config") == 0 && what->config_file != NULL ? what->config_file
+                                                                           : what->source, message,
                   place != NULL ? place : "");
     if (strcmp(kind, "import") == 0 && !app->initialised)
         return kr_hint(err, "modules are looked up in %s; mark another folder as the root of the code "

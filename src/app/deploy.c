@@ -169,8 +169,9 @@ static bool would_change(const struct deploy *d)
     const char *id = kr_json_str(d->existing, "snapshot_id", NULL);
     struct kr_err ignored = KR_ERR_INIT;
 
-    if (strcmp(status, "absent") == 0 || strcmp(status, "pending") == 0)
-        return false; /* nothing stands there, or an unfinished deploy goes on */
+    if (strcmp(status, "absent") == 0 ||
+        kr_json_at(d->existing, "settings", "good", NULL) == NULL)
+        return false; /* nothing stands there, or it has never come to be */
     if (id == NULL || kr_store_find(d->app->store, KR_SNAPSHOT, id, NULL, &snapshot, &ignored) < 0)
         return true;
     if (!d->is_made)

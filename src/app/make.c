@@ -218,6 +218,7 @@ int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const c
     if (request->config_file != NULL && read_config(request->config_file, &config, err) < 0)
         return -(int)err->code;
     compile.config = config;
+    compile.config_file = request->config_file;
     out->source_root = kr_strdup(root);
     if (kr_compile(app, &compile, &out->document, &out->python, err) < 0)
         return -(int)err->code;
