@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import KourouError, LoadError
+from .errors import KourouError, LoadError, SettingsError
 
 _OWN = tuple(
     os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name) + os.sep
@@ -74,12 +74,12 @@ def source_of(thing, what: str = "object") -> str:
     module = getattr(thing, "__module__", None)
     name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
     if module is None or name is None:
-        raise KourouError(f"{what} {type(thing).__name__} is neither a function nor a class", kind="config")
+        raise SettingsError(f"{what} {type(thing).__name__} is neither a function nor a class")
     if "<" in name:
         file, line = code_location(thing)
-        raise KourouError(
-            f"{what} {name.rsplit('.', 1)[-1]} is defined inside a function, so it cannot be imported by name; "
-            "move it to the top level of its module", kind="config", file=file, line=line)
+        raise SettingsError(
+            f"{what}: {name.rsplit('.', 1)[-1]} is a lambda or is defined inside a function, so it cannot be imported "
+            "by name; define it at the top level of its module", file=file, line=line)
     if module == "__main__":
         module = main_module_name()
     return f"{module}.{name}"
@@ -142,7 +142,7 @@ def _near(thing, name) -> str:
 
 
 def _hidden(name: str) -> bool:
-    return name.startswith("<frozen") or (not name.startswith("<") and is_own_file(name)) or \
+    return name.startswith(("<frozen", "<kourou")) or (not name.startswith("<") and is_own_file(name)) or \
         f"{os.sep}importlib{os.sep}" in name
 
 

@@ -34,7 +34,7 @@ class BaseDeployerSettings(Settings):
     generate_auth_key: bool = False
     lcm_timeout: int = 600
 
-    _checks = {"lcm_timeout": integer(1)}
+    _checks = {"lcm_timeout": integer(1, 86400)}
 
 
 class _PortSettings(BaseDeployerSettings):

@@ -114,13 +114,13 @@ class Pipeline:
             merged["run_name"] = data["run_name"]
         return merged
 
-    def with_options(self, config_path=None, **values) -> "Pipeline":
+    def with_options(self, config_path=None, name=None, **values) -> "Pipeline":
         """A copy with other options; those of a configuration file first, the others over them."""
         try:
             options, run_name = self._updated(self._with_file(config_path, values))
         except SettingsError as error:
             raise error.at(*user_location(2)) from None
-        copy = Pipeline(self.entrypoint, self.name, options, run_name or self.run_name)
+        copy = Pipeline(self.entrypoint, name or self.name, options, run_name or self.run_name)
         copy._own_source = self._own_source
         return copy
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated, Any, Optional
 
 from .errors import KourouError, LoadError, ParameterError, SchemaError
 from .signature import MISSING
 
 try:
     import pydantic
-    from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+    from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
     from pydantic.json_schema import GenerateJsonSchema
     from pydantic_core import to_json, to_jsonable_python
     from typing_extensions import TypedDict
@@ -71,8 +72,6 @@ def _type_name(annotation) -> str:
 
 
 def _any(annotation):
-    from typing import Any
-
     return Any if annotation is MISSING else annotation
 
 
@@ -129,17 +128,16 @@ class InputTypes:
     def __init__(self, parameters, what="pipeline", place=(None, None)):
         self.parameters = parameters
         self.fields = {p.name: f"p{at}" for at, p in enumerate(parameters)}
-        alias = {field: name for name, field in self.fields.items()}
         fields = {}
         for p in parameters:
             default = ... if p.default is MISSING else p.default
-            fields[self.fields[p.name]] = (_any(p.annotation), default)
+            fields[self.fields[p.name]] = (Annotated[_any(p.annotation), Field(alias=p.name)], default)
         try:
             self.model = create_model(
-                "PipelineInput", __config__=ConfigDict(extra="forbid", alias_generator=alias.get, **_BYTES), **fields)
+                "PipelineInput", __config__=ConfigDict(extra="forbid", **_BYTES), **fields)
             self.request = create_model(
                 "InvokeRequest", __config__=ConfigDict(title="InvokeRequest"),
-                parameters=(self.model, ...), run_name=(_optional(str), None), timeout=(_optional(float), None),
+                parameters=(self.model, ...), run_name=(Optional[str], None), timeout=(Optional[float], None),
                 skip_artifact_materialization=(bool, False))
         except Exception as error:
             self._explain(what, place)
@@ -200,10 +198,12 @@ class InputTypes:
         return result
 
 
-def _optional(annotation):
-    from typing import Optional
-
-    return Optional[annotation]
+def _accepts_none(annotation) -> bool:
+    try:
+        TypeAdapter(_any(annotation)).validate_python(None)
+    except Exception:  # noqa: BLE001 - a type without a schema is reported elsewhere
+        return False
+    return True
 
 
 class OutputTypes:
@@ -220,6 +220,8 @@ class OutputTypes:
             self._explain()
             raise _no_schema(f"{what}: its outputs", "(unknown)", error, (None, None)) from error
         self._serialize = self._adapter.serializer.to_json
+        # pydantic writes None for a value of any type without complaint.
+        self._never_none = [name for name, ref in named if not _accepts_none(ref.output.annotation)]
 
     def _explain(self):
         for _, ref in self.named:
@@ -246,6 +248,8 @@ class OutputTypes:
     def write(self, values: dict) -> bytes:
         """JSON of the values. OutputError when one is not what its annotation says."""
         try:
+            if any(values[name] is None for name in self._never_none):
+                raise ValueError
             return self._serialize(values, warnings="error", fallback=plain)
         except Exception:  # noqa: BLE001 - looked at one by one below
             return b"{" + b",".join(
@@ -258,7 +262,8 @@ class OutputTypes:
         annotation = _any(ref.output.annotation)
         adapter = TypeAdapter(annotation, config=None if _has_own_config(annotation) else ConfigDict(**_BYTES))
         try:
-            return adapter.serializer.to_json(value, warnings="error", fallback=plain)
+            if value is not None:
+                return adapter.serializer.to_json(value, warnings="error", fallback=plain)
         except Exception:  # noqa: BLE001 - perhaps it only has to be converted
             pass
         try:

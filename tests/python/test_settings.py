@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings classes: every field of the C tables is here too, and mistakes are named."""
+import pathlib
+import re
+
+import pytest
+
+from kourou import (AppExtensionSpec, CORSConfig, DeploymentDefaultEndpoints, DeploymentSettings, DockerDeployerSettings,
+                    DockerSettings, EndpointMethod, EndpointSpec, HuggingFaceDeployerSettings, LocalDeployerSettings,
+                    MiddlewareSpec, PythonPackageInstaller, ResourceSettings, SecureHeadersConfig, SettingsError)
+from kourou.config import DockerBuildConfig, check_settings
+
+CORE = pathlib.Path(__file__).resolve().parents[2] / "src" / "core"
+
+
+def plain(settings, key="x"):
+    return check_settings({key: settings}, "here")[key]
+
+
+def rows(file, table):
+    """Names in a C settings table; macros of several rows are resolved."""
+    text = "".join(path.read_text() for path in sorted(CORE.glob("*.[ch]")))
+    names = []
+    body = re.search(r"struct kr_setting %s\[\] = \{(.*?)\n\};" % table, (CORE / file).read_text(), re.S).group(1)
+    body = re.sub(r"\b(\w+_ROWS)\b", lambda m: re.search(
+        r"#define %s\b(.*?)(?<!\\)\n" % m.group(1), text, re.S).group(1) if f"#define {m.group(1)}" in text else "", body)
+    for found in re.finditer(r'\{[\s\\]*\.name = "(\w+)"([^}]*)\}|\b[A-Z]+_ROW\("(\w+)"', body):
+        if "component_only = true" not in (found.group(2) or ""):
+            names.append(found.group(1) or found.group(3))
+    assert names
+    return set(names)
+
+
+@pytest.mark.parametrize("file, table, cls", [
+    ("docker_settings.c", "docker_rows", DockerSettings),
+    ("docker_settings.c", "resource_rows", ResourceSettings),
+    ("deployment_settings.c", "rows", DeploymentSettings),
+    ("deployment_settings.c", "cors_rows", CORSConfig),
+    ("deployment_settings.c", "header_rows", SecureHeadersConfig),
+    ("deployment_settings.c", "endpoint_rows", EndpointSpec),
+    ("deployment_settings.c", "middleware_rows", MiddlewareSpec),
+    ("deployment_settings.c", "extension_rows", AppExtensionSpec),
+    ("deployer_settings.c", "huggingface_rows", HuggingFaceDeployerSettings),
+    ("deployer_settings.c", "local_rows", LocalDeployerSettings),
+    ("deployer_settings.c", "docker_rows", DockerDeployerSettings),
+])
+def test_fields_are_those_of_the_command_line_tool(file, table, cls):
+    assert cls.field_names() == rows(file, table)
+
+
+def test_defaults_of_the_documentation():
+    hub = HuggingFaceDeployerSettings()
+    assert (hub.space_hardware, hub.space_storage, hub.private, hub.app_port) == (None, None, False, 7860)
+    assert (hub.lcm_timeout, hub.auth_key, hub.generate_auth_key, hub.space_prefix) == (600, None, False, "zenml")
+    assert LocalDeployerSettings().port_range == (8000, 65535)
+    assert DeploymentSettings().thread_pool_size == 40 and DeploymentSettings().uvicorn_workers == 1
+    assert DeploymentSettings().cors.allow_methods == ["GET", "POST", "OPTIONS"]
+
+
+def handler():
+    return 1
+
+
+class Middleware:
+    pass
+
+
+def test_only_what_was_set_is_written():
+    settings = DeploymentSettings(
+        app_title="T", log_level="debug", cors=CORSConfig(allow_origins=["a"]), startup_hook=handler,
+        secure_headers={"xfo": False}, include_default_endpoints=DeploymentDefaultEndpoints.DOC,
+        custom_endpoints=[EndpointSpec(path="/a", method=EndpointMethod.GET, handler=handler, auth_required=False)],
+        custom_middlewares=[MiddlewareSpec(middleware=Middleware, order=2)],
+        app_extensions=[{"extension": "pkg.mod.install"}])
+    settings.uvicorn_workers = 3
+    assert plain(settings, "deployment") == {
+        "app_title": "T", "log_level": "DEBUG", "cors": {"allow_origins": ["a"]}, "startup_hook": "test_settings.handler",
+        "secure_headers": {"xfo": False}, "include_default_endpoints": ["docs", "redoc"],
+        "custom_endpoints": [{"path": "/a", "method": "GET", "handler": "test_settings.handler", "auth_required": False}],
+        "custom_middlewares": [{"middleware": "test_settings.Middleware", "order": 2}],
+        "app_extensions": [{"extension": "pkg.mod.install"}], "uvicorn_workers": 3}
+    assert plain(DeploymentSettings(), "deployment") == {}
+    assert plain({"uvicorn_port": 1}, "deployment") == {"uvicorn_port": 1}
+    docker = DockerSettings(python_package_installer=PythonPackageInstaller.UV, requirements=pathlib.Path("r.txt"),
+                            build_config=DockerBuildConfig(dockerignore="x"))
+    assert plain(docker, "docker") == {"python_package_installer": "uv", "requirements": "r.txt",
+                                       "build_config": {"dockerignore": "x"}}
+
+
+def test_values_that_are_filled_in_place_count():
+    settings = DeploymentSettings()
+    settings.cors.allow_origins.append("b")
+    assert plain(settings, "deployment") == {"cors": {"allow_origins": ["*", "b"]}}
+    assert DeploymentSettings().cors.allow_origins == ["*"]
+    assert CORSConfig().allow_origins == ["*"]
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: HuggingFaceDeployerSettings(space_hardwear="x"),
+     "HuggingFaceDeployerSettings has no field 'space_hardwear'; did you mean 'space_hardware'?"),
+    (lambda: HuggingFaceDeployerSettings(token="x"), "has no field 'token': the token belongs to the deployer"),
+    (lambda: HuggingFaceDeployerSettings(private="yes"), "private is 'yes', expected True or False"),
+    (lambda: HuggingFaceDeployerSettings(app_port=80), "app_port is 80, expected between 1024 and 65535"),
+    (lambda: HuggingFaceDeployerSettings(space_storage="tiny"), "expected one of small, medium, large"),
+    (lambda: HuggingFaceDeployerSettings(app_port=True), "app_port is True, expected a whole number"),
+    (lambda: DockerSettings(requirements=5), "requirements is 5, expected text or a list of texts"),
+    (lambda: DockerSettings(apt_packages="git"), "apt_packages is 'git', expected a list of texts"),
+    (lambda: DockerSettings(environment={"A": 1}), "environment is {'A': 1}, expected a dictionary"),
+    (lambda: DockerSettings(skip_build=True), "skip_build=True needs a parent_image"),
+    (lambda: DeploymentSettings(log_level="LOUD"), "log_level is 'LOUD', expected one of"),
+    (lambda: DeploymentSettings(cors={"allow_origin": []}),
+     "CORSConfig has no field 'allow_origin'; did you mean 'allow_origins'?"),
+    (lambda: DeploymentSettings(custom_endpoints=[{"path": "/a"}]), "EndpointSpec: method is missing"),
+    (lambda: EndpointSpec(path="/", method="FLY", handler=handler), "method is 'FLY'"),
+    (lambda: EndpointSpec(path="/", method="get", handler="word"), "handler is 'word', expected a function"),
+    (lambda: DeploymentSettings().__setattr__("uvicorn_workers", 0), "uvicorn_workers is 0, expected between 1 and 256"),
+    (lambda: DeploymentSettings().__setattr__("workers", 1), "has no field 'workers'; did you mean 'uvicorn_workers'"),
+    (lambda: DockerSettings().__setattr__("user", "x"), "DockerSettings cannot be changed"),
+    (lambda: check_settings({"dockr": {}}, "here"), "here: settings: unknown key 'dockr'; did you mean 'docker'?"),
+    (lambda: check_settings({"deployer.hf": {}}, "here"), "there is no deployer flavor 'hf'"),
+    (lambda: check_settings({"deployer": {"prot": 1}}, "here"), "no deployer has a setting 'prot'; did you mean 'port'?"),
+    (lambda: check_settings({"docker": ResourceSettings()}, "here"),
+     "settings['docker']: expected DockerSettings, not ResourceSettings"),
+    (lambda: check_settings({"deployer": DockerSettings()}, "here"), "expected settings of a deployer"),
+    (lambda: check_settings({"docker": 5}, "here"), "int is neither a settings object nor a dictionary"),
+    (lambda: check_settings([], "here"), "expected a dictionary"),
+    (lambda: check_settings({"deployment": DeploymentSettings(startup_hook=lambda: 1)}, "here"),
+     "cannot be imported by name"),
+])
+def test_mistakes_are_named(make, words):
+    with pytest.raises(SettingsError) as caught:
+        make()
+    assert words in caught.value.message
+    assert isinstance(caught.value, ValueError)
+
+
+def test_settings_of_other_systems_are_left_alone():
+    assert check_settings({"orchestrator.kubernetes": object(), "step_operator": {}, "deployer.gcp": {"location": "x"}},
+                          "here") == {"deployer.gcp": {"location": "x"}}
+
+
+def test_secrets_are_not_shown():
+    text = repr(HuggingFaceDeployerSettings(auth_key="s3cr3t", private=True))
+    assert "s3cr3t" not in text and "private=True" in text
+
+
+def test_copies_and_dumps():
+    one = ResourceSettings(cpu_count=1, memory="1GB")
+    two = one.model_copy(update={"cpu_count": 2})
+    assert (one.cpu_count, two.cpu_count, two.memory) == (1, 2, "1GB")
+    assert one.model_dump(exclude_unset=True) == {"cpu_count": 1, "memory": "1GB"}
+    assert one == ResourceSettings(memory="1GB", cpu_count=1) and one != two
+    assert one.model_fields_set == {"cpu_count", "memory"}
