@@ -262,17 +262,29 @@ static void add_default_env(const struct kr_dockerfile *in, struct kr_buf *out)
 
     for (size_t i = 0; i < KR_ARRAY_LEN(pairs); i++) {
         if (json_object_get(in->environment, pairs[i][0]) == NULL &&
+            json_object_get(in->runtime_environment, pairs[i][0]) == NULL &&
             !(in->native && kr_starts_with(pairs[i][0], "PYTHON")))
             (void)kr_dockerfile_env(out, pairs[i][0], pairs[i][1]);
     }
 }
 
+/* The entry point, through env(1) when there are variables that no ENV line can hold. */
+static json_t *entrypoint_of(const struct kr_dockerfile *in)
+{
+    kr_auto_json json_t *merged = json_object();
+    json_t *entry;
+
+    kr_json_merge(merged, in->environment != NULL ? in->environment : json_null());
+    kr_json_merge(merged, in->runtime_environment != NULL ? in->runtime_environment : json_null());
+    entry = env_words(merged);
+    (void)json_array_extend(entry, (json_t *)(uintptr_t)in->entrypoint);
+    return entry;
+}
+
 static void add_end(const struct kr_dockerfile *in, struct kr_buf *out)
 {
-    kr_auto_json json_t *entry = env_words(in->environment);
-    kr_auto_json json_t *install = NULL;
+    kr_auto_json json_t *entry = entrypoint_of(in), *install = NULL;
 
-    (void)json_array_extend(entry, (json_t *)(uintptr_t)in->entrypoint);
     if (!in->as_is && in->reqs != NULL && in->reqs->install_command != NULL) {
         install = json_pack("[s,s,s]", "/bin/sh", "-ec", in->reqs->install_command);
         kr_buf_adds(out, "RUN ");
@@ -289,12 +301,12 @@ static void add_end(const struct kr_dockerfile *in, struct kr_buf *out)
     kr_buf_adds(out, "\nCMD []\n");
 }
 
-static void add_image_environment(const struct kr_dockerfile *in, struct kr_buf *out)
+static void add_environment(const json_t *environment, struct kr_buf *out)
 {
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)in->environment, key, value)
+    json_object_foreach((json_t *)(uintptr_t)environment, key, value)
         (void)kr_dockerfile_env(out, key, json_string_value(value));
 }
 
@@ -337,7 +349,8 @@ int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, str
 {
     kr_auto_free char *parent = NULL;
 
-    if (check_env(in->environment, err) < 0 || check_user(in->user, err) < 0)
+    if (check_env(in->environment, err) < 0 || check_env(in->runtime_environment, err) < 0 ||
+        check_user(in->user, err) < 0)
         return -(int)err->code;
     if (in->own != NULL) {
         if (kr_dockerfile_own(in->own, in->own_name, out, &parent, err) < 0)
@@ -353,7 +366,7 @@ int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, str
         add_as_is(in, parent, out);
     } else {
         kr_buf_addf(out, "FROM %s AS kourou-base\nUSER root\n", parent);
-        add_image_environment(in, out);
+        add_environment(in->environment, out);
         add_user(in, out);
         if (in->reqs != NULL)
             add_apt(in->reqs->apt, out);
@@ -365,22 +378,27 @@ int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, str
                     "COPY --from=kourou-runtime " KR_IMAGE_RUNTIME " " KR_IMAGE_RUNTIME "\n");
     }
     add_default_env(in, out);
+    add_environment(in->runtime_environment, out);
     kr_buf_addf(out, "WORKDIR " KR_IMAGE_APP "\nCOPY --from=kourou-code --chown=%s /kourou-code/ "
                      KR_IMAGE_APP "/\n", owner_of(in));
     add_end(in, out);
     return kr_buf_check(out, err);
 }
 
-int kr_dockerfile_image(const char *image, const json_t *entrypoint, struct kr_buf *out,
-                        struct kr_err *err)
+int kr_dockerfile_image(const struct kr_dockerfile *in, struct kr_buf *out, struct kr_err *err)
 {
-    if (check_image(image, err) < 0)
+    kr_auto_json json_t *entry = NULL;
+
+    if (check_image(in->base, err) < 0 || check_env(in->environment, err) < 0 ||
+        check_env(in->runtime_environment, err) < 0)
         return -(int)err->code;
-    kr_buf_addf(out, "# Made by Kourou; a redeploy overwrites this file.\nFROM %s\n", image);
+    entry = entrypoint_of(in); /* the image's own entry point, and what it may set, ends here */
+    kr_buf_addf(out, "# Made by Kourou; a redeploy overwrites this file.\nFROM %s\n", in->base);
+    add_environment(in->runtime_environment, out);
     kr_buf_addf(out, "COPY --chown=%d:%d .kourou/snapshot.json " KR_IMAGE_SNAPSHOT "\n",
                 KR_IMAGE_UID, KR_IMAGE_UID);
     kr_buf_addf(out, "USER %d\nENTRYPOINT ", KR_IMAGE_UID);
-    kr_dockerfile_exec(out, entrypoint);
+    kr_dockerfile_exec(out, entry);
     kr_buf_adds(out, "\nCMD []\n");
     return kr_buf_check(out, err);
 }

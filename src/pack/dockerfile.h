@@ -19,6 +19,7 @@ struct kr_dockerfile {
     bool as_is;                 /* skip_build: only runtime and code are put in; nothing is installed or set */
     const struct kr_requirements *reqs;
     const json_t *environment;  /* {"NAME":"value"} of the docker settings: for build and run; or NULL */
+    const json_t *runtime_environment; /* {"NAME":"value"} for the running container only; or NULL */
     const json_t *variables;    /* {"NAME":...} known at build time as arguments; or NULL */
     const json_t *executables;  /* ["run.sh"]: files of the source that need their executable bit */
     const char *user;           /* user setting, or NULL: KR_IMAGE_UID */
@@ -29,9 +30,10 @@ struct kr_dockerfile {
 int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, struct kr_err *err)
     KR_MUST_USE;
 
-/* Appends the Dockerfile that runs a finished image. */
-int kr_dockerfile_image(const char *image, const json_t *entrypoint, struct kr_buf *out,
-                        struct kr_err *err) KR_MUST_USE;
+/* Appends the Dockerfile that runs a finished image: base, with the environment, runtime_environment
+ * and entrypoint of in; the rest of it does not count. */
+int kr_dockerfile_image(const struct kr_dockerfile *in, struct kr_buf *out, struct kr_err *err)
+    KR_MUST_USE;
 
 /* "python:3.11-slim", "debian:bookworm-slim". Caller frees. python NULL or "": the newest tested. */
 char *kr_default_base(bool native, const char *python) KR_MUST_USE;

@@ -274,6 +274,8 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
                                  .as_is = in->mode == KR_LAUNCH_SKIP_BUILD,
                                  .reqs = &reqs,
                                  .environment = json_object_get(docker, "environment"),
+                                 .runtime_environment =
+                                     json_object_get(docker, "runtime_environment"),
                                  .variables = in->variables,
                                  .executables = executables,
                                  .user = kr_json_str(docker, "user", NULL),
@@ -283,7 +285,7 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
         return kr_fail(err, KR_E_INVALID, "skip_build needs the docker setting parent_image");
     if (made.as_is) {
         made.reqs = NULL;
-        made.environment = NULL;
+        made.environment = made.runtime_environment = NULL;
     } else {
         if (kr_requirements_collect(&wanted, &reqs, warnings, err) < 0 ||
             add_requirement_files(&reqs, out, err) < 0 ||
@@ -304,8 +306,15 @@ static int add_finished_image(const struct kr_launch *in, struct kr_files *out, 
 {
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(KR_DOCKERFILE_MAX);
     kr_auto_json json_t *entry = kr_launch_entrypoint(in);
+    const json_t *docker = docker_settings(in);
+    struct kr_dockerfile made = {
+        .base = in->image,
+        .environment = json_object_get(docker, "environment"),
+        .runtime_environment = json_object_get(docker, "runtime_environment"),
+        .entrypoint = entry,
+    };
 
-    if (kr_dockerfile_image(in->image, entry, &text, err) < 0)
+    if (kr_dockerfile_image(&made, &text, err) < 0)
         return -(int)err->code;
     return add_made(out, "Dockerfile", kr_buf_str(&text), err);
 }

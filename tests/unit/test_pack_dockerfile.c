@@ -82,13 +82,14 @@ static void test_order_of_layers(void **state)
 {
     kr_auto_requirements struct kr_requirements reqs = some_requirements();
     kr_auto_json json_t *env = json_pack("{s:s,s:s}", "A", "1$", "PEM", "a\nb");
+    kr_auto_json json_t *late = json_pack("{s:s,s:s}", "LATE", "2", "HOME", "/mine");
     kr_auto_json json_t *vars = json_pack("{s:s}", "PLAIN", "x");
     kr_auto_json json_t *entry = json_pack("[s,s]", "/opt/kourou/bin/kourou-serve", "--x");
     kr_auto_json json_t *exec = json_pack("[s]", "run me.sh");
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(KR_DOCKERFILE_MAX);
     struct kr_err err = KR_ERR_INIT;
     struct kr_dockerfile in = {.base = "python:3.11-slim", .reqs = &reqs, .environment = env,
-                               .variables = vars, .executables = exec, .entrypoint = entry};
+                               .runtime_environment = late, .variables = vars, .executables = exec, .entrypoint = entry};
 
     (void)state;
     assert_int_equal(kr_dockerfile_source(&in, &out, &err), 0);
@@ -98,6 +99,9 @@ static void test_order_of_layers(void **state)
     assert_true(at(&out, "COPY .kourou/bin/") < at(&out, "COPY . /kourou-code/"));
     assert_true(at(&out, "COPY --from=kourou-runtime") < at(&out, "COPY --from=kourou-code"));
     assert_true(at(&out, "COPY --from=kourou-code") < at(&out, ".kourou/snapshot.json"));
+    assert_true(at(&out, "ENV LATE=\"2\"") > at(&out, "COPY --from=kourou-runtime"));
+    assert_true(at(&out, "ENV HOME=\"/mine\"") > 0);
+    assert_null(strstr(kr_buf_str(&out), "ENV HOME=\"/home"));
     (void)at(&out, "[\"chmod\",\"a+x\",\"--\",\"run me.sh\"]");
     (void)at(&out, "ARG PLAIN\nRUN --mount=type=secret,id=INDEX_KEY,mode=0444,required=true [\"sh\",\"-c\","
                    "\"INDEX_KEY=$(cat /run/secrets/INDEX_KEY) && export INDEX_KEY && exec \\\"$@\\\"\",\"sh\",\"env\"");
@@ -168,12 +172,18 @@ static void test_image_mode(void **state)
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(KR_DOCKERFILE_MAX);
     struct kr_err err = KR_ERR_INIT;
 
+    kr_auto_json json_t *env = json_pack("{s:s}", "A", "in the image already");
+    kr_auto_json json_t *late = json_pack("{s:s,s:s}", "B", "1", "C", "x\ny");
+    struct kr_dockerfile in = {.base = "h/r@sha256:aa", .environment = env,
+                               .runtime_environment = late, .entrypoint = entry};
+
     (void)state;
-    assert_int_equal(kr_dockerfile_image("h/r@sha256:aa", entry, &out, &err), 0);
+    assert_int_equal(kr_dockerfile_image(&in, &out, &err), 0);
     assert_string_equal(kr_buf_str(&out),
                         "# Made by Kourou; a redeploy overwrites this file.\nFROM h/r@sha256:aa\n"
+                        "ENV B=\"1\"\n"
                         "COPY --chown=1000:1000 .kourou/snapshot.json /opt/kourou/snapshot.json\n"
-                        "USER 1000\nENTRYPOINT [\"/opt/kourou/bin/kourou-serve\"]\nCMD []\n");
+                        "USER 1000\nENTRYPOINT [\"env\",\"C=x\\ny\",\"/opt/kourou/bin/kourou-serve\"]\nCMD []\n");
 }
 
 int main(void)
