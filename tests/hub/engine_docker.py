@@ -197,7 +197,7 @@ class Progress:
                 self.log.add(text)
             return
         number, rest = found.groups()
-        if re.match(r"sha256:[0-9a-f]{64}\b|resolve |extracting |transferring ", rest):
+        if rest == "..." or re.match(r"sha256:[0-9a-f]{64}\b|resolve |extracting |transferring ", rest):
             return
         step = re.match(r"\[([^\]]+)\] (.*)", rest)
         if number not in self.names and (step or re.match(r"(exporting|importing|copy)", rest)):
