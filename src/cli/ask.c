@@ -106,15 +106,15 @@ int kr_prompt(struct kr_cli *cli, const char *question, bool secret, char **text
     if (isatty(STDIN_FILENO) != 1 || tcgetattr(STDIN_FILENO, &before) != 0)
         return kr_fail(err, KR_E_INVALID, "there is no terminal to ask for: %s", question);
     kr_view_clear(cli->view);
-    (void)fprintf(stderr, "%s: ", question);
-    (void)fflush(stderr);
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
-    if (secret)
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    if (secret) /* before the question: what is typed early must not be shown either */
+        (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
+    (void)fprintf(stderr, "%s: ", question);
+    (void)fflush(stderr);
     got = read_line(&answer);
     if (secret) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
         (void)fputc('\n', stderr);
     }
     if (!got && kr_view_interrupted())

@@ -9,6 +9,7 @@
 #include "cli/deployed.h"
 #include "cli/listing.h"
 #include "cli/panel.h"
+#include "core/state.h"
 
 struct look_args {
     const char *name, *output;
@@ -79,7 +80,8 @@ static int run_open(struct kr_cli *cli, const void *data, struct kr_err *err)
     address = kr_json_str(row, "page_url", NULL);
     if (address == NULL || address[0] == '\0')
         address = kr_json_str(row, "url", NULL);
-    if (address == NULL || address[0] == '\0')
+    if (address == NULL || address[0] == '\0' ||
+        strcmp(kr_json_str(row, "status", ""), kr_state_name(KR_STATE_ABSENT)) == 0)
         return kr_fail(err, KR_E_NOT_FOUND, "the deployment '%s' has no address: it is %s",
                        kr_json_str(row, "name", args->name), kr_json_str(row, "status", "unknown")),
                kr_hint(err, "'%s deployment provision %s' brings it to life", cli->prog,

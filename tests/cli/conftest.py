@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -102,6 +103,11 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
         return self
+
+    @property
+    def text(self):
+        """What was printed, without escape sequences."""
+        return re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", self.seen).replace("\r\n", "\n")
 
     def end(self, deadline=60):
         """Waits for the end of the program; its exit status."""
