@@ -27,6 +27,7 @@ struct wait {
     int seen_port;
     bool seen_loopback;
     char *health;       /* what the app said last when asked, or NULL */
+    bool crash_loop;    /* the app itself says that its workers cannot start */
 };
 
 static void forget_lines(struct wait *w)
@@ -174,6 +175,22 @@ static int look(struct wait *w, struct kr_err *err)
     return 0;
 }
 
+/* kourou-serve says in its health check when no worker can be started, and why. */
+static void read_verdict(struct wait *w, const struct kr_http_response *res)
+{
+    kr_auto_json json_t *body = NULL;
+    const char *detail;
+
+    if (kr_json_parse(kr_buf_str(&res->body), res->body.n, "health", &body, NULL) < 0)
+        return;
+    w->crash_loop = strcmp(kr_json_str(body, "status", ""), "crash-loop") == 0;
+    detail = kr_json_str(body, "detail", NULL);
+    if (w->crash_loop && detail != NULL) {
+        free(w->health);
+        w->health = kr_strdup(detail);
+    }
+}
+
 /* One GET of the app's health check through its public address. */
 static bool healthy(struct wait *w)
 {
@@ -199,6 +216,7 @@ static bool healthy(struct wait *w)
     if (res.status == 200)
         return true;
     w->health = kr_asprintf("GET %s answers %d: %.200s", path, res.status, kr_buf_str(&res.body));
+    read_verdict(w, &res);
     return false;
 }
 
@@ -243,6 +261,18 @@ static int failed(struct wait *w, struct kr_err *err)
     return kr_hint(err, "`%s deployment logs %s%s` shows the whole log; after mending it, run the same "
                         "command again",
                    prog, name, build ? " --build" : "");
+}
+
+static int crashed(struct wait *w, struct kr_err *err)
+{
+    const char *cause;
+
+    show_end_of_log(w, false);
+    cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
+    (void)kr_fail(err, KR_E_REMOTE, "Space %s runs, but the pipeline cannot start: %.500s",
+                  w->goal->want->id, cause != NULL ? cause : w->health);
+    return kr_hint(err, "`%s deployment logs %s` shows the whole log; after mending it, run the same command again",
+                   w->hf->env->prog, w->hf->what->name);
 }
 
 static int paused(struct wait *w, struct kr_err *err)
@@ -296,7 +326,9 @@ static int turn(struct wait *w, struct kr_err *err)
     at.sha = w->rt.sha;
     switch (kr_space_judge(&at)) {
     case KR_SPACE_UP:
-        return healthy(w) ? 1 : 0;
+        if (healthy(w))
+            return 1;
+        return w->crash_loop ? crashed(w, err) : 0;
     case KR_SPACE_FAILED:
         return failed(w, err);
     case KR_SPACE_PAUSED:

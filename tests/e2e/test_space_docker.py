@@ -127,4 +127,5 @@ def test_import_error_in_the_space_is_shown(real, docker_hub):
     module.write_text("import os\nif os.environ.get('SPACE_ID'):\n    import not_there_in_the_space\n" + module.read_text())
     docker_hub.settings(launch_timeout=8)
     done = real.deploy("--timeout", "60", timeout=200)
-    assert done.returncode == 1 and "not_there_in_the_space" in done.stderr, done.stderr
+    error = [line for line in done.stderr.splitlines() if line.startswith("Error: ")][0]
+    assert done.returncode == 1 and "not_there_in_the_space" in error, done.stderr
