@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 
 VERSION = 1
 
@@ -31,6 +30,8 @@ def memory_file(*parts: bytes) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("kourou-body", os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     try:

@@ -7,13 +7,39 @@ what the signature says goes through pydantic after all, which converts it or sa
 
 from __future__ import annotations
 
-from json.decoder import JSONDecoder
-from json.encoder import encode_basestring
-
 from .signature import MISSING
 
+try:  # the C parts alone: `json` itself costs more to import than the rest of a worker's start
+    from _json import encode_basestring, make_scanner
+except ImportError:
+    from json.encoder import encode_basestring
+    from json.scanner import make_scanner
+
 SCALARS = (str, int, float, bool)
-_scan = JSONDecoder().scan_once
+
+
+class _Context:
+    """What a scanner asks of a JSONDecoder."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+def _make_scan():
+    if make_scanner.__module__ == "_json":
+        return make_scanner(_Context())
+    from json.decoder import JSONDecoder
+
+    return JSONDecoder().scan_once
+
+
+_scan = _make_scan()
+
+
+def parse(text: str):
+    """One JSON document."""
+    return _scan(text.strip(), 0)[0]
 
 
 class _NotLite(Exception):

@@ -4,12 +4,16 @@
 One thread leads at a time. It reads frames and runs short requests itself; before a long one it
 lets another thread lead. The leader *offers* the leadership while it runs a request by putting a token into ``_offer``;
 whoever pops it leads. List and deque operations used here are atomic, so no lock is taken per request.
+
+A worker's start is on the way of every restart, so nothing is imported here that costs milliseconds and is not needed:
+`_socket` and `_signal` are used without the enums of `socket` and `signal`, JSON is read by the C scanner alone.
 """
 
 from __future__ import annotations
 
+import _signal
+import _socket
 import os
-import socket
 import sys
 import threading
 from collections import deque
@@ -25,7 +29,7 @@ from .frames import (
 SLOW = 0.001  # seconds: longer runs hand the leadership over before they start
 HOLD = 0.0002  # seconds an answer may wait for others to be sent with it
 READ_SIZE = 128 * 1024
-FDS_SPACE = socket.CMSG_SPACE(8 * 4)
+FDS_SPACE = _socket.CMSG_SPACE(8 * 4)
 PAUSE_LIMIT = 60.0
 
 _JSON = b'{"detail":"%s"}'
@@ -34,7 +38,7 @@ _JSON = b'{"detail":"%s"}'
 class Channel:
     """The socket: reads frames into ``pending``, writes answers in batches."""
 
-    def __init__(self, sock: socket.socket):
+    def __init__(self, sock):
         self.sock = sock
         self.pending = deque()  # (id, kind, run id, body)
         self.outbox = []
@@ -137,7 +141,8 @@ class Channel:
         data = RESPONSE.pack(12, rid, T_RESPONSE, flags | F_FD, status, run_us) + U64.pack(size)
         try:
             with self._write_lock:
-                sent = socket.send_fds(self.sock, [data], [fd])
+                rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))]
+                sent = self.sock.sendmsg([data], rights)
                 if sent < len(data):
                     self._send(data[sent:])
         except (BrokenPipeError, ConnectionResetError):
@@ -343,46 +348,50 @@ class Worker:
         return 200, b"", b'"success":true' in last
 
 
-def _options(argv):
-    import argparse
+class _Options:
+    """The arguments of docs/worker-protocol.md."""
 
-    parser = argparse.ArgumentParser(prog="kourou worker")
-    for name in ("fd", "wake-r", "wake-w", "mark"):
-        parser.add_argument("--" + name, type=int, required=True)
-    parser.add_argument("--snapshot", required=True)
-    parser.add_argument("--root", required=True)
-    parser.add_argument("--threads", type=int, default=40)
-    parser.add_argument("--deployment", default="{}")
-    return parser.parse_args(argv)
+    snapshot = root = None
+    deployment = "{}"
+    fd = wake_r = wake_w = mark = -1
+    threads = 40
+
+    def __init__(self, argv):
+        for name, value in zip(argv[::2], argv[1::2]):
+            field = name[2:].replace("-", "_")
+            if not name.startswith("--") or not hasattr(_Options, field):
+                raise SystemExit(f"kourou worker: unknown option {name}")
+            setattr(self, field, int(value) if isinstance(getattr(_Options, field), int) else value)
+        if min(self.fd, self.wake_r, self.wake_w, self.mark) < 0 or None in (self.snapshot, self.root):
+            raise SystemExit("kourou worker: this program is started by kourou-serve")
 
 
 def _on_sigterm(runner) -> None:
     """SIGTERM cleans up without finishing requests."""
-    import signal
 
     def stop(_signum, _frame):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
         try:
             runner.stop()
         finally:
             sys.stderr.flush()
             os._exit(143)
 
-    signal.signal(signal.SIGTERM, stop)
+    _signal.signal(_signal.SIGTERM, stop)
 
 
 def _start(channel: Channel, options):
     """The started runner, or None after a FATAL frame."""
-    import json
-
     try:
         from . import runtime
+        from .lite import parse
 
-        with open(options.snapshot, "rb") as file:
-            snapshot = json.load(file)
-        runner = runtime.load(snapshot, options.root, json.loads(options.deployment))
+        with open(options.snapshot, encoding="utf-8") as file:
+            snapshot = parse(file.read())
+        runner = runtime.load(snapshot, options.root, parse(options.deployment))
         runner.start()
     except BaseException as error:
+        import json
         import traceback
 
         trace = getattr(error, "traceback", None) or traceback.format_exc()
@@ -394,11 +403,14 @@ def _start(channel: Channel, options):
         print(trace, file=sys.stderr, flush=True)
         channel.send(T_FATAL, 0, json.dumps(fatal).encode())
         return None
-    ready = {
-        "routes": list(getattr(runner, "routes", None) or ()),
-        "middleware": bool(getattr(runner, "middleware", None)),
-    }
-    channel.send(T_READY, 0, json.dumps(ready).encode())
+    routes = list(getattr(runner, "routes", None) or ())
+    middleware = bool(getattr(runner, "middleware", None))
+    ready = b'{"routes":[],"middleware":false}'
+    if routes or middleware:
+        import json
+
+        ready = json.dumps({"routes": routes, "middleware": middleware}).encode()
+    channel.send(T_READY, 0, ready)
     return runner
 
 
@@ -406,10 +418,10 @@ def main(argv=None) -> int:
     """Runs a worker on inherited descriptors; the result is the exit status."""
     import mmap
 
-    options = _options(argv)
+    options = _Options(sys.argv[2:] if argv is None else argv)
     for fd in (options.fd, options.wake_r, options.wake_w, options.mark):
         os.set_inheritable(fd, False)
-    channel = Channel(socket.socket(fileno=options.fd))
+    channel = Channel(_socket.socket(fileno=options.fd))
     language = "python " + sys.version.split(" ", 1)[0]
     channel.send(T_HELLO, 0, b'{"language":"%s"}' % language.encode(), VERSION)
     mark = memoryview(mmap.mmap(options.mark, 4096)).cast("I")

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/env.h"
+#include "base/json.h"
 #include "base/path.h"
 #include "base/redact.h"
 #include "base/view.h"
@@ -26,6 +27,8 @@ struct row {
 
 #define AT(field) offsetof(struct kr_options, field)
 #define DAY       86400
+
+enum { ENV_FILE_MAX = 16 << 20 };
 
 static const struct row rows[] = {
     {"snapshot", TEXT, AT(snapshot), 0, 0, NULL, "snapshot file to serve (required)"},
@@ -183,6 +186,26 @@ static int apply_arguments(int argc, char **argv, struct kr_options *out, struct
     return 0;
 }
 
+/* KOUROU_ENV_FILE: a JSON object of further variables, for places whose environment is no place for secrets. */
+static int take_env_file(struct kr_err *err)
+{
+    const char *file = kr_env_get("KOUROU_ENV_FILE"), *name;
+    kr_auto_json json_t *all = NULL;
+    json_t *value;
+
+    if (file == NULL)
+        return 0;
+    if (kr_json_read_file(file, ENV_FILE_MAX, &all, err) < 0)
+        return kr_wrap(err, "KOUROU_ENV_FILE");
+    json_object_foreach(all, name, value) {
+        if (!json_is_string(value) || setenv(name, json_string_value(value), 1) < 0)
+            return kr_fail(err, KR_E_INVALID, "KOUROU_ENV_FILE: %s: '%s' is not a variable", file, name);
+        kr_redact_add(json_string_value(value));
+    }
+    (void)unsetenv("KOUROU_ENV_FILE");
+    return 0;
+}
+
 /* The key is taken out of the environment so that workers and their children do not inherit it. */
 static int take_auth_key(struct kr_options *out, struct kr_err *err)
 {
@@ -216,7 +239,7 @@ int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_er
             set_value(&rows[i], rows[i].dflt, out, err) < 0)
             return -(int)err->code;
     }
-    if (apply_environment(out, err) < 0 || apply_arguments(argc, argv, out, err) < 0)
+    if (take_env_file(err) < 0 || apply_environment(out, err) < 0 || apply_arguments(argc, argv, out, err) < 0)
         return -(int)err->code;
     if (out->help || out->version)
         return 0;
@@ -248,7 +271,8 @@ void kr_options_help(int fd)
     (void)dprintf(fd, "usage: kourou-serve --snapshot FILE [options]\n\n"
                       "Serves a pipeline snapshot over HTTP. Each option can also be given as the "
                       "environment variable\nKOUROU_SERVE_<NAME>; the key that protects the server "
-                      "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE.\n\n");
+                      "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE. KOUROU_ENV_FILE names a JSON object of further\n"
+                      "environment variables.\n\n");
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         char left[64];
 

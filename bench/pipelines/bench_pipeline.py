@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline of the benchmark: two steps with typed inputs; once with built-in types, once with models."""
+from typing import Annotated
+
+from pydantic import BaseModel
+
+from kourou import pipeline, step
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+    tags: list[str] = []
+
+
+class Greeting(BaseModel):
+    text: str
+    length: int
+
+
+@step
+def clean(person: Person) -> Annotated[Person, "cleaned"]:
+    return Person(name=person.name.strip().title(), age=person.age, tags=person.tags)
+
+
+@step
+def greet(cleaned: Person) -> Annotated[Greeting, "greeting"]:
+    text = f"Hello {cleaned.name}, you are {cleaned.age}"
+    return Greeting(text=text, length=len(text))
+
+
+@pipeline
+def models(person: Person = Person(name="you", age=1)):
+    return greet(clean(person))

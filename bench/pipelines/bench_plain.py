@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same with built-in types only, so that nothing needs pydantic."""
+from typing import Annotated
+
+from kourou import pipeline, step
+
+
+@step
+def clean(name: str) -> Annotated[str, "cleaned"]:
+    return name.strip().title()
+
+
+@step
+def greet(cleaned: str, age: int) -> Annotated[str, "greeting"]:
+    return f"Hello {cleaned}, you are {age}"
+
+
+@step
+def busy(count: int) -> Annotated[int, "total"]:
+    return sum(range(count))
+
+
+@pipeline
+def plain(name: str = "you", age: int = 1):
+    return greet(clean(name), age)
+
+
+@pipeline
+def spin(count: int = 1):
+    return busy(count)
