@@ -10,6 +10,7 @@
 #include "base/view.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 enum { MAX_SNAPSHOT = 64 << 20, DESCRIBE_MS = 30000 };
@@ -38,6 +39,22 @@ static void remove_work(char **folder)
     *folder = NULL;
 }
 
+/* "compile-<pid>-...": removed by its process, or here when that was killed. */
+static void remove_leftovers(const char *parent)
+{
+    kr_auto_dir DIR *dir = opendir(parent);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        kr_auto(remove_work) char *path = NULL;
+        char *end;
+        long pid = kr_starts_with(entry->d_name, "compile-") ? strtol(entry->d_name + 8, &end, 10) : 0;
+
+        if (pid > 0 && *end == '-' && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+            path = kr_path_join(parent, entry->d_name);
+    }
+}
+
 static int make_work(struct kr_app *app, char **folder, struct kr_err *err)
 {
     kr_auto_free char *parent = kr_path_join(app->data_dir, "tmp");
@@ -45,7 +62,8 @@ static int make_work(struct kr_app *app, char **folder, struct kr_err *err)
 
     if (kr_mkdir_p(parent, 0700, err) < 0)
         return -(int)err->code;
-    made = kr_path_join(parent, "compile-XXXXXX");
+    remove_leftovers(parent);
+    made = kr_asprintf("%s/compile-%d-XXXXXX", parent, (int)getpid());
     if (mkdtemp(made) == NULL)
         return kr_fail_errno(err, errno, "%s", made);
     *folder = kr_steal(&made);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -60,7 +61,8 @@ void kr_env_free(char **env)
 }
 
 /* In the child between fork and exec only async-signal-safe calls are allowed. */
-static KR_NORETURN void child_exec(const struct kr_spawn *what, const char *program, int report)
+static KR_NORETURN void child_exec(const struct kr_spawn *what, const char *program, int report,
+                                   pid_t parent)
 {
     int saved[3];
     int null_fd = open("/dev/null", O_RDWR);
@@ -81,6 +83,8 @@ static KR_NORETURN void child_exec(const struct kr_spawn *what, const char *prog
     }
     if (what->new_session)
         (void)setsid();
+    if (what->dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+        _exit(126);
     if (what->cwd != NULL && chdir(what->cwd) < 0)
         goto failed;
     (void)sigemptyset(&none);
@@ -97,7 +101,7 @@ int kr_proc_spawn(const struct kr_spawn *what, pid_t *pid, struct kr_err *err)
     kr_auto_free char *program = kr_path_find_program(what->argv[0]);
     int report[2], child_errno = 0;
     ssize_t n;
-    pid_t child;
+    pid_t child, parent = getpid();
 
     if (program == NULL)
         return kr_fail(err, KR_E_NOT_FOUND, "program '%s' not found", what->argv[0]);
@@ -105,7 +109,7 @@ int kr_proc_spawn(const struct kr_spawn *what, pid_t *pid, struct kr_err *err)
         return kr_fail_errno(err, errno, "cannot start %s", program);
     child = fork();
     if (child == 0)
-        child_exec(what, program, report[1]);
+        child_exec(what, program, report[1], parent);
     (void)close(report[1]);
     if (child < 0) {
         (void)close(report[0]);
@@ -269,7 +273,8 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     struct pollfd ours[3];
     int theirs[3] = {-1, -1, -1};
-    struct kr_spawn what = {.argv = argv, .env = opts->env, .cwd = opts->cwd};
+    struct kr_spawn what = {.argv = argv, .env = opts->env, .cwd = opts->cwd,
+                            .dies_with_us = true};
     bool late;
     pid_t pid;
 

@@ -35,6 +35,7 @@ struct kr_spawn {
     const int *keep;    /* further descriptors the child keeps under the same number */
     size_t keep_count;
     bool new_session;   /* setsid: survives our terminal */
+    bool dies_with_us;  /* killed when the thread that started it ends, however that happens */
 };
 
 /* Starts a child and returns at once. The caller reaps *pid (unless it detaches for good). An exec

@@ -102,7 +102,7 @@ int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deploye
     return d->deprovision(env, what, remove, timeout_ms, err);
 }
 
-void kr_deployers_sweep(const struct kr_deployer_env *env, kr_deployment_known known, void *data)
+void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data)
 {
     for (size_t i = 0; i < KR_ARRAY_LEN(builtin); i++) {
         if (builtin[i]->sweep != NULL)

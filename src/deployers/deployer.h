@@ -90,8 +90,8 @@ int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deploye
                             struct kr_err *err) KR_MUST_USE;
 /* Ends what is left on this machine of deployments whose records are gone from env->store (known says whether
  * it has that id): the store was removed, or a forced delete could not do more. */
-typedef bool (*kr_deployment_known)(void *data, const char *id);
-void kr_deployers_sweep(const struct kr_deployer_env *env, kr_deployment_known known, void *data);
+typedef bool (*kr_record_known)(void *data, const char *id);
+void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data);
 
 /* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key). */
 int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,

@@ -22,7 +22,7 @@ struct kr_deployer {
                        bool remove, int64_t timeout_ms, struct kr_err *err);
     int (*headers)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                    json_t **headers, struct kr_err *err);
-    void (*sweep)(const struct kr_deployer_env *env, kr_deployment_known known, void *data);
+    void (*sweep)(const struct kr_deployer_env *env, kr_record_known known, void *data);
 };
 
 extern const struct kr_deployer kr_deployer_local;

@@ -63,7 +63,7 @@ enum kr_local_health {
 };
 /* The folder says which store it belongs to, for kr_local_sweep. */
 int kr_local_sign(const struct kr_local *local, struct kr_err *err) KR_MUST_USE;
-void kr_local_sweep(const struct kr_deployer_env *env, kr_deployment_known known, void *data);
+void kr_local_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data);
 
 /* One look at a server. *detail (may be NULL) gets what it says about itself when it is not ready; the
  * caller frees. */

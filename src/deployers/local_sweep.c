@@ -41,7 +41,7 @@ static void remove_one(struct kr_local *local)
 }
 
 /* A record is stored before its folder is made, so a folder without record is a leftover. */
-void kr_local_sweep(const struct kr_deployer_env *env, kr_deployment_known known, void *data)
+void kr_local_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data)
 {
     kr_auto_free char *parent = kr_path_join(env->data_dir, "deployments");
     kr_auto_dir DIR *dir = opendir(parent);
