@@ -41,14 +41,13 @@ static char *first_line(char *const argv[])
 
 static void check_python(struct kr_app *app, json_t *rows)
 {
-    static const char program[] =
-        "import sys\n"
-        "try:\n"
-        "    import pydantic\n"
-        "    p = 'pydantic ' + pydantic.VERSION\n"
-        "except ImportError:\n"
-        "    p = 'no pydantic'\n"
-        "print('Python %d.%d.%d, ' % sys.version_info[:3] + p)\n";
+    static const char program[] = "import sys\n"
+                                  "try:\n"
+                                  "    import pydantic\n"
+                                  "    p = 'pydantic ' + pydantic.VERSION\n"
+                                  "except ImportError:\n"
+                                  "    p = 'no pydantic'\n"
+                                  "print('Python %d.%d.%d, ' % sys.version_info[:3] + p)\n";
     kr_auto_free char *python = NULL, *line = NULL, *detail = NULL;
     struct kr_err err = KR_ERR_INIT;
     char *argv[] = {NULL, (char *)(uintptr_t) "-c", (char *)(uintptr_t)program, NULL};
@@ -75,7 +74,8 @@ static void check_python(struct kr_app *app, json_t *rows)
 static void check_docker(json_t *rows)
 {
     char *argv[] = {(char *)(uintptr_t) "docker", (char *)(uintptr_t) "version",
-                    (char *)(uintptr_t) "--format", (char *)(uintptr_t) "{{.Server.Version}}", NULL};
+                    (char *)(uintptr_t) "--format", (char *)(uintptr_t) "{{.Server.Version}}",
+                    NULL};
     kr_auto_free char *program = kr_path_find_program("docker"), *line = NULL, *detail = NULL;
 
     if (program == NULL) {
@@ -99,16 +99,17 @@ static void check_docker(json_t *rows)
 /* A registered deployer may carry the token, in clear or in a secret. */
 static bool deployer_has_token(struct kr_app *app)
 {
-    kr_auto_json json_t *scope = json_pack("{s:s, s:s}", "type", "deployer", "flavor", "huggingface");
+    kr_auto_json json_t *scope =
+        json_pack("{s:s, s:s}", "type", "deployer", "flavor", "huggingface");
     kr_auto_json json_t *page = NULL;
     struct kr_err err = KR_ERR_INIT;
     const json_t *row;
     size_t i;
 
-    if (app->store == NULL ||
-        kr_store_list(app->store, KR_COMPONENT, NULL, scope, &page, &err) < 0)
+    if (app->store == NULL || kr_store_list(app->store, KR_COMPONENT, NULL, scope, &page, &err) < 0)
         return false;
-    json_array_foreach (json_object_get(page, "items"), i, row) {
+    json_array_foreach(json_object_get(page, "items"), i, row)
+    {
         const json_t *config = json_object_get(row, "config");
 
         if (json_object_get(config, "token") != NULL ||
@@ -133,7 +134,8 @@ static void check_token(struct kr_app *app, json_t *rows)
     } else {
         kr_auto_free char *hint = kr_asprintf(
             "make a token with write permission at huggingface.co/settings/tokens, then "
-            "'%s secret create hf_token --token=...'", app->prog);
+            "'%s secret create hf_token --token=...'",
+            app->prog);
 
         add(rows, "hugging face token", "warn", hint, "no token found");
     }
@@ -161,7 +163,8 @@ static void check_store(struct kr_app *app, const struct kr_err *why, json_t *ro
         add(rows, "secrets", "fail", err.hint, err.msg);
         return;
     }
-    json_array_foreach (json_object_get(page, "items"), i, row) {
+    json_array_foreach(json_object_get(page, "items"), i, row)
+    {
         kr_auto_json json_t *values = NULL;
 
         if (kr_store_secret_values(app->store, kr_json_str(row, "id", ""), &values, &err) < 0) {
@@ -200,7 +203,10 @@ static void check_disk(json_t *rows, const char *dir)
         return;
     gigabytes = (double)fs.f_bavail * (double)fs.f_frsize / 1e9;
     detail = kr_asprintf("%.1f GB free below %s", gigabytes, dir);
-    add(rows, "disk", gigabytes < 0.1 ? "fail" : gigabytes < 1 ? "warn" : "ok",
+    add(rows, "disk",
+        gigabytes < 0.1 ? "fail"
+        : gigabytes < 1 ? "warn"
+                        : "ok",
         gigabytes < 1 ? "make room: images, bundles and logs are kept there" : NULL, detail);
 }
 
@@ -235,8 +241,11 @@ int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows, struc
     kr_auto_free char *config = kr_env_config_dir(), *data = kr_env_data_dir();
     kr_auto_free char *self = kr_path_of_self();
     char here[] = ".";
-    struct kr_app none = {.prog = "kourou", .config_dir = config, .data_dir = data,
-                          .source_root = here, .runtime_dir = self != NULL ? self : here};
+    struct kr_app none = {.prog = "kourou",
+                          .config_dir = config,
+                          .data_dir = data,
+                          .source_root = here,
+                          .runtime_dir = self != NULL ? self : here};
     struct kr_app *at = app != NULL ? app : &none;
     kr_auto_json json_t *list = json_array();
 

@@ -5,10 +5,10 @@
 
 #include "app/app.h"
 
-/* Rows {"check","status":"ok"|"warn"|"fail","detail","hint"}. app NULL: it could not be opened, for the
- * reason in `why`. Values of secrets are not in any row. */
-int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows, struct kr_err *err)
-    KR_MUST_USE;
+/* Rows {"check","status":"ok"|"warn"|"fail","detail","hint"}. app NULL: it could not be opened, for
+ * the reason in `why`. Values of secrets are not in any row. */
+int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows,
+              struct kr_err *err) KR_MUST_USE;
 
 /* The same for what one integration needs: Python, Docker, a token. */
 json_t *kr_doctor_huggingface(struct kr_app *app) KR_MUST_USE;

@@ -97,14 +97,15 @@ void kr_integrations_look(struct kr_app *app, json_t *rows)
     const json_t *package;
     size_t i, j;
 
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const json_t *packages = json_object_get(row, "required_packages");
         bool all = kr_json_bool(row, "built_in", false);
 
         if (!all && have != NULL) {
             all = true;
-            json_array_foreach (packages, j, package)
-                all = all && has_package(have, json_string_value(package));
+            json_array_foreach(packages, j, package) all =
+                all && has_package(have, json_string_value(package));
         }
         kr_json_set_bool(row, "installed", all);
     }
@@ -113,9 +114,9 @@ void kr_integrations_look(struct kr_app *app, json_t *rows)
 int kr_integration_pip(struct kr_app *app, enum kr_pip what, const json_t *packages, bool uv,
                        struct kr_err *err)
 {
-    static const char *const verbs[][3] = {
-        [KR_PIP_INSTALL] = {"install", NULL}, [KR_PIP_UNINSTALL] = {"uninstall", NULL},
-        [KR_PIP_UPGRADE] = {"install", "--upgrade", NULL}};
+    static const char *const verbs[][3] = {[KR_PIP_INSTALL] = {"install", NULL},
+                                           [KR_PIP_UNINSTALL] = {"uninstall", NULL},
+                                           [KR_PIP_UPGRADE] = {"install", "--upgrade", NULL}};
     kr_auto_free char *python = NULL, *tool = NULL;
     char *argv[WORDS_MAX + 12];
     const json_t *package;
@@ -146,7 +147,8 @@ int kr_integration_pip(struct kr_app *app, enum kr_pip what, const json_t *packa
     } else if (what == KR_PIP_UNINSTALL) {
         argv[n++] = (char *)(uintptr_t) "-y";
     }
-    json_array_foreach (packages, i, package) {
+    json_array_foreach(packages, i, package)
+    {
         if (i < WORDS_MAX)
             argv[n++] = (char *)(uintptr_t)json_string_value(package);
     }

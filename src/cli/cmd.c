@@ -11,10 +11,10 @@
 
 /* Order here is order in help. */
 static const struct kr_cmds *const files[] = {
-    &kr_cmds_general,   &kr_cmds_integration, &kr_cmds_secret,          &kr_cmds_stack,
-    &kr_cmds_stack_io,  &kr_cmds_component,   &kr_cmds_flavor, &kr_cmds_pipeline,        &kr_cmds_snapshot,
-    &kr_cmds_deployment, &kr_cmds_deployment_life, &kr_cmds_deployment_call, &kr_cmds_doctor,
-    &kr_cmds_completion,
+    &kr_cmds_general,         &kr_cmds_integration, &kr_cmds_secret,     &kr_cmds_stack,
+    &kr_cmds_stack_io,        &kr_cmds_component,   &kr_cmds_check,      &kr_cmds_flavor,
+    &kr_cmds_pipeline,        &kr_cmds_snapshot,    &kr_cmds_deployment, &kr_cmds_deployment_life,
+    &kr_cmds_deployment_call, &kr_cmds_doctor,      &kr_cmds_completion,
 };
 
 static const struct kr_group groups[] = {
@@ -111,8 +111,8 @@ static int unknown(const char *prog, const char *group, const char *word, struct
     if (nearest != NULL)
         return kr_fail(err, KR_E_USAGE, "'%s%s%s' has no command '%s'; did you mean '%s'?", prog,
                        space, group, word, nearest);
-    return kr_fail(err, KR_E_USAGE, "'%s%s%s' has no command '%s'; '%s%s%s --help' lists them", prog,
-                   space, group, word, prog, space, group);
+    return kr_fail(err, KR_E_USAGE, "'%s%s%s' has no command '%s'; '%s%s%s --help' lists them",
+                   prog, space, group, word, prog, space, group);
 }
 
 int kr_cmd_resolve(const char *prog, char *const *argv, int argc, const struct kr_cmd **cmd,

@@ -27,8 +27,8 @@ static int run_completion(struct kr_cli *cli, const void *data, struct kr_err *e
     kr_auto_free char *script = kr_complete_script(args->shell, cli->prog);
 
     if (script == NULL)
-        return kr_fail(err, KR_E_USAGE, "there is no completion for '%s', only for bash, zsh and fish",
-                       args->shell);
+        return kr_fail(err, KR_E_USAGE,
+                       "there is no completion for '%s', only for bash, zsh and fish", args->shell);
     kr_out_text(cli, script);
     return 0;
 }
@@ -94,9 +94,9 @@ static json_t *command_row(const struct kr_cmd *cmd)
     for (size_t i = 0; i < opts.count; i++)
         (void)json_array_append_new(options, option_row(&opts.rows[i]));
     for (const struct kr_arg *arg = cmd->args; arg != NULL && arg->name != NULL; arg++)
-        (void)json_array_append_new(args, json_pack("{s:s, s:s, s:b, s:b}", "name", arg->name, "help",
-                                                    arg->help, "optional", arg->optional, "many",
-                                                    arg->many));
+        (void)json_array_append_new(
+            args, json_pack("{s:s, s:s, s:b, s:b}", "name", arg->name, "help", arg->help,
+                            "optional", arg->optional, "many", arg->many));
     for (const char *const *e = cmd->examples; e != NULL && *e != NULL; e++)
         (void)json_array_append_new(examples, json_string(*e));
     kr_json_set_str(row, "path", cmd->path);
@@ -124,17 +124,23 @@ static int run_table(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 static const struct kr_arg completion_args[] = {
-    {.name = "SHELL", .help = "bash, zsh or fish",
+    {.name = "SHELL",
+     .help = "bash, zsh or fish",
      .offset = offsetof(struct completion_args, shell)},
     {0},
 };
 static const struct kr_arg words_args[] = {
-    {.name = "WORD", .help = "Words behind the program's name", .optional = true, .many = true,
+    {.name = "WORD",
+     .help = "Words behind the program's name",
+     .optional = true,
+     .many = true,
      .offset = offsetof(struct words_args, words)},
     {0},
 };
 static const struct kr_arg man_args[] = {
-    {.name = "PAGE", .help = "kourou, or kourou-GROUP", .optional = true,
+    {.name = "PAGE",
+     .help = "kourou, or kourou-GROUP",
+     .optional = true,
      .offset = offsetof(struct man_args, page)},
     {0},
 };

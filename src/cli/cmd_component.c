@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The component groups: the same commands for each kind of component, told apart by cli->cmd->kind. */
+/* The component groups: the same commands for each kind of component, told apart by cli->cmd->kind.
+ */
 #include "app/component.h"
 
 #include <string.h>
@@ -39,7 +40,8 @@ static void guard(const struct kr_cli *cli, const char *flavor_name, const json_
 
     if (flavor == NULL)
         return;
-    json_object_foreach ((json_t *)(uintptr_t)attributes, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)attributes, key, value)
+    {
         const struct kr_setting *row = kr_setting_find(flavor->table, key);
 
         if (row != NULL && row->sensitive &&
@@ -98,11 +100,11 @@ static int run_get(struct kr_cli *cli, const void *data, struct kr_err *err)
 static int describe(struct kr_cli *cli, const json_t *row, struct kr_err *err)
 {
     kr_auto_json json_t *head = json_object();
-    kr_auto_free char *title = kr_asprintf("%s '%s'", kind_of(cli)->title,
-                                           kr_json_str(row, "name", ""));
+    kr_auto_free char *title =
+        kr_asprintf("%s '%s'", kind_of(cli)->title, kr_json_str(row, "name", ""));
     static const char *const facts[] = {"id", "flavor", "user", "created", "updated", "secrets"};
-    static const char *const parts[][2] = {{"config", "attribute"}, {"labels", "label"},
-                                           {"env", "environment variable"}};
+    static const char *const parts[][2] = {
+        {"config", "attribute"}, {"labels", "label"}, {"env", "environment variable"}};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(facts); i++) {
         json_t *value = json_object_get(row, facts[i]);
@@ -214,16 +216,24 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 #define NAME_ARG(is_optional)                                                                      \
-    {.name = "NAME", .help = "Name, id or unique prefix" is_optional,                              \
-     .optional = sizeof(is_optional) > 1, .complete = KR_COMPLETE_COMPONENT, .offset = AT(name)}
+    {                                                                                              \
+        .name = "NAME", .help = "Name, id or unique prefix" is_optional,                           \
+        .optional = sizeof(is_optional) > 1, .complete = KR_COMPLETE_COMPONENT, .offset = AT(name) \
+    }
 #define LABEL_OPT                                                                                  \
-    {.name = "label", .alias = "labels", .brief = "l", .type = KR_OPT_PAIRS, .help = "A label",    \
-     .offset = AT(labels)}
+    {                                                                                              \
+        .name = "label", .alias = "labels", .brief = "l", .type = KR_OPT_PAIRS, .help = "A label", \
+        .offset = AT(labels)                                                                       \
+    }
 #define ENV_OPT(text)                                                                              \
-    {.name = "env", .type = KR_OPT_PAIRS, .help = text, .offset = AT(env)}
+    {                                                                                              \
+        .name = "env", .type = KR_OPT_PAIRS, .help = text, .offset = AT(env)                       \
+    }
 #define SECRET_OPT                                                                                 \
-    {.name = "secret", .type = KR_OPT_LIST, .metavar = "NAME", .complete = KR_COMPLETE_SECRET,     \
-     .help = "Secret whose values become environment variables", .offset = AT(secrets)}
+    {                                                                                              \
+        .name = "secret", .type = KR_OPT_LIST, .metavar = "NAME", .complete = KR_COMPLETE_SECRET,  \
+        .help = "Secret whose values become environment variables", .offset = AT(secrets)          \
+    }
 
 static const struct kr_arg new_args[] = {
     {.name = "NAME", .help = "Name of the new component", .offset = AT(name)},
@@ -238,14 +248,22 @@ static const struct kr_arg two_args[] = {
 };
 static const struct kr_arg remove_args[] = {
     NAME_ARG(""),
-    {.name = "ATTRIBUTE", .help = "Attributes to remove", .optional = true, .many = true,
+    {.name = "ATTRIBUTE",
+     .help = "Attributes to remove",
+     .optional = true,
+     .many = true,
      .offset = AT(names)},
     {0},
 };
 
 static const struct kr_opt register_opts[] = {
-    {.name = "flavor", .brief = "f", .type = KR_OPT_STR, .required = true,
-     .complete = KR_COMPLETE_FLAVOR, .help = "Which implementation", .offset = AT(flavor)},
+    {.name = "flavor",
+     .brief = "f",
+     .type = KR_OPT_STR,
+     .required = true,
+     .complete = KR_COMPLETE_FLAVOR,
+     .help = "Which implementation",
+     .offset = AT(flavor)},
     LABEL_OPT,
     SECRET_OPT,
     ENV_OPT("An environment variable of what runs"),
@@ -254,15 +272,22 @@ static const struct kr_opt register_opts[] = {
 static const struct kr_opt update_opts[] = {
     LABEL_OPT,
     SECRET_OPT,
-    {.name = "remove-secret", .type = KR_OPT_LIST, .metavar = "NAME",
-     .complete = KR_COMPLETE_SECRET, .help = "Secret that is no longer exported",
+    {.name = "remove-secret",
+     .type = KR_OPT_LIST,
+     .metavar = "NAME",
+     .complete = KR_COMPLETE_SECRET,
+     .help = "Secret that is no longer exported",
      .offset = AT(remove_secrets)},
     ENV_OPT("An environment variable of what runs; KEY= removes it"),
     {0},
 };
 static const struct kr_opt remove_opts[] = {
-    {.name = "label", .brief = "l", .type = KR_OPT_LIST, .metavar = "NAME",
-     .help = "Label to remove", .offset = AT(label_names)},
+    {.name = "label",
+     .brief = "l",
+     .type = KR_OPT_LIST,
+     .metavar = "NAME",
+     .help = "Label to remove",
+     .offset = AT(label_names)},
     {0},
 };
 static const struct kr_opt output_opts[] = {
@@ -273,7 +298,11 @@ static const struct kr_opt output_opts[] = {
 static const struct kr_listing listing = {
     .entity = KR_COMPONENT, .columns = "id,name,flavor,user,created", .by_type = true};
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define ROW(type, group, verb, sentence)                                                           \
     .path = group " " verb, .help = sentence, .kind = (type), .needs = KR_NEEDS_STORE,             \
     .size = sizeof(struct component_args)
@@ -284,33 +313,46 @@ static const struct kr_listing listing = {
 
 /* All commands of one group. name: a component that the examples may use; attribute: one of it. */
 #define GROUP(type, group, title, titles, name, set, unset, ...)                                   \
-    {ROW(type, group, "register", "Register " title), .opts = register_opts, .args = new_args,     \
-     ATTRIBUTES, EXAMPLES(__VA_ARGS__), .run = run_register},                                      \
-    {.path = group " list", .help = "List " titles, .kind = (type), .needs = KR_NEEDS_STORE,       \
-     .size = sizeof(struct kr_list_args),                                                          \
-     EXAMPLES(group " list", group " list --flavor=local --output json"), .run = kr_list_run,      \
-     .list = &listing},                                                                            \
-    {ROW(type, group, "get", "Show the name of the one in the active stack"),                      \
-     .opts = output_opts, EXAMPLES(group " get"), .run = run_get},                                 \
-    {ROW(type, group, "describe", "Show attributes and labels of " title), .opts = output_opts,    \
-     .args = maybe_args, EXAMPLES(group " describe " name), .run = run_describe},                  \
-    {ROW(type, group, "update", "Change attributes, labels or environment of " title),             \
-     .opts = update_opts, .args = maybe_args, ATTRIBUTES,                                          \
-     EXAMPLES(group " update " name " " set), .run = run_update},                                  \
-    {ROW(type, group, "remove-attribute", "Remove attributes or labels of " title),                \
-     .opts = remove_opts, .args = remove_args,                                                     \
-     EXAMPLES(group " remove-attribute " name " " unset), .run = run_remove},                      \
-    {ROW(type, group, "rename", "Give " title " another name"), .args = two_args,                  \
-     EXAMPLES(group " rename " name " renamed"), .run = run_rename},                               \
-    {ROW(type, group, "copy", "Copy " title), .args = two_args,                                    \
-     EXAMPLES(group " copy " name " copied"), .run = run_copy},                                    \
-    {ROW(type, group, "delete", "Delete " title " that no stack and no deployment needs"),         \
-     .args = name_args, EXAMPLES(group " delete " name), .run = run_delete}
+    {ROW(type, group, "register", "Register " title),                                              \
+     .opts = register_opts,                                                                        \
+     .args = new_args,                                                                             \
+     ATTRIBUTES,                                                                                   \
+     EXAMPLES(__VA_ARGS__),                                                                        \
+     .run = run_register},                                                                         \
+        {.path = group " list",                                                                    \
+         .help = "List " titles,                                                                   \
+         .kind = (type),                                                                           \
+         .needs = KR_NEEDS_STORE,                                                                  \
+         .size = sizeof(struct kr_list_args),                                                      \
+         EXAMPLES(group " list", group " list --flavor=local --output json"),                      \
+         .run = kr_list_run,                                                                       \
+         .list = &listing},                                                                        \
+        {ROW(type, group, "get", "Show the name of the one in the active stack"),                  \
+         .opts = output_opts, EXAMPLES(group " get"), .run = run_get},                             \
+        {ROW(type, group, "describe", "Show attributes and labels of " title),                     \
+         .opts = output_opts, .args = maybe_args, EXAMPLES(group " describe " name),               \
+         .run = run_describe},                                                                     \
+        {ROW(type, group, "update", "Change attributes, labels or environment of " title),         \
+         .opts = update_opts,                                                                      \
+         .args = maybe_args,                                                                       \
+         ATTRIBUTES,                                                                               \
+         EXAMPLES(group " update " name " " set),                                                  \
+         .run = run_update},                                                                       \
+        {ROW(type, group, "remove-attribute", "Remove attributes or labels of " title),            \
+         .opts = remove_opts, .args = remove_args,                                                 \
+         EXAMPLES(group " remove-attribute " name " " unset), .run = run_remove},                  \
+        {ROW(type, group, "rename", "Give " title " another name"), .args = two_args,              \
+         EXAMPLES(group " rename " name " renamed"), .run = run_rename},                           \
+        {ROW(type, group, "copy", "Copy " title), .args = two_args,                                \
+         EXAMPLES(group " copy " name " copied"), .run = run_copy},                                \
+    {                                                                                              \
+        ROW(type, group, "delete", "Delete " title " that no stack and no deployment needs"),      \
+            .args = name_args, EXAMPLES(group " delete " name), .run = run_delete                  \
+    }
 
 static const struct kr_cmd rows[] = {
     GROUP(KR_DEPLOYER, "deployer", "a deployer", "deployers", "hub", "--private=true",
-          "space_hardware",
-          "deployer register my_hub --flavor=huggingface --secret_name=hf_token",
+          "space_hardware", "deployer register my_hub --flavor=huggingface --secret_name=hf_token",
           "deployer register my_local --flavor=local --port=8080"),
     GROUP(KR_ARTIFACT_STORE, "artifact-store", "an artifact store", "artifact stores", "bucket",
           "--path=s3://other-bucket/models", "--label team",

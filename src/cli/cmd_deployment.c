@@ -92,14 +92,26 @@ static int run_open(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 static const struct kr_opt describe_opts[] = {
-    {.name = "show-secret", .brief = "s", .type = KR_OPT_FLAG, .help = "Show the auth key in clear",
+    {.name = "show-secret",
+     .brief = "s",
+     .type = KR_OPT_FLAG,
+     .help = "Show the auth key in clear",
      .offset = AT(show_secret)},
-    {.name = "show-metadata", .brief = "m", .type = KR_OPT_FLAG,
-     .help = "Show what the deployer keeps about it", .offset = AT(show_metadata)},
-    {.name = "show-schema", .brief = "sc", .type = KR_OPT_FLAG,
-     .help = "Show the JSON schemas of input and output", .offset = AT(show_schema)},
-    {.name = "no-truncate", .brief = "nt", .type = KR_OPT_FLAG,
-     .help = "Do not cut long values of the metadata", .offset = AT(no_truncate)},
+    {.name = "show-metadata",
+     .brief = "m",
+     .type = KR_OPT_FLAG,
+     .help = "Show what the deployer keeps about it",
+     .offset = AT(show_metadata)},
+    {.name = "show-schema",
+     .brief = "sc",
+     .type = KR_OPT_FLAG,
+     .help = "Show the JSON schemas of input and output",
+     .offset = AT(show_schema)},
+    {.name = "no-truncate",
+     .brief = "nt",
+     .type = KR_OPT_FLAG,
+     .help = "Do not cut long values of the metadata",
+     .offset = AT(no_truncate)},
     KR_OPT_OUTPUT_ROW(struct look_args, output),
     {0},
 };
@@ -108,8 +120,10 @@ static const struct kr_opt output_opts[] = {
     {0},
 };
 static const struct kr_arg name_args[] = {
-    {.name = "NAME", .help = "Name, id or unique prefix of the deployment",
-     .complete = KR_COMPLETE_DEPLOYMENT, .offset = AT(name)},
+    {.name = "NAME",
+     .help = "Name, id or unique prefix of the deployment",
+     .complete = KR_COMPLETE_DEPLOYMENT,
+     .offset = AT(name)},
     {0},
 };
 
@@ -121,16 +135,23 @@ static const struct kr_listing listing = {
     .live = true,
     .flatten = add_owner};
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define LOOK(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
     .size = sizeof(struct look_args), .args = name_args
 
 static const struct kr_cmd rows[] = {
-    {.path = "deployment list", .help = "List deployments with their live state",
-     .needs = KR_NEEDS_STORE, .size = sizeof(struct kr_list_args),
+    {.path = "deployment list",
+     .help = "List deployments with their live state",
+     .needs = KR_NEEDS_STORE,
+     .size = sizeof(struct kr_list_args),
      EXAMPLES("deployment list", "deployment list --status=running -c name,url -o csv"),
-     .run = kr_list_run, .list = &listing},
+     .run = kr_list_run,
+     .list = &listing},
     {LOOK("describe", "Show state, addresses, how to call it, and its history"),
      .opts = describe_opts,
      EXAMPLES("deployment describe my_deployment", "deployment describe my_deployment -sc -o json"),

@@ -48,26 +48,50 @@ static int run_logs(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 static const struct kr_opt invoke_opts[] = {
-    {.name = "timeout", .brief = "t", .type = KR_OPT_INT, .min = 1, .dflt = "300",
-     .metavar = "SECONDS", .help = "How long to wait for the answer", .offset = AT(timeout)},
+    {.name = "timeout",
+     .brief = "t",
+     .type = KR_OPT_INT,
+     .min = 1,
+     .dflt = "300",
+     .metavar = "SECONDS",
+     .help = "How long to wait for the answer",
+     .offset = AT(timeout)},
     {0},
 };
 static const struct kr_opt logs_opts[] = {
-    {.name = "follow", .brief = "f", .type = KR_OPT_FLAG, .help = "Go on with new lines until Ctrl-C",
+    {.name = "follow",
+     .brief = "f",
+     .type = KR_OPT_FLAG,
+     .help = "Go on with new lines until Ctrl-C",
      .offset = AT(follow)},
-    {.name = "tail", .brief = "t", .type = KR_OPT_INT, .min = -1, .dflt = "-1", .metavar = "LINES",
-     .help = "Only the last lines; -1: all", .offset = AT(tail)},
-    {.name = "build", .brief = "b", .type = KR_OPT_FLAG,
-     .help = "The log of the build, where the deployer has one", .offset = AT(build)},
+    {.name = "tail",
+     .brief = "t",
+     .type = KR_OPT_INT,
+     .min = -1,
+     .dflt = "-1",
+     .metavar = "LINES",
+     .help = "Only the last lines; -1: all",
+     .offset = AT(tail)},
+    {.name = "build",
+     .brief = "b",
+     .type = KR_OPT_FLAG,
+     .help = "The log of the build, where the deployer has one",
+     .offset = AT(build)},
     {0},
 };
 static const struct kr_arg name_args[] = {
-    {.name = "NAME", .help = "Name, id or unique prefix of the deployment",
-     .complete = KR_COMPLETE_DEPLOYMENT, .offset = AT(name)},
+    {.name = "NAME",
+     .help = "Name, id or unique prefix of the deployment",
+     .complete = KR_COMPLETE_DEPLOYMENT,
+     .offset = AT(name)},
     {0},
 };
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define CALL(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
     .size = sizeof(struct call_args), .args = name_args

@@ -111,11 +111,13 @@ static int ask_for(struct kr_cli *cli, const char *verb, const json_t *rows, str
             kr_say(cli, KR_NOTE_WARN, "it belongs to %s", kr_json_str(row, "user", ""));
         return kr_ask(cli, err, "%s the deployment '%s'?", verb, kr_json_str(row, "name", ""));
     }
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const char *user = kr_json_str(row, "user", me);
 
         kr_say(cli, KR_NOTE_INFO, "  %s%s%s", kr_json_str(row, "name", ""),
-               strcmp(user, me) != 0 ? ", which belongs to " : "", strcmp(user, me) != 0 ? user : "");
+               strcmp(user, me) != 0 ? ", which belongs to " : "",
+               strcmp(user, me) != 0 ? user : "");
     }
     return kr_ask(cli, err, "%s these %zu deployments?", verb, json_array_size(rows));
 }
@@ -149,7 +151,8 @@ static int run_bulk(struct kr_cli *cli, const struct bulk *bulk, const struct li
     cli->yes = args->yes;
     if (choose(cli, args, &rows, err) < 0 || ask_for(cli, bulk->verb, rows, err) < 0)
         return -(int)err->code;
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         if (do_one(cli, bulk, args, row, err) == 0)
             continue;
         if (!args->ignore_errors || kr_view_interrupted())
@@ -162,8 +165,10 @@ static int run_bulk(struct kr_cli *cli, const struct bulk *bulk, const struct li
         return kr_fail(err, KR_E_CONFLICT, "%zu of %zu deployments could not be handled", failed,
                        json_array_size(rows));
     if (!bulk->remove)
-        kr_say(cli, KR_NOTE_INFO, "'%s deployment provision NAME' brings it back, '%s deployment "
-               "delete NAME' forgets it", cli->prog, cli->prog);
+        kr_say(cli, KR_NOTE_INFO,
+               "'%s deployment provision NAME' brings it back, '%s deployment "
+               "delete NAME' forgets it",
+               cli->prog, cli->prog);
     return 0;
 }
 
@@ -182,35 +187,67 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 #define TIMEOUT_OPT                                                                                \
-    {.name = "timeout", .brief = "t", .type = KR_OPT_INT, .min = 1, .metavar = "SECONDS",          \
-     .help = "How long to wait; the deployer's lcm_timeout without it", .offset = AT(timeout)}
+    {                                                                                              \
+        .name = "timeout", .brief = "t", .type = KR_OPT_INT, .min = 1, .metavar = "SECONDS",       \
+        .help = "How long to wait; the deployer's lcm_timeout without it", .offset = AT(timeout)   \
+    }
 #define YES_OPT                                                                                    \
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)}
+    {                                                                                              \
+        .name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)  \
+    }
 #define BULK_OPTS(count)                                                                           \
-    {.name = "all", .brief = "a", .type = KR_OPT_FLAG, .help = "All deployments",                  \
+    {.name = "all",                                                                                \
+     .brief = "a",                                                                                 \
+     .type = KR_OPT_FLAG,                                                                          \
+     .help = "All deployments",                                                                    \
      .offset = AT(all)},                                                                           \
-    {.name = "mine", .brief = "m", .type = KR_OPT_FLAG, .help = "All deployments of this user",    \
-     .offset = AT(mine)},                                                                          \
-    {.name = "ignore-errors", .brief = "i", .type = KR_OPT_FLAG,                                   \
-     .help = "Go on with the others when one fails", .offset = AT(ignore_errors)},                 \
-    YES_OPT,                                                                                       \
-    {.name = "max-count", .brief = "c", .type = KR_OPT_INT, .min = 1, .dflt = count,               \
-     .help = "Most deployments to take with --all or --mine", .offset = AT(max_count)},            \
-    TIMEOUT_OPT
+        {.name = "mine",                                                                           \
+         .brief = "m",                                                                             \
+         .type = KR_OPT_FLAG,                                                                      \
+         .help = "All deployments of this user",                                                   \
+         .offset = AT(mine)},                                                                      \
+        {.name = "ignore-errors",                                                                  \
+         .brief = "i",                                                                             \
+         .type = KR_OPT_FLAG,                                                                      \
+         .help = "Go on with the others when one fails",                                           \
+         .offset = AT(ignore_errors)},                                                             \
+        YES_OPT,                                                                                   \
+        {.name = "max-count",                                                                      \
+         .brief = "c",                                                                             \
+         .type = KR_OPT_INT,                                                                       \
+         .min = 1,                                                                                 \
+         .dflt = count,                                                                            \
+         .help = "Most deployments to take with --all or --mine",                                  \
+         .offset = AT(max_count)},                                                                 \
+        TIMEOUT_OPT
 
 static const struct kr_opt provision_opts[] = {
-    {.name = "snapshot", .brief = "s", .type = KR_OPT_STR, .metavar = "NAME",
-     .complete = KR_COMPLETE_SNAPSHOT, .help = "Snapshot to run; the recorded one without it",
+    {.name = "snapshot",
+     .brief = "s",
+     .type = KR_OPT_STR,
+     .metavar = "NAME",
+     .complete = KR_COMPLETE_SNAPSHOT,
+     .help = "Snapshot to run; the recorded one without it",
      .offset = AT(snapshot)},
-    {.name = "pipeline", .brief = "p", .type = KR_OPT_STR, .metavar = "NAME",
-     .complete = KR_COMPLETE_PIPELINE, .help = "Pipeline that the snapshot is of",
+    {.name = "pipeline",
+     .brief = "p",
+     .type = KR_OPT_STR,
+     .metavar = "NAME",
+     .complete = KR_COMPLETE_PIPELINE,
+     .help = "Pipeline that the snapshot is of",
      .offset = AT(pipeline)},
-    {.name = "overtake", .brief = "o", .type = KR_OPT_FLAG,
-     .help = "Do it even if it belongs to another user", .offset = AT(overtake)},
+    {.name = "overtake",
+     .brief = "o",
+     .type = KR_OPT_FLAG,
+     .help = "Do it even if it belongs to another user",
+     .offset = AT(overtake)},
     TIMEOUT_OPT,
     YES_OPT,
-    {.name = "output", .type = KR_OPT_ENUM, .choices = kr_format_names,
-     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table", .offset = AT(output)},
+    {.name = "output",
+     .type = KR_OPT_ENUM,
+     .choices = kr_format_names,
+     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table",
+     .offset = AT(output)},
     {0},
 };
 static const struct kr_opt rollback_opts[] = {
@@ -222,18 +259,27 @@ static const struct kr_opt rollback_opts[] = {
 static const struct kr_opt deprovision_opts[] = {BULK_OPTS("10"), {0}};
 static const struct kr_opt delete_opts[] = {
     BULK_OPTS("20"),
-    {.name = "force", .brief = "f", .type = KR_OPT_FLAG,
-     .help = "Forget the record even if deprovisioning fails", .offset = AT(force)},
+    {.name = "force",
+     .brief = "f",
+     .type = KR_OPT_FLAG,
+     .help = "Forget the record even if deprovisioning fails",
+     .offset = AT(force)},
     {0},
 };
 
 #define NAME_ROW(may_be_left_out)                                                                  \
-    {.name = "NAME", .help = "Name, id or unique prefix of the deployment",                        \
-     .optional = may_be_left_out, .complete = KR_COMPLETE_DEPLOYMENT, .offset = AT(name)}
+    {                                                                                              \
+        .name = "NAME", .help = "Name, id or unique prefix of the deployment",                     \
+        .optional = may_be_left_out, .complete = KR_COMPLETE_DEPLOYMENT, .offset = AT(name)        \
+    }
 static const struct kr_arg name_args[] = {NAME_ROW(false), {0}};
 static const struct kr_arg maybe_args[] = {NAME_ROW(true), {0}};
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define LIFE(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
     .size = sizeof(struct life_args)
@@ -242,10 +288,10 @@ static const struct kr_cmd rows[] = {
     {LIFE("provision", "Bring a deployment to life again, or another snapshot of it"),
      .opts = provision_opts, .args = name_args, EXAMPLES("deployment provision my_deployment"),
      .run = run_provision},
-    {LIFE("rollback", "Go back to the previous snapshot"), .opts = rollback_opts,
-     .args = name_args, EXAMPLES("deployment rollback my_deployment --yes"), .run = run_rollback},
-    {LIFE("deprovision", "Stop deployments; provision brings them back"),
-     .opts = deprovision_opts, .args = maybe_args,
+    {LIFE("rollback", "Go back to the previous snapshot"), .opts = rollback_opts, .args = name_args,
+     EXAMPLES("deployment rollback my_deployment --yes"), .run = run_rollback},
+    {LIFE("deprovision", "Stop deployments; provision brings them back"), .opts = deprovision_opts,
+     .args = maybe_args,
      EXAMPLES("deployment deprovision my_deployment --yes", "deployment deprovision --mine -y"),
      .run = run_deprovision},
     {LIFE("delete", "Stop deployments and forget them"), .opts = delete_opts, .args = maybe_args,

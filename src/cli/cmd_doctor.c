@@ -19,8 +19,7 @@ size_t kr_checks_count(const json_t *rows, const char *status)
     const json_t *row;
     size_t i, n = 0;
 
-    json_array_foreach (rows, i, row)
-        n += strcmp(kr_json_str(row, "status", ""), status) == 0;
+    json_array_foreach(rows, i, row) n += strcmp(kr_json_str(row, "status", ""), status) == 0;
     return n;
 }
 
@@ -31,7 +30,8 @@ void kr_checks_show(struct kr_cli *cli, const json_t *rows)
     const json_t *row;
     size_t i;
 
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const char *status = kr_json_str(row, "status", ""), *hint = kr_json_str(row, "hint", NULL);
         enum kr_style style = strcmp(status, "ok") == 0     ? KR_GREEN
                               : strcmp(status, "warn") == 0 ? KR_YELLOW
@@ -69,7 +69,8 @@ static int run_doctor(struct kr_cli *cli, const void *data, struct kr_err *err)
     } else if (format == KR_JSON || format == KR_YAML) {
         kr_out_value(cli, format, rows);
     } else {
-        kr_auto_json json_t *columns = json_pack("[s, s, s, s]", "check", "status", "detail", "hint");
+        kr_auto_json json_t *columns =
+            json_pack("[s, s, s, s]", "check", "status", "detail", "hint");
         kr_out_rows(cli, format, columns, rows);
     }
     failed = kr_checks_count(rows, "fail");

@@ -37,12 +37,13 @@ static int show_rows(struct kr_cli *cli, enum kr_format format, const json_t *co
         return 0;
     }
     table = kr_table_create(&cli->out);
-    json_array_foreach (columns, i, column)
-        kr_table_column(table, json_string_value(column),
-                        i + 1 == json_array_size(columns) ? KR_WRAP : KR_KEEP);
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(columns, i, column) kr_table_column(
+        table, json_string_value(column), i + 1 == json_array_size(columns) ? KR_WRAP : KR_KEEP);
+    json_array_foreach(rows, i, row)
+    {
         kr_table_row(table);
-        json_array_foreach (columns, j, column) {
+        json_array_foreach(columns, j, column)
+        {
             const json_t *value = json_object_get(row, json_string_value(column));
             kr_auto_free char *text = kr_cell(value);
             bool flag = strcmp(json_string_value(column), "required") == 0;
@@ -92,7 +93,7 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
 static const char *type_name(enum kr_setting_type type)
 {
     static const char *const names[] = {
-        [KR_SET_STRING] = "string", [KR_SET_INT] = "integer", [KR_SET_NUMBER] = "number",
+        [KR_SET_STRING] = "string", [KR_SET_INT] = "integer",   [KR_SET_NUMBER] = "number",
         [KR_SET_BOOL] = "boolean",  [KR_SET_CHOICE] = "choice", [KR_SET_LIST] = "list",
         [KR_SET_MAP] = "map",       [KR_SET_OBJECT] = "object", [KR_SET_ANY] = "any",
     };
@@ -167,8 +168,8 @@ static int run_describe(struct kr_cli *cli, const void *data, struct kr_err *err
         return 0;
     }
     if (format == KR_TABLE && flavor->about != NULL) {
-        kr_auto_free char *about = kr_asprintf("%s\n%s", flavor->about,
-                                               json_array_size(rows) > 0 ? "\n" : "");
+        kr_auto_free char *about =
+            kr_asprintf("%s\n%s", flavor->about, json_array_size(rows) > 0 ? "\n" : "");
         kr_out_text(cli, about);
     }
     if (format == KR_TABLE && json_array_size(rows) == 0) {
@@ -180,7 +181,9 @@ static int run_describe(struct kr_cli *cli, const void *data, struct kr_err *err
 }
 
 static const struct kr_arg flavor_args[] = {
-    {.name = "NAME", .help = "Name of the flavor", .complete = KR_COMPLETE_FLAVOR,
+    {.name = "NAME",
+     .help = "Name of the flavor",
+     .complete = KR_COMPLETE_FLAVOR,
      .offset = offsetof(struct flavor_args, name)},
     {0},
 };
@@ -189,17 +192,30 @@ static const struct kr_opt output_opts[] = {
     {0},
 };
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define GROUP(of_type, group, title, name)                                                         \
-    {.path = group " explain", .help = "Say what " title " is for", .kind = (of_type),             \
-     EXAMPLES(group " explain"), .run = run_explain},                                              \
-    {.path = group " flavor list", .help = "List the flavors", .kind = (of_type),                  \
-     .opts = output_opts, .size = sizeof(struct flavor_args), EXAMPLES(group " flavor list"),      \
-     .run = run_list},                                                                             \
-    {.path = group " flavor describe", .help = "Show the attributes of a flavor",                  \
-     .kind = (of_type), .opts = output_opts, .args = flavor_args,                                  \
-     .size = sizeof(struct flavor_args), EXAMPLES(group " flavor describe " name),                 \
-     .run = run_describe}
+    {.path = group " explain",                                                                     \
+     .help = "Say what " title " is for",                                                          \
+     .kind = (of_type),                                                                            \
+     EXAMPLES(group " explain"),                                                                   \
+     .run = run_explain},                                                                          \
+        {.path = group " flavor list",                                                             \
+         .help = "List the flavors",                                                               \
+         .kind = (of_type),                                                                        \
+         .opts = output_opts,                                                                      \
+         .size = sizeof(struct flavor_args),                                                       \
+         EXAMPLES(group " flavor list"),                                                           \
+         .run = run_list},                                                                         \
+    {                                                                                              \
+        .path = group " flavor describe", .help = "Show the attributes of a flavor",               \
+        .kind = (of_type), .opts = output_opts, .args = flavor_args,                               \
+        .size = sizeof(struct flavor_args), EXAMPLES(group " flavor describe " name),              \
+        .run = run_describe                                                                        \
+    }
 
 static const struct kr_cmd rows[] = {
     GROUP(KR_DEPLOYER, "deployer", "a deployer", "huggingface"),

@@ -39,8 +39,7 @@ static int run_status(struct kr_cli *cli, const void *data, struct kr_err *err)
     kr_auto_json json_t *status = NULL;
     enum kr_format format;
 
-    if (kr_format_of(args->output, &format, err) < 0 ||
-        kr_app_status(cli->app, &status, err) < 0)
+    if (kr_format_of(args->output, &format, err) < 0 || kr_app_status(cli->app, &status, err) < 0)
         return -(int)err->code;
     if (format != KR_TABLE) {
         kr_out_row(cli, format, status);
@@ -70,7 +69,10 @@ static int run_version(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 static const struct kr_opt init_opts[] = {
-    {.name = "path", .type = KR_OPT_STR, .metavar = "DIR", .complete = KR_COMPLETE_DIR,
+    {.name = "path",
+     .type = KR_OPT_STR,
+     .metavar = "DIR",
+     .complete = KR_COMPLETE_DIR,
      .help = "Folder to mark; the current one without it",
      .offset = offsetof(struct init_args, path)},
     {0},
@@ -88,8 +90,9 @@ static const char *const version_examples[] = {"version", NULL};
 static const struct kr_cmd rows[] = {
     {.path = "init",
      .help = "Mark a folder as the source root of pipelines",
-     .more = "Sources such as my_module.my_pipeline are looked up from the source root: the nearest "
-             "marked folder above the current one, else the current one.",
+     .more =
+         "Sources such as my_module.my_pipeline are looked up from the source root: the nearest "
+         "marked folder above the current one, else the current one.",
      .opts = init_opts,
      .needs = KR_NEEDS_STORE,
      .examples = init_examples,

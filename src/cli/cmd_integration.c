@@ -29,26 +29,28 @@ static int choose(const struct integration_args *args, json_t **rows, struct kr_
     json_t *row;
     size_t i;
 
-    json_array_foreach (args->ignored, i, name) {
+    json_array_foreach(args->ignored, i, name)
+    {
         kr_auto_json json_t *known = NULL;
 
         if (kr_integration_row(json_string_value(name), &known, err) < 0)
             return -(int)err->code;
     }
-    json_array_foreach (args->names, i, name) {
+    json_array_foreach(args->names, i, name)
+    {
         if (kr_integration_row(json_string_value(name), &row, err) < 0)
             return -(int)err->code;
         (void)json_array_append_new(chosen, row);
     }
     if (json_array_size(args->names) == 0) {
-        json_array_foreach (all, i, row)
-            (void)json_array_append(chosen, row);
+        json_array_foreach(all, i, row)(void) json_array_append(chosen, row);
     }
     for (i = json_array_size(chosen); i-- > 0;) {
         const char *own = kr_json_str(json_array_get(chosen, i), "integration", "");
         size_t j;
 
-        json_array_foreach (args->ignored, j, name) {
+        json_array_foreach(args->ignored, j, name)
+        {
             if (strcmp(own, json_string_value(name)) == 0) {
                 (void)json_array_remove(chosen, i);
                 break;
@@ -67,11 +69,13 @@ static json_t *packages_of(const json_t *rows, bool built_in_too, int installed)
     const json_t *row, *package;
     size_t i, j;
 
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         if ((kr_json_bool(row, "built_in", false) && !built_in_too) ||
             (installed >= 0 && kr_json_bool(row, "installed", false) != (installed > 0)))
             continue;
-        json_array_foreach (json_object_get(row, "required_packages"), j, package) {
+        json_array_foreach(json_object_get(row, "required_packages"), j, package)
+        {
             if (json_object_get(seen, json_string_value(package)) != NULL)
                 continue;
             kr_json_set_bool(seen, json_string_value(package), true);
@@ -99,9 +103,9 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
         (void)json_array_append_new(names, json_string(columns[i]));
     if (format == KR_JSON || format == KR_YAML) {
         int n = (int)json_array_size(rows);
-        kr_auto_json json_t *doc = json_pack("{s:O, s:{s:i, s:i, s:i, s:i}}", "items", rows,
-                                             "pagination", "index", 1, "max_size", n,
-                                             "total_pages", 1, "total", n);
+        kr_auto_json json_t *doc =
+            json_pack("{s:O, s:{s:i, s:i, s:i, s:i}}", "items", rows, "pagination", "index", 1,
+                      "max_size", n, "total_pages", 1, "total", n);
         kr_out_value(cli, format, doc);
         return 0;
     }
@@ -112,7 +116,8 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
     table = kr_table_create(&cli->out);
     for (i = 0; i < KR_ARRAY_LEN(columns); i++)
         kr_table_column(table, columns[i], i == 2 ? KR_CUT : KR_KEEP);
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         bool built_in = kr_json_bool(row, "built_in", false);
         bool installed = kr_json_bool(row, "installed", false);
         kr_auto_free char *packages = kr_cell(json_object_get(row, "required_packages"));
@@ -126,8 +131,10 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
     kr_out(cli, &out);
-    kr_say(cli, KR_NOTE_INFO, "'%s integration install NAME' installs the packages of one into the "
-           "Python of the pipelines", cli->prog);
+    kr_say(cli, KR_NOTE_INFO,
+           "'%s integration install NAME' installs the packages of one into the "
+           "Python of the pipelines",
+           cli->prog);
     return 0;
 }
 
@@ -141,7 +148,8 @@ static int run_requirements(struct kr_cli *cli, const void *data, struct kr_err 
 
     if (choose(args, &rows, err) < 0)
         return -(int)err->code;
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         kr_auto_free char *packages = kr_cell(json_object_get(row, "required_packages"));
 
         kr_buf_addf(&out, "%s: %s\n", kr_json_str(row, "integration", ""),
@@ -168,9 +176,11 @@ static int run_export(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (args->installed_only)
         kr_integrations_look(cli->app, rows);
     packages = packages_of(rows, true, args->installed_only ? 1 : -1);
-    json_array_foreach (packages, i, package)
-        kr_buf_addf(&out, "%s%s", i == 0 ? "" : args->file != NULL ? "\n" : " ",
-                    json_string_value(package));
+    json_array_foreach(packages, i, package) kr_buf_addf(&out, "%s%s",
+                                                         i == 0               ? ""
+                                                         : args->file != NULL ? "\n"
+                                                                              : " ",
+                                                         json_string_value(package));
     if (args->file == NULL) {
         kr_out(cli, &out);
         return 0;
@@ -195,14 +205,15 @@ static void say_built_in(struct kr_cli *cli, const json_t *rows)
     const json_t *row;
     size_t i;
 
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const char *name = kr_json_str(row, "integration", "");
         kr_auto_json json_t *findings = NULL;
 
         if (!kr_json_bool(row, "built_in", false))
             continue;
-        kr_say(cli, KR_NOTE_SUCCESS, "The integration '%s' is built in: nothing needs to be installed",
-               name);
+        kr_say(cli, KR_NOTE_SUCCESS,
+               "The integration '%s' is built in: nothing needs to be installed", name);
         if (strcmp(name, "huggingface") != 0)
             continue;
         findings = kr_doctor_huggingface(cli->app);
@@ -234,8 +245,9 @@ static int run_change(struct kr_cli *cli, const struct integration_args *args,
     json_decref(packages);
     packages = packages_of(rows, false, change->installed);
     if (json_array_size(packages) == 0) {
-        kr_say(cli, KR_NOTE_INFO, change->installed > 0 ? "Nothing of this is installed"
-                                                        : "All of this is installed already");
+        kr_say(cli, KR_NOTE_INFO,
+               change->installed > 0 ? "Nothing of this is installed"
+                                     : "All of this is installed already");
         return 0;
     }
     names = kr_cell(packages);
@@ -268,12 +280,18 @@ static int run_upgrade(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 #define IGNORE_OPT                                                                                 \
-    {.name = "ignore-integration", .brief = "i", .type = KR_OPT_LIST, .metavar = "NAME",           \
-     .complete = KR_COMPLETE_INTEGRATION, .help = "One to leave out", .offset = AT(ignored)}
+    {                                                                                              \
+        .name = "ignore-integration", .brief = "i", .type = KR_OPT_LIST, .metavar = "NAME",        \
+        .complete = KR_COMPLETE_INTEGRATION, .help = "One to leave out", .offset = AT(ignored)     \
+    }
 #define YES_OPT                                                                                    \
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)}
+    {                                                                                              \
+        .name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)  \
+    }
 #define UV_OPT                                                                                     \
-    {.name = "uv", .type = KR_OPT_FLAG, .help = "Use uv instead of pip", .offset = AT(uv)}
+    {                                                                                              \
+        .name = "uv", .type = KR_OPT_FLAG, .help = "Use uv instead of pip", .offset = AT(uv)       \
+    }
 
 static const struct kr_opt list_opts[] = {
     KR_OPT_OUTPUT_ROW(struct integration_args, output),
@@ -281,11 +299,21 @@ static const struct kr_opt list_opts[] = {
 };
 static const struct kr_opt export_opts[] = {
     IGNORE_OPT,
-    {.name = "output-file", .brief = "o", .type = KR_OPT_STR, .metavar = "FILE",
-     .complete = KR_COMPLETE_FILE, .help = "File to write, one a line", .offset = AT(file)},
-    {.name = "overwrite", .brief = "ov", .type = KR_OPT_FLAG, .help = "Replace an existing file",
+    {.name = "output-file",
+     .brief = "o",
+     .type = KR_OPT_STR,
+     .metavar = "FILE",
+     .complete = KR_COMPLETE_FILE,
+     .help = "File to write, one a line",
+     .offset = AT(file)},
+    {.name = "overwrite",
+     .brief = "ov",
+     .type = KR_OPT_FLAG,
+     .help = "Replace an existing file",
      .offset = AT(overwrite)},
-    {.name = "installed-only", .type = KR_OPT_FLAG, .help = "Only what is installed",
+    {.name = "installed-only",
+     .type = KR_OPT_FLAG,
+     .help = "Only what is installed",
      .offset = AT(installed_only)},
     {0},
 };
@@ -293,11 +321,17 @@ static const struct kr_opt install_opts[] = {IGNORE_OPT, YES_OPT, UV_OPT, {0}};
 static const struct kr_opt change_opts[] = {YES_OPT, UV_OPT, {0}};
 
 #define NAMES                                                                                      \
-    {.name = "NAME", .help = "Integrations; all of them without one", .optional = true,            \
-     .many = true, .complete = KR_COMPLETE_INTEGRATION, .offset = AT(names)}
+    {                                                                                              \
+        .name = "NAME", .help = "Integrations; all of them without one", .optional = true,         \
+        .many = true, .complete = KR_COMPLETE_INTEGRATION, .offset = AT(names)                     \
+    }
 static const struct kr_arg names_args[] = {NAMES, {0}};
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define INTEGRATION(verb, sentence)                                                                \
     .path = "integration " verb, .help = sentence, .needs = KR_NEEDS_STORE,                        \
     .size = sizeof(struct integration_args)
@@ -316,9 +350,8 @@ static const struct kr_cmd rows[] = {
      .args = names_args,
      .more = "What is built in needs nothing: then it is shown what this machine has for it.",
      EXAMPLES("integration install huggingface"), .run = run_install},
-    {INTEGRATION("uninstall", "Uninstall the Python packages of integrations"),
-     .opts = change_opts, .args = names_args, EXAMPLES("integration uninstall huggingface --yes"),
-     .run = run_uninstall},
+    {INTEGRATION("uninstall", "Uninstall the Python packages of integrations"), .opts = change_opts,
+     .args = names_args, EXAMPLES("integration uninstall huggingface --yes"), .run = run_uninstall},
     {INTEGRATION("upgrade", "Upgrade the Python packages of integrations that are installed"),
      .opts = change_opts, .args = names_args, EXAMPLES("integration upgrade huggingface"),
      .run = run_upgrade},

@@ -25,8 +25,8 @@ struct ref_args {
 static void warn_about_root(struct kr_cli *cli)
 {
     if (!cli->app->initialised)
-        kr_say(cli, KR_NOTE_INFO, "The current folder is taken as the source root; '%s init' settles that",
-               cli->prog);
+        kr_say(cli, KR_NOTE_INFO,
+               "The current folder is taken as the source root; '%s init' settles that", cli->prog);
 }
 
 static int run_deploy(struct kr_cli *cli, const void *data, struct kr_err *err)
@@ -105,40 +105,83 @@ static int run_build_delete(struct kr_cli *cli, const void *data, struct kr_err 
 static const char *const build_modes[] = {"source", "image", NULL};
 
 static const struct kr_opt deploy_opts[] = {
-    {.name = "name", .brief = "n", .type = KR_OPT_STR, .complete = KR_COMPLETE_DEPLOYMENT,
-     .help = "Name of the deployment; the pipeline's without it", .offset = AT(name)},
-    {.name = "config", .brief = "c", .type = KR_OPT_FILE,
-     .help = "YAML file with parameters and settings", .offset = AT(config)},
-    {.name = "stack", .brief = "s", .type = KR_OPT_STR, .metavar = "NAME",
-     .complete = KR_COMPLETE_STACK, .help = "Stack for this deployment; the active one without it",
+    {.name = "name",
+     .brief = "n",
+     .type = KR_OPT_STR,
+     .complete = KR_COMPLETE_DEPLOYMENT,
+     .help = "Name of the deployment; the pipeline's without it",
+     .offset = AT(name)},
+    {.name = "config",
+     .brief = "c",
+     .type = KR_OPT_FILE,
+     .help = "YAML file with parameters and settings",
+     .offset = AT(config)},
+    {.name = "stack",
+     .brief = "s",
+     .type = KR_OPT_STR,
+     .metavar = "NAME",
+     .complete = KR_COMPLETE_STACK,
+     .help = "Stack for this deployment; the active one without it",
      .offset = AT(stack)},
-    {.name = "build", .brief = "b", .type = KR_OPT_STR, .metavar = "ID|FILE",
-     .complete = KR_COMPLETE_BUILD, .help = "A build to use instead of making one",
+    {.name = "build",
+     .brief = "b",
+     .type = KR_OPT_STR,
+     .metavar = "ID|FILE",
+     .complete = KR_COMPLETE_BUILD,
+     .help = "A build to use instead of making one",
      .offset = AT(build)},
-    {.name = "build-mode", .type = KR_OPT_ENUM, .choices = build_modes,
-     .help = "Whether the other side builds from source or gets an image", .offset = AT(build_mode)},
-    {.name = "prevent-build-reuse", .type = KR_OPT_FLAG, .help = "Build even if nothing changed",
+    {.name = "build-mode",
+     .type = KR_OPT_ENUM,
+     .choices = build_modes,
+     .help = "Whether the other side builds from source or gets an image",
+     .offset = AT(build_mode)},
+    {.name = "prevent-build-reuse",
+     .type = KR_OPT_FLAG,
+     .help = "Build even if nothing changed",
      .offset = AT(prevent_build_reuse)},
-    {.name = "update", .brief = "u", .type = KR_OPT_FLAG,
-     .help = "Update an existing deployment of that name without asking", .offset = AT(update)},
-    {.name = "overtake", .brief = "o", .type = KR_OPT_FLAG,
-     .help = "Update it even if it belongs to another user", .offset = AT(overtake)},
-    {.name = "attach", .brief = "a", .type = KR_OPT_FLAG,
-     .help = "Follow the log once the deployment runs", .offset = AT(attach)},
-    {.name = "timeout", .brief = "t", .type = KR_OPT_INT, .min = 1, .metavar = "SECONDS",
+    {.name = "update",
+     .brief = "u",
+     .type = KR_OPT_FLAG,
+     .help = "Update an existing deployment of that name without asking",
+     .offset = AT(update)},
+    {.name = "overtake",
+     .brief = "o",
+     .type = KR_OPT_FLAG,
+     .help = "Update it even if it belongs to another user",
+     .offset = AT(overtake)},
+    {.name = "attach",
+     .brief = "a",
+     .type = KR_OPT_FLAG,
+     .help = "Follow the log once the deployment runs",
+     .offset = AT(attach)},
+    {.name = "timeout",
+     .brief = "t",
+     .type = KR_OPT_INT,
+     .min = 1,
+     .metavar = "SECONDS",
      .help = "How long to wait until it runs; the deployer's lcm_timeout without it",
      .offset = AT(timeout)},
-    {.name = "dry-run", .type = KR_OPT_FLAG, .help = "Show what would be done and sent, do nothing",
+    {.name = "dry-run",
+     .type = KR_OPT_FLAG,
+     .help = "Show what would be done and sent, do nothing",
      .offset = AT(dry_run)},
-    {.name = "adopt", .type = KR_OPT_FLAG,
-     .help = "Take over a Space of that name that Kourou did not make", .offset = AT(adopt)},
-    {.name = "python", .type = KR_OPT_STR, .metavar = "PROGRAM", .complete = KR_COMPLETE_FILE,
+    {.name = "adopt",
+     .type = KR_OPT_FLAG,
+     .help = "Take over a Space of that name that Kourou did not make",
+     .offset = AT(adopt)},
+    {.name = "python",
+     .type = KR_OPT_STR,
+     .metavar = "PROGRAM",
+     .complete = KR_COMPLETE_FILE,
      .help = "Python that has the pipeline's packages; without it the active virtual environment, "
              ".venv of the source root, python3",
      .offset = AT(python)},
     {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
-    {.name = "output", .type = KR_OPT_ENUM, .choices = kr_format_names,
-     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table", .offset = AT(output)},
+    {.name = "output",
+     .type = KR_OPT_ENUM,
+     .choices = kr_format_names,
+     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table",
+     .offset = AT(output)},
     {0},
 };
 static const struct kr_arg deploy_args[] = {
@@ -150,42 +193,57 @@ static const struct kr_arg deploy_args[] = {
 };
 
 static const struct kr_opt yes_opts[] = {
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask",
+    {.name = "yes",
+     .brief = "y",
+     .type = KR_OPT_FLAG,
+     .help = "Do not ask",
      .offset = offsetof(struct ref_args, yes)},
     {0},
 };
 static const struct kr_arg pipeline_args[] = {
-    {.name = "NAME", .help = "Name, id or unique prefix of the pipeline",
-     .complete = KR_COMPLETE_PIPELINE, .offset = offsetof(struct ref_args, ref)},
+    {.name = "NAME",
+     .help = "Name, id or unique prefix of the pipeline",
+     .complete = KR_COMPLETE_PIPELINE,
+     .offset = offsetof(struct ref_args, ref)},
     {0},
 };
 static const struct kr_arg build_args[] = {
-    {.name = "ID", .help = "Id or unique prefix of the build", .complete = KR_COMPLETE_BUILD,
+    {.name = "ID",
+     .help = "Id or unique prefix of the build",
+     .complete = KR_COMPLETE_BUILD,
      .offset = offsetof(struct ref_args, ref)},
     {0},
 };
 
 static const struct kr_listing pipelines = {
     .entity = KR_PIPELINE, .columns = "id,name,source,user,created", .plural = "pipelines"};
-static const struct kr_listing runs = {.entity = KR_RUN,
-                                       .columns = "id,name,pipeline,deployment,status,started,duration",
-                                       .plural = "runs"};
+static const struct kr_listing runs = {
+    .entity = KR_RUN,
+    .columns = "id,name,pipeline,deployment,status,started,duration",
+    .plural = "runs"};
 static const struct kr_listing builds = {
     .entity = KR_BUILD, .columns = "id,pipeline,snapshot,kind,image,created", .plural = "builds"};
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define LIST(words, sentence, of)                                                                  \
-    .path = words, .help = sentence, .needs = KR_NEEDS_STORE,                                      \
-    .size = sizeof(struct kr_list_args), .run = kr_list_run, .list = &(of)
+    .path = words, .help = sentence, .needs = KR_NEEDS_STORE, .size = sizeof(struct kr_list_args), \
+    .run = kr_list_run, .list = &(of)
 #define REF(words, sentence)                                                                       \
     .path = words, .help = sentence, .needs = KR_NEEDS_STORE, .size = sizeof(struct ref_args),     \
     .opts = yes_opts
 
 static const struct kr_cmd rows[] = {
-    {.path = "pipeline deploy", .help = "Deploy a pipeline as an HTTP service",
+    {.path = "pipeline deploy",
+     .help = "Deploy a pipeline as an HTTP service",
      .more = "The pipeline is compiled into a snapshot first. Deploying an equal snapshot again "
              "changes nothing. After a failure or Ctrl-C the same command goes on.",
-     .opts = deploy_opts, .args = deploy_args, .needs = KR_NEEDS_STORE,
+     .opts = deploy_opts,
+     .args = deploy_args,
+     .needs = KR_NEEDS_STORE,
      .size = sizeof(struct deploy_args),
      EXAMPLES("pipeline deploy --name my_deployment my_module.my_pipeline --update",
               "pipeline deploy my_module.my_pipeline --dry-run --output json"),

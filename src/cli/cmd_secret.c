@@ -31,7 +31,7 @@ static void guard(const json_t *values)
     const char *key;
     json_t *value;
 
-    json_object_foreach ((json_t *)(uintptr_t)values, key, value)
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
         kr_redact_add(json_string_value(value));
 }
 
@@ -50,7 +50,8 @@ static int given_values(const struct secret_args *args, json_t **out, struct kr_
         kr_json_merge(values, more);
     }
     if (args->interactive && json_object_size(values) > 0)
-        return kr_fail(err, KR_E_USAGE, "--interactive asks for the values: leave out --KEY=VALUE and --values");
+        return kr_fail(err, KR_E_USAGE,
+                       "--interactive asks for the values: leave out --KEY=VALUE and --values");
     *out = kr_steal(&values);
     return 0;
 }
@@ -92,7 +93,7 @@ static char *key_names(const json_t *values)
     const char *key;
     json_t *value;
 
-    json_object_foreach ((json_t *)(uintptr_t)values, key, value)
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
         kr_buf_addf(&text, "%s%s", text.n > 0 ? ", " : "", key);
     return kr_buf_steal(&text);
 }
@@ -168,7 +169,8 @@ static int ask_changes(struct kr_cli *cli, const struct secret_args *args, json_
     if (kr_secret_get(cli->app, args->name, &row, err) < 0)
         return -(int)err->code;
     kr_say(cli, KR_NOTE_INFO, "An empty answer leaves a value as it is");
-    json_object_foreach (json_object_get(row, "values"), key, value) {
+    json_object_foreach(json_object_get(row, "values"), key, value)
+    {
         if (ask_value(cli, key, values, err) < 0)
             return -(int)err->code;
     }
@@ -185,7 +187,8 @@ static int run_update(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (args->interactive && ask_changes(cli, args, values, err) < 0)
         return -(int)err->code;
     if (json_object_size(values) == 0 && args->remove == NULL && args->private_value < 0)
-        return kr_fail(err, KR_E_USAGE, "there is nothing to change in the secret '%s'", args->name),
+        return kr_fail(err, KR_E_USAGE, "there is nothing to change in the secret '%s'",
+                       args->name),
                kr_hint(err, "give --KEY=VALUE, --values, --remove-keys or --private");
     if (kr_secret_update(cli->app, args->name, values, args->remove, args->private_value, NULL,
                          err) < 0)
@@ -239,23 +242,33 @@ static int run_export(struct kr_cli *cli, const void *data, struct kr_err *err)
     kr_yaml_write(json_object_get(row, "values"), &yaml);
     if (kr_buf_check(&yaml, err) < 0 || kr_file_write_atomic(path, yaml.p, yaml.n, 0600, err) < 0)
         return -(int)err->code;
-    kr_say(cli, KR_NOTE_SUCCESS, "Wrote the values of '%s' to '%s'; '%s secret create NAME --values=@%s' reads them again",
-           kr_json_str(row, "name", args->name), path, cli->prog, path);
+    kr_say(
+        cli, KR_NOTE_SUCCESS,
+        "Wrote the values of '%s' to '%s'; '%s secret create NAME --values=@%s' reads them again",
+        kr_json_str(row, "name", args->name), path, cli->prog, path);
     return 0;
 }
 
 #define NAME_ARG                                                                                   \
-    {.name = "NAME", .help = "Name, id or unique prefix of the secret",                            \
-     .complete = KR_COMPLETE_SECRET, .offset = AT(name)}
+    {                                                                                              \
+        .name = "NAME", .help = "Name, id or unique prefix of the secret",                         \
+        .complete = KR_COMPLETE_SECRET, .offset = AT(name)                                         \
+    }
 #define VALUES_OPT                                                                                 \
-    {.name = "values", .brief = "v", .type = KR_OPT_STR, .metavar = "JSON|YAML|@FILE",             \
-     .help = "Keys and values as JSON, YAML or a file of either", .offset = AT(values)}
+    {                                                                                              \
+        .name = "values", .brief = "v", .type = KR_OPT_STR, .metavar = "JSON|YAML|@FILE",          \
+        .help = "Keys and values as JSON, YAML or a file of either", .offset = AT(values)          \
+    }
 #define INTERACTIVE_OPT                                                                            \
-    {.name = "interactive", .brief = "i", .type = KR_OPT_FLAG, .help = "Ask for the values",       \
-     .offset = AT(interactive)}
+    {                                                                                              \
+        .name = "interactive", .brief = "i", .type = KR_OPT_FLAG, .help = "Ask for the values",    \
+        .offset = AT(interactive)                                                                  \
+    }
 #define PRIVATE_OPT(text)                                                                          \
-    {.name = "private", .brief = "p", .type = KR_OPT_BOOL, .help = text,                           \
-     .offset = AT(private_value)}
+    {                                                                                              \
+        .name = "private", .brief = "p", .type = KR_OPT_BOOL, .help = text,                        \
+        .offset = AT(private_value)                                                                \
+    }
 
 static const struct kr_arg new_args[] = {
     {.name = "NAME", .help = "Name of the new secret", .offset = AT(name)},
@@ -264,7 +277,10 @@ static const struct kr_arg new_args[] = {
 static const struct kr_arg name_args[] = {NAME_ARG, {0}};
 
 static const struct kr_opt create_opts[] = {
-    {.name = "private", .brief = "p", .type = KR_OPT_FLAG, .help = "Only for its owner",
+    {.name = "private",
+     .brief = "p",
+     .type = KR_OPT_FLAG,
+     .help = "Only for its owner",
      .offset = AT(private_flag)},
     INTERACTIVE_OPT,
     VALUES_OPT,
@@ -279,13 +295,22 @@ static const struct kr_opt update_opts[] = {
     PRIVATE_OPT("Make it private, or public"),
     INTERACTIVE_OPT,
     VALUES_OPT,
-    {.name = "remove-keys", .brief = "r", .type = KR_OPT_LIST, .metavar = "KEY",
-     .help = "Key to remove", .offset = AT(remove)},
+    {.name = "remove-keys",
+     .brief = "r",
+     .type = KR_OPT_LIST,
+     .metavar = "KEY",
+     .help = "Key to remove",
+     .offset = AT(remove)},
     {0},
 };
 static const struct kr_opt rename_opts[] = {
-    {.name = "new-name", .brief = "n", .type = KR_OPT_STR, .metavar = "NAME", .required = true,
-     .help = "The new name", .offset = AT(new_name)},
+    {.name = "new-name",
+     .brief = "n",
+     .type = KR_OPT_STR,
+     .metavar = "NAME",
+     .required = true,
+     .help = "The new name",
+     .offset = AT(new_name)},
     {0},
 };
 static const struct kr_opt delete_opts[] = {
@@ -294,10 +319,17 @@ static const struct kr_opt delete_opts[] = {
 };
 static const struct kr_opt export_opts[] = {
     PRIVATE_OPT("Only if the secret is private, or is not"),
-    {.name = "filename", .brief = "f", .type = KR_OPT_STR, .metavar = "FILE",
-     .help = "File to write; NAME.yaml without it", .complete = KR_COMPLETE_FILE,
+    {.name = "filename",
+     .brief = "f",
+     .type = KR_OPT_STR,
+     .metavar = "FILE",
+     .help = "File to write; NAME.yaml without it",
+     .complete = KR_COMPLETE_FILE,
      .offset = AT(filename)},
-    {.name = "overwrite", .brief = "ov", .type = KR_OPT_FLAG, .help = "Replace an existing file",
+    {.name = "overwrite",
+     .brief = "ov",
+     .type = KR_OPT_FLAG,
+     .help = "Replace an existing file",
      .offset = AT(overwrite)},
     {0},
 };
@@ -306,13 +338,13 @@ static const struct kr_listing listing = {
     .entity = KR_SECRET, .columns = "name,scope,user,created", .plural = "secrets"};
 
 static const char *const create_examples[] = {
-    "secret create hf_token --token=hf_aBcDeFgH", "secret create s3 --values='{\"key\": \"AKIA\", \"secret\": \"x\"}'",
-    NULL};
+    "secret create hf_token --token=hf_aBcDeFgH",
+    "secret create s3 --values='{\"key\": \"AKIA\", \"secret\": \"x\"}'", NULL};
 static const char *const list_examples[] = {"secret list", "secret list --name=contains:hf -o json",
                                             NULL};
 static const char *const get_examples[] = {"secret get hf_token", NULL};
-static const char *const update_examples[] = {
-    "secret update hf_token --token=hf_IjKlMnOp", "secret update hf_token --write=yes -r token", NULL};
+static const char *const update_examples[] = {"secret update hf_token --token=hf_IjKlMnOp",
+                                              "secret update hf_token --write=yes -r token", NULL};
 static const char *const rename_examples[] = {"secret rename hf_token --new-name=hub_token", NULL};
 static const char *const delete_examples[] = {"secret delete hf_token --yes", NULL};
 static const char *const export_examples[] = {"secret export hf_token --filename=token.yaml", NULL};
@@ -326,11 +358,15 @@ static const struct kr_cmd rows[] = {
     {SECRET, .path = "secret create", .help = "Create a secret", .opts = create_opts,
      .args = new_args, FREE_KEYS, .examples = create_examples, .run = run_create,
      .more = "Values are encrypted at rest. Component attributes refer to them as {{NAME.KEY}}."},
-    {.needs = KR_NEEDS_STORE, .path = "secret list", .help = "List secrets, without their values",
-     .size = sizeof(struct kr_list_args), .examples = list_examples, .run = kr_list_run,
+    {.needs = KR_NEEDS_STORE,
+     .path = "secret list",
+     .help = "List secrets, without their values",
+     .size = sizeof(struct kr_list_args),
+     .examples = list_examples,
+     .run = kr_list_run,
      .list = &listing},
-    {SECRET, .path = "secret get", .help = "Show the values of a secret in clear",
-     .opts = get_opts, .args = name_args, .examples = get_examples, .run = run_get},
+    {SECRET, .path = "secret get", .help = "Show the values of a secret in clear", .opts = get_opts,
+     .args = name_args, .examples = get_examples, .run = run_get},
     {SECRET, .path = "secret update", .help = "Add, change or remove values of a secret",
      .opts = update_opts, .args = name_args, FREE_KEYS, .examples = update_examples,
      .run = run_update},

@@ -133,8 +133,7 @@ static int run_get(struct kr_cli *cli, const void *data, struct kr_err *err)
     kr_auto_free char *line = NULL;
     enum kr_format format;
 
-    if (kr_format_of(args->output, &format, err) < 0 ||
-        kr_stack_get(cli->app, NULL, &row, err) < 0)
+    if (kr_format_of(args->output, &format, err) < 0 || kr_stack_get(cli->app, NULL, &row, err) < 0)
         return -(int)err->code;
     if (format != KR_TABLE) {
         kr_out_row(cli, format, row);
@@ -148,11 +147,10 @@ static int run_get(struct kr_cli *cli, const void *data, struct kr_err *err)
 static int describe(struct kr_cli *cli, const json_t *row, struct kr_err *err)
 {
     kr_auto_json json_t *head = json_object(), *names = json_object();
-    kr_auto_free char *title =
-        kr_asprintf("stack '%s'%s", kr_json_str(row, "name", ""),
-                    kr_json_bool(row, "active", false) ? " (active)" : "");
-    static const char *const facts[] = {"id", "user", "created", "updated", "labels", "env",
-                                        "secrets"};
+    kr_auto_free char *title = kr_asprintf("stack '%s'%s", kr_json_str(row, "name", ""),
+                                           kr_json_bool(row, "active", false) ? " (active)" : "");
+    static const char *const facts[] = {"id",     "user", "created", "updated",
+                                        "labels", "env",  "secrets"};
     const char *key;
     json_t *value;
 
@@ -161,9 +159,10 @@ static int describe(struct kr_cli *cli, const json_t *row, struct kr_err *err)
         if (value != NULL)
             kr_json_set(head, facts[i], json_incref(value));
     }
-    json_object_foreach (json_object_get(row, "components"), key, value) {
-        kr_auto_free char *text =
-            kr_asprintf("%s (%s)", kr_json_str(value, "name", ""), kr_json_str(value, "flavor", ""));
+    json_object_foreach(json_object_get(row, "components"), key, value)
+    {
+        kr_auto_free char *text = kr_asprintf("%s (%s)", kr_json_str(value, "name", ""),
+                                              kr_json_str(value, "flavor", ""));
         kr_json_set_str(names, key, text);
     }
     if (kr_panel_object(cli, title, head, err) < 0)
@@ -207,41 +206,52 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
 }
 
 #define COMPONENT(of_type, long_name, short_name, sentence, must)                                  \
-    {.name = long_name, .brief = short_name, .type = KR_OPT_STR, .metavar = "NAME",                \
-     .required = must, .help = sentence, .complete = KR_COMPLETE_TYPE + (of_type),                 \
-     .offset = AT(components) + (of_type) * sizeof(const char *)}
+    {                                                                                              \
+        .name = long_name, .brief = short_name, .type = KR_OPT_STR, .metavar = "NAME",             \
+        .required = must, .help = sentence, .complete = KR_COMPLETE_TYPE + (of_type),              \
+        .offset = AT(components) + (of_type) * sizeof(const char *)                                \
+    }
 #define COMPONENTS(must)                                                                           \
     COMPONENT(KR_ARTIFACT_STORE, "artifact-store", "a", "Artifact store", must),                   \
-    COMPONENT(KR_ORCHESTRATOR, "orchestrator", "o", "Orchestrator", must),                         \
-    COMPONENT(KR_CONTAINER_REGISTRY, "container_registry", "c", "Container registry", false),      \
-    COMPONENT(KR_IMAGE_BUILDER, "image_builder", "i", "Image builder", false),                     \
-    COMPONENT(KR_DEPLOYER, "deployer", "D", "Deployer", false)
+        COMPONENT(KR_ORCHESTRATOR, "orchestrator", "o", "Orchestrator", must),                     \
+        COMPONENT(KR_CONTAINER_REGISTRY, "container_registry", "c", "Container registry", false),  \
+        COMPONENT(KR_IMAGE_BUILDER, "image_builder", "i", "Image builder", false),                 \
+        COMPONENT(KR_DEPLOYER, "deployer", "D", "Deployer", false)
 
 /* Options of the grammar for kinds of components that do not exist here. */
 #define REFUSED(long_name, short_name, what)                                                       \
-    {.name = long_name, .brief = short_name, .type = KR_OPT_REFUSED, .metavar = "NAME",            \
-     .help = "there are no " what " here"}
+    {                                                                                              \
+        .name = long_name, .brief = short_name, .type = KR_OPT_REFUSED, .metavar = "NAME",         \
+        .help = "there are no " what " here"                                                       \
+    }
 #define REFUSED_COMPONENTS                                                                         \
     REFUSED("model_registry", "r", "model registries"),                                            \
-    REFUSED("step_operator", "s", "step operators"),                                               \
-    REFUSED("feature_store", "f", "feature stores"),                                               \
-    REFUSED("model_deployer", "d", "model deployers (deployers are given with --deployer)"),       \
-    REFUSED("experiment_tracker", "e", "experiment trackers"),                                     \
-    REFUSED("alerter", "al", "alerters"), REFUSED("annotator", "an", "annotators"),                \
-    REFUSED("data_validator", "dv", "data validators")
+        REFUSED("step_operator", "s", "step operators"),                                           \
+        REFUSED("feature_store", "f", "feature stores"),                                           \
+        REFUSED("model_deployer", "d", "model deployers (deployers are given with --deployer)"),   \
+        REFUSED("experiment_tracker", "e", "experiment trackers"),                                 \
+        REFUSED("alerter", "al", "alerters"), REFUSED("annotator", "an", "annotators"),            \
+        REFUSED("data_validator", "dv", "data validators")
 
 #define SECRET_OPT                                                                                 \
-    {.name = "secret", .type = KR_OPT_LIST, .metavar = "NAME", .complete = KR_COMPLETE_SECRET,     \
-     .help = "Secret whose values become environment variables", .offset = AT(secrets)}
+    {                                                                                              \
+        .name = "secret", .type = KR_OPT_LIST, .metavar = "NAME", .complete = KR_COMPLETE_SECRET,  \
+        .help = "Secret whose values become environment variables", .offset = AT(secrets)          \
+    }
 #define ENV_OPT(text)                                                                              \
-    {.name = "env", .type = KR_OPT_PAIRS, .help = text, .offset = AT(env)}
+    {                                                                                              \
+        .name = "env", .type = KR_OPT_PAIRS, .help = text, .offset = AT(env)                       \
+    }
 
 static const struct kr_opt register_opts[] = {
     COMPONENTS(true),
     {.name = "set", .type = KR_OPT_FLAG, .help = "Make it the active stack", .offset = AT(set)},
     SECRET_OPT,
     ENV_OPT("An environment variable of what runs"),
-    {.name = "label", .alias = "labels", .type = KR_OPT_PAIRS, .help = "A label",
+    {.name = "label",
+     .alias = "labels",
+     .type = KR_OPT_PAIRS,
+     .help = "A label",
      .offset = AT(labels)},
     REFUSED_COMPONENTS,
     REFUSED("provider", "p", "cloud providers to set up"),
@@ -251,20 +261,28 @@ static const struct kr_opt register_opts[] = {
 static const struct kr_opt update_opts[] = {
     COMPONENTS(false),
     SECRET_OPT,
-    {.name = "remove-secret", .type = KR_OPT_LIST, .metavar = "NAME",
-     .complete = KR_COMPLETE_SECRET, .help = "Secret that is no longer exported",
+    {.name = "remove-secret",
+     .type = KR_OPT_LIST,
+     .metavar = "NAME",
+     .complete = KR_COMPLETE_SECRET,
+     .help = "Secret that is no longer exported",
      .offset = AT(remove_secrets)},
     ENV_OPT("An environment variable of what runs; KEY= removes it"),
-    {.name = "label", .alias = "labels", .type = KR_OPT_PAIRS, .help = "A label",
+    {.name = "label",
+     .alias = "labels",
+     .type = KR_OPT_PAIRS,
+     .help = "A label",
      .offset = AT(labels)},
     REFUSED_COMPONENTS,
     {0},
 };
 
 #define REMOVE(of_type, long_name, short_name)                                                     \
-    {.name = long_name, .brief = short_name, .type = KR_OPT_FLAG,                                  \
-     .help = "Remove the component of this kind",                                                  \
-     .offset = AT(remove) + (of_type) * sizeof(bool)}
+    {                                                                                              \
+        .name = long_name, .brief = short_name, .type = KR_OPT_FLAG,                               \
+        .help = "Remove the component of this kind",                                               \
+        .offset = AT(remove) + (of_type) * sizeof(bool)                                            \
+    }
 static const struct kr_opt remove_opts[] = {
     REMOVE(KR_CONTAINER_REGISTRY, "container_registry", "c"),
     REMOVE(KR_IMAGE_BUILDER, "image_builder", "i"),
@@ -278,15 +296,19 @@ static const struct kr_opt output_opts[] = {
 };
 static const struct kr_opt delete_opts[] = {
     {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
-    {.name = "recursive", .brief = "r", .type = KR_OPT_FLAG,
+    {.name = "recursive",
+     .brief = "r",
+     .type = KR_OPT_FLAG,
      .help = "Delete its components too, unless another stack has them",
      .offset = AT(recursive)},
     {0},
 };
 
 #define NAME_ROW(sentence, may_be_left_out)                                                        \
-    {.name = "NAME", .help = sentence, .optional = may_be_left_out,                                \
-     .complete = KR_COMPLETE_STACK, .offset = AT(name)}
+    {                                                                                              \
+        .name = "NAME", .help = sentence, .optional = may_be_left_out,                             \
+        .complete = KR_COMPLETE_STACK, .offset = AT(name)                                          \
+    }
 static const struct kr_arg new_args[] = {
     {.name = "NAME", .help = "Name of the new stack", .offset = AT(name)},
     {0},
@@ -305,7 +327,11 @@ static const struct kr_listing listing = {
     .columns = "active,id,name,user,artifact_store,orchestrator,deployer",
     .plural = "stacks"};
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define STACK(verb, sentence)                                                                      \
     .path = "stack " verb, .help = sentence, .needs = KR_NEEDS_STORE,                              \
     .size = sizeof(struct stack_args)
@@ -313,15 +339,19 @@ static const struct kr_listing listing = {
 static const struct kr_cmd rows[] = {
     {STACK("register", "Register a stack of components"), .opts = register_opts, .args = new_args,
      EXAMPLES("stack register my_stack -D hub -a default -o default --set"), .run = run_register},
-    {.path = "stack list", .help = "List stacks", .needs = KR_NEEDS_STORE,
-     .size = sizeof(struct kr_list_args), EXAMPLES("stack list", "stack list -c name,deployer"),
-     .run = kr_list_run, .list = &listing},
-    {STACK("get", "Show the name of the active stack"), .opts = output_opts,
-     EXAMPLES("stack get"), .run = run_get},
+    {.path = "stack list",
+     .help = "List stacks",
+     .needs = KR_NEEDS_STORE,
+     .size = sizeof(struct kr_list_args),
+     EXAMPLES("stack list", "stack list -c name,deployer"),
+     .run = kr_list_run,
+     .list = &listing},
+    {STACK("get", "Show the name of the active stack"), .opts = output_opts, EXAMPLES("stack get"),
+     .run = run_get},
     {STACK("describe", "Show the components of a stack"), .opts = output_opts, .args = maybe_args,
      EXAMPLES("stack describe", "stack describe default -o yaml"), .run = run_describe},
-    {STACK("set", "Make a stack the active one"), .args = name_args,
-     EXAMPLES("stack set default"), .run = run_set},
+    {STACK("set", "Make a stack the active one"), .args = name_args, EXAMPLES("stack set default"),
+     .run = run_set},
     {STACK("update", "Exchange or add components of a stack"), .opts = update_opts,
      .args = maybe_args, EXAMPLES("stack update hub_stack --container_registry=registry"),
      .run = run_update},

@@ -98,7 +98,8 @@ static void collect_refs(const json_t *config, json_t *wanted)
     const char *attribute;
     json_t *value;
 
-    json_object_foreach ((json_t *)(uintptr_t)config, attribute, value) {
+    json_object_foreach((json_t *)(uintptr_t)config, attribute, value)
+    {
         kr_auto_free char *name = NULL, *key = NULL;
         json_t *keys;
 
@@ -121,7 +122,8 @@ static int stack_refs(struct kr_cli *cli, const char *ref, json_t *wanted, struc
 
     if (kr_stack_get(cli->app, ref, &stack, err) < 0)
         return -(int)err->code;
-    json_object_foreach (json_object_get(stack, "components"), type, part) {
+    json_object_foreach(json_object_get(stack, "components"), type, part)
+    {
         const struct kr_component_kind *kind = kr_component_kind_find(type);
         kr_auto_json json_t *row = NULL;
 
@@ -149,7 +151,8 @@ static int fill_secret(struct kr_cli *cli, const char *name, const json_t *keys,
         kr_err_clear(err);
     }
     have = json_object_get(row, "values");
-    json_object_foreach ((json_t *)(uintptr_t)keys, key, unused) {
+    json_object_foreach((json_t *)(uintptr_t)keys, key, unused)
+    {
         kr_auto_free char *question = NULL, *text = NULL;
         json_t *value;
 
@@ -170,7 +173,8 @@ static int fill_secret(struct kr_cli *cli, const char *name, const json_t *keys,
         return 0;
     (*done)++;
     if (row != NULL)
-        return kr_secret_update(cli->app, kr_json_str(row, "id", name), values, NULL, -1, NULL, err);
+        return kr_secret_update(cli->app, kr_json_str(row, "id", name), values, NULL, -1, NULL,
+                                err);
     return kr_secret_create(cli->app, name, values, false, NULL, err);
 }
 
@@ -188,7 +192,8 @@ static int run_register_secrets(struct kr_cli *cli, const void *data, struct kr_
         kr_say(cli, KR_NOTE_INFO, "No component of the stack refers to a secret");
         return 0;
     }
-    json_object_foreach (wanted, name, keys) {
+    json_object_foreach(wanted, name, keys)
+    {
         if (fill_secret(cli, name, keys, args->skip_existing, &done, err) < 0)
             return -(int)err->code;
     }
@@ -198,36 +203,61 @@ static int run_register_secrets(struct kr_cli *cli, const void *data, struct kr_
 }
 
 static const struct kr_opt import_opts[] = {
-    {.name = "filename", .brief = "f", .type = KR_OPT_STR, .metavar = "FILE",
-     .complete = KR_COMPLETE_FILE, .help = "File to read; NAME.yaml without it", .offset = AT(file)},
-    {.name = "ignore-version-mismatch", .type = KR_OPT_FLAG,
-     .help = "Import what another version wrote", .offset = AT(ignore_version)},
+    {.name = "filename",
+     .brief = "f",
+     .type = KR_OPT_STR,
+     .metavar = "FILE",
+     .complete = KR_COMPLETE_FILE,
+     .help = "File to read; NAME.yaml without it",
+     .offset = AT(file)},
+    {.name = "ignore-version-mismatch",
+     .type = KR_OPT_FLAG,
+     .help = "Import what another version wrote",
+     .offset = AT(ignore_version)},
     {0},
 };
 static const struct kr_opt secrets_opts[] = {
-    {.name = "skip-existing", .type = KR_OPT_FLAG, .help = "Ask only for what is missing",
+    {.name = "skip-existing",
+     .type = KR_OPT_FLAG,
+     .help = "Ask only for what is missing",
      .offset = AT(skip_existing)},
     {0},
 };
 static const struct kr_arg export_args[] = {
-    {.name = "NAME", .help = "The stack; the active one without it", .optional = true,
-     .complete = KR_COMPLETE_STACK, .offset = AT(name)},
-    {.name = "FILE", .help = "File to write; NAME.yaml without it", .optional = true,
-     .complete = KR_COMPLETE_FILE, .offset = AT(file)},
+    {.name = "NAME",
+     .help = "The stack; the active one without it",
+     .optional = true,
+     .complete = KR_COMPLETE_STACK,
+     .offset = AT(name)},
+    {.name = "FILE",
+     .help = "File to write; NAME.yaml without it",
+     .optional = true,
+     .complete = KR_COMPLETE_FILE,
+     .offset = AT(file)},
     {0},
 };
 static const struct kr_arg import_args[] = {
-    {.name = "NAME", .help = "Name of the new stack, or a .yaml file", .optional = true,
-     .complete = KR_COMPLETE_FILE, .offset = AT(name)},
+    {.name = "NAME",
+     .help = "Name of the new stack, or a .yaml file",
+     .optional = true,
+     .complete = KR_COMPLETE_FILE,
+     .offset = AT(name)},
     {0},
 };
 static const struct kr_arg stack_args[] = {
-    {.name = "NAME", .help = "The stack; the active one without it", .optional = true,
-     .complete = KR_COMPLETE_STACK, .offset = AT(name)},
+    {.name = "NAME",
+     .help = "The stack; the active one without it",
+     .optional = true,
+     .complete = KR_COMPLETE_STACK,
+     .offset = AT(name)},
     {0},
 };
 
-#define EXAMPLES(...) .examples = (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+    .examples = (const char *const[])                                                              \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
 #define STACK(verb, sentence)                                                                      \
     .path = "stack " verb, .help = sentence, .needs = KR_NEEDS_STORE,                              \
     .size = sizeof(struct file_args)
@@ -238,8 +268,8 @@ static const struct kr_cmd rows[] = {
     {STACK("import", "Make a stack and its components from a YAML file"), .opts = import_opts,
      .args = import_args, EXAMPLES("stack import imported --filename=exported.yaml"),
      .run = run_import},
-    {STACK("register-secrets", "Ask for the secrets that a stack refers to"),
-     .opts = secrets_opts, .args = stack_args, EXAMPLES("stack register-secrets --skip-existing"),
+    {STACK("register-secrets", "Ask for the secrets that a stack refers to"), .opts = secrets_opts,
+     .args = stack_args, EXAMPLES("stack register-secrets --skip-existing"),
      .run = run_register_secrets},
 };
 

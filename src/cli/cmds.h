@@ -11,6 +11,7 @@ extern const struct kr_cmds kr_cmds_secret;
 extern const struct kr_cmds kr_cmds_stack;
 extern const struct kr_cmds kr_cmds_stack_io;
 extern const struct kr_cmds kr_cmds_component;
+extern const struct kr_cmds kr_cmds_check;
 extern const struct kr_cmds kr_cmds_flavor;
 extern const struct kr_cmds kr_cmds_pipeline;
 extern const struct kr_cmds kr_cmds_snapshot;

@@ -59,7 +59,8 @@ static void offer_names(struct completion *c, enum kr_entity entity, int type)
         scope = json_pack("{s:s}", "type", kr_component_kinds[type].key);
     if (kr_store_list(c->cli->app->store, entity, &query, scope, &page, &err) < 0)
         return;
-    json_array_foreach (json_object_get(page, "items"), i, item) {
+    json_array_foreach(json_object_get(page, "items"), i, item)
+    {
         const char *name = kr_json_str(item, "name", NULL);
 
         if (name == NULL && entity == KR_BUILD)
@@ -93,7 +94,8 @@ static void offer_columns(struct completion *c)
         return;
     head = kr_strndup(c->current, comma != NULL ? (size_t)(comma - c->current) + 1 : 0);
     columns = kr_list_columns(c->cmd);
-    json_array_foreach (columns, i, column) {
+    json_array_foreach(columns, i, column)
+    {
         kr_auto_free char *word = kr_asprintf("%s%s", head, json_string_value(column));
         offer(c, word, NULL);
     }
@@ -262,7 +264,8 @@ void kr_complete(struct kr_cli *cli, char *const *words, int count, struct kr_bu
 
     if (count > 0)
         c.current = words[count - 1];
-    if (kr_cmd_resolve(cli->prog, words, count > 0 ? count - 1 : 0, &c.cmd, &group, &used, &err) < 0)
+    if (kr_cmd_resolve(cli->prog, words, count > 0 ? count - 1 : 0, &c.cmd, &group, &used, &err) <
+        0)
         return;
     if (c.cmd == NULL) {
         complete_path(&c, group != NULL ? group->path : NULL);

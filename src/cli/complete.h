@@ -6,8 +6,8 @@
 #include "base/buf.h"
 #include "cli/cmd.h"
 
-/* words: what follows the program's name, the word under the cursor last (it may be empty). Appends a
- * line for each candidate, "word" or "word<TAB>sentence"; candidates are whole words, of
+/* words: what follows the program's name, the word under the cursor last (it may be empty). Appends
+ * a line for each candidate, "word" or "word<TAB>sentence"; candidates are whole words, of
  * "--option=value" too. A line ":files" or ":dirs" asks the shell for names of files or folders. */
 void kr_complete(struct kr_cli *cli, char *const *words, int count, struct kr_buf *out);
 

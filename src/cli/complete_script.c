@@ -70,23 +70,22 @@ static const char zsh[] =
     "  compdef _@_complete @\n"
     "fi\n";
 
-static const char fish[] =
-    "# fish completion of @; load it with: @ completion fish | source\n"
-    "function __@_complete\n"
-    "    set -l words (commandline -opc) (commandline -ct)\n"
-    "    set -l current (commandline -ct)\n"
-    "    for line in ($words[1] __complete -- $words[2..-1] 2>/dev/null)\n"
-    "        switch $line\n"
-    "            case ':files'\n"
-    "                __fish_complete_path $current\n"
-    "            case ':dirs'\n"
-    "                __fish_complete_directories $current\n"
-    "            case '*'\n"
-    "                echo $line\n"
-    "        end\n"
-    "    end\n"
-    "end\n"
-    "complete -c @ -f -a '(__@_complete)'\n";
+static const char fish[] = "# fish completion of @; load it with: @ completion fish | source\n"
+                           "function __@_complete\n"
+                           "    set -l words (commandline -opc) (commandline -ct)\n"
+                           "    set -l current (commandline -ct)\n"
+                           "    for line in ($words[1] __complete -- $words[2..-1] 2>/dev/null)\n"
+                           "        switch $line\n"
+                           "            case ':files'\n"
+                           "                __fish_complete_path $current\n"
+                           "            case ':dirs'\n"
+                           "                __fish_complete_directories $current\n"
+                           "            case '*'\n"
+                           "                echo $line\n"
+                           "        end\n"
+                           "    end\n"
+                           "end\n"
+                           "complete -c @ -f -a '(__@_complete)'\n";
 
 char *kr_complete_script(const char *shell, const char *prog)
 {

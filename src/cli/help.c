@@ -160,10 +160,11 @@ static void options(struct page *page, const struct kr_opts *opts, bool filters,
         entry(page, left, text, column);
     }
     if (filters && any)
-        wrap(page,
-             "A filter's value may begin with an operator: equals, notequals, contains, startswith, "
-             "endswith, oneof (a JSON list), gt, gte, lt, lte. Without one it means equals.",
-             2, 0);
+        wrap(
+            page,
+            "A filter's value may begin with an operator: equals, notequals, contains, startswith, "
+            "endswith, oneof (a JSON list), gt, gte, lt, lte. Without one it means equals.",
+            2, 0);
     if (!filters && !any)
         heading(page, "Options");
     if (!filters)

@@ -14,18 +14,35 @@
 static const char *const operators[] = {"and", "or", NULL};
 
 const struct kr_opt kr_list_opts[] = {
-    {.name = "columns", .brief = "c", .type = KR_OPT_STR, .metavar = "\"A,B\"",
-     .help = "Columns to show, or all", .complete = KR_COMPLETE_COLUMN,
+    {.name = "columns",
+     .brief = "c",
+     .type = KR_OPT_STR,
+     .metavar = "\"A,B\"",
+     .help = "Columns to show, or all",
+     .complete = KR_COMPLETE_COLUMN,
      .offset = offsetof(struct kr_list_args, columns)},
     KR_OPT_OUTPUT_ROW(struct kr_list_args, output),
-    {.name = "sort_by", .type = KR_OPT_STR, .metavar = "[asc:|desc:]FIELD",
+    {.name = "sort_by",
+     .type = KR_OPT_STR,
+     .metavar = "[asc:|desc:]FIELD",
      .help = "Order of the rows; newest first without it",
      .offset = offsetof(struct kr_list_args, sort_by)},
-    {.name = "page", .type = KR_OPT_INT, .min = 1, .dflt = "1", .help = "Page to show",
+    {.name = "page",
+     .type = KR_OPT_INT,
+     .min = 1,
+     .dflt = "1",
+     .help = "Page to show",
      .offset = offsetof(struct kr_list_args, page)},
-    {.name = "size", .type = KR_OPT_INT, .min = 1, .dflt = "20", .help = "Rows on a page",
+    {.name = "size",
+     .type = KR_OPT_INT,
+     .min = 1,
+     .dflt = "20",
+     .help = "Rows on a page",
      .offset = offsetof(struct kr_list_args, size)},
-    {.name = "logical_operator", .type = KR_OPT_ENUM, .choices = operators, .dflt = "and",
+    {.name = "logical_operator",
+     .type = KR_OPT_ENUM,
+     .choices = operators,
+     .dflt = "and",
      .help = "Whether a row must pass all filters or one of them",
      .offset = offsetof(struct kr_list_args, logical)},
     {0},
@@ -98,10 +115,12 @@ static json_t *chosen_columns(struct kr_cli *cli, const char *asked)
         return kr_steal(&known);
     }
     add_words(wanted, asked != NULL ? asked : cli->cmd->list->columns);
-    json_array_foreach (wanted, i, want) {
+    json_array_foreach(wanted, i, want)
+    {
         bool found = false;
 
-        json_array_foreach (known, j, have) {
+        json_array_foreach(known, j, have)
+        {
             if (same_column(json_string_value(want), json_string_value(have))) {
                 (void)json_array_append(columns, (json_t *)(uintptr_t)have);
                 found = true;
@@ -145,7 +164,8 @@ static void say_stale(struct kr_cli *cli, const json_t *rows)
     const json_t *row;
     size_t i;
 
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const char *note = kr_json_str(row, "state_note", NULL);
 
         if (note != NULL)
@@ -162,12 +182,14 @@ static json_t *narrow(const json_t *rows, const json_t *columns, const struct kr
     json_t *row;
     size_t i, j;
 
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         json_t *slim = json_object();
 
         if (list->flatten != NULL)
             list->flatten(row);
-        json_array_foreach (columns, j, column) {
+        json_array_foreach(columns, j, column)
+        {
             json_t *value = json_object_get(row, json_string_value(column));
 
             kr_json_set(slim, json_string_value(column), value ? json_incref(value) : json_null());
@@ -227,12 +249,14 @@ static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, s
     size_t i, j;
     int width;
 
-    json_array_foreach (columns, i, column)
+    json_array_foreach(columns, i, column)
         kr_table_column(table, json_string_value(column),
                         keeps_its_text(json_string_value(column)) ? KR_KEEP : KR_CUT);
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         kr_table_row(table);
-        json_array_foreach (columns, j, column) {
+        json_array_foreach(columns, j, column)
+        {
             const char *name = json_string_value(column);
 
             draw_cell(table, j, name, json_object_get(row, name));

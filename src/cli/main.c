@@ -111,8 +111,8 @@ static int run_without_command(struct kr_cli *cli, const struct kr_group *group,
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-v") == 0)
         return print_version(cli);
-    return kr_fail(err, KR_E_USAGE, "'%s%s%s' has no option '%s'; did you mean '--help'?", cli->prog,
-                   group != NULL ? " " : "", group != NULL ? group->path : "", word);
+    return kr_fail(err, KR_E_USAGE, "'%s%s%s' has no option '%s'; did you mean '--help'?",
+                   cli->prog, group != NULL ? " " : "", group != NULL ? group->path : "", word);
 }
 
 static int dispatch(struct kr_cli *cli, char **argv, int argc, struct kr_err *err)

@@ -77,7 +77,8 @@ static void header(struct kr_buf *out, const char *name, const char *sentence)
 
     for (char *c = upper; *c != '\0'; c++)
         *c = (char)toupper((unsigned char)*c);
-    kr_buf_addf(out, ".TH %s 1 \"\" \"Kourou %s\" \"User Commands\"\n.SH NAME\n", upper, KR_VERSION);
+    kr_buf_addf(out, ".TH %s 1 \"\" \"Kourou %s\" \"User Commands\"\n.SH NAME\n", upper,
+                KR_VERSION);
     kr_buf_addf(out, "%s \\- ", name);
     text(out, sentence);
 }
@@ -85,8 +86,8 @@ static void header(struct kr_buf *out, const char *name, const char *sentence)
 static void group_page(const struct kr_group *group, struct kr_buf *out)
 {
     kr_auto_free char *name = kr_asprintf("%s-%s", prog, group->path);
-    kr_auto_free char *usage = kr_asprintf("%s %s COMMAND [OPTIONS] [ARGUMENTS]...", prog,
-                                           group->path);
+    kr_auto_free char *usage =
+        kr_asprintf("%s %s COMMAND [OPTIONS] [ARGUMENTS]...", prog, group->path);
     const struct kr_cmd *cmd;
     size_t n = strlen(group->path);
 

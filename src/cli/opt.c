@@ -57,8 +57,7 @@ static bool same_name(const char *name, const char *word, size_t n)
 
 bool kr_opt_is(const struct kr_opt *opt, const char *word, size_t n)
 {
-    return same_name(opt->name, word, n) ||
-           (opt->alias != NULL && same_name(opt->alias, word, n));
+    return same_name(opt->name, word, n) || (opt->alias != NULL && same_name(opt->alias, word, n));
 }
 
 const struct kr_opt *kr_opt_find(const struct kr_opts *opts, const char *word, size_t n)

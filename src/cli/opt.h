@@ -24,8 +24,8 @@ char *kr_opt_metavar(const struct kr_opt *opt) KR_MUST_USE;
 
 enum kr_wish { KR_WISH_RUN, KR_WISH_HELP, KR_WISH_VERSION };
 
-/* Parses the words after the command's path into a new struct of cmd->size bytes (*args; release with
- * kr_args_destroy). *wish says whether --help or --version was among them: then *args is NULL.
+/* Parses the words after the command's path into a new struct of cmd->size bytes (*args; release
+ * with kr_args_destroy). *wish says whether --help or --version was among them: then *args is NULL.
  * Values of free arguments are blanked out in argv once they are copied: they may be secrets, and
  * argv is what other users of the machine can see. */
 int kr_args_parse(const char *prog, const struct kr_cmd *cmd, char **argv, int argc, void **args,

@@ -107,14 +107,16 @@ static void add_cell(struct kr_buf *out, const json_t *value, int depth)
     if (json_is_string(value)) {
         kr_buf_adds(out, json_string_value(value));
     } else if (json_is_array(value) && depth == 0) {
-        json_array_foreach (value, i, item) {
+        json_array_foreach(value, i, item)
+        {
             kr_buf_adds(out, i > 0 ? ", " : "");
             add_cell(out, item, depth + 1);
         }
     } else if (json_is_object(value) && depth == 0) {
         bool first = true;
 
-        json_object_foreach ((json_t *)(uintptr_t)value, key, item) {
+        json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        {
             kr_buf_addf(out, "%s%s=", first ? "" : ", ", key);
             add_cell(out, item, depth + 1);
             first = false;
@@ -161,14 +163,17 @@ void kr_out_rows(struct kr_cli *cli, enum kr_format format, const json_t *column
     const json_t *column, *row;
     size_t i, r;
 
-    json_array_foreach (columns, i, column) {
+    json_array_foreach(columns, i, column)
+    {
         if (i > 0)
             kr_buf_addc(&text, sep);
         add_csv(&text, format, json_string_value(column));
     }
     kr_buf_addc(&text, '\n');
-    json_array_foreach (rows, r, row) {
-        json_array_foreach (columns, i, column) {
+    json_array_foreach(rows, r, row)
+    {
+        json_array_foreach(columns, i, column)
+        {
             kr_auto_free char *cell = kr_cell(json_object_get(row, json_string_value(column)));
 
             if (i > 0)
@@ -190,8 +195,8 @@ void kr_out_row(struct kr_cli *cli, enum kr_format format, const json_t *row)
         kr_out_value(cli, format, row);
         return;
     }
-    json_object_foreach ((json_t *)(uintptr_t)row, key, value)
-        (void)json_array_append_new(columns, json_string(key));
+    json_object_foreach((json_t *)(uintptr_t)row, key, value)(void)
+        json_array_append_new(columns, json_string(key));
     (void)json_array_append(rows, (json_t *)(uintptr_t)row);
     kr_out_rows(cli, format, columns, rows);
 }

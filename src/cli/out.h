@@ -11,17 +11,18 @@ enum kr_format { KR_TABLE, KR_JSON, KR_YAML, KR_CSV, KR_TSV };
 extern const char *const kr_format_names[]; /* NULL-terminated, in the order of the enum */
 
 /* The -o/--output row for a command's options; NULL in the struct means: the default. */
-#define KR_OPT_OUTPUT_ROW(args_type, field)                                                            \
+#define KR_OPT_OUTPUT_ROW(args_type, field)                                                        \
     {                                                                                              \
         .name = "output", .brief = "o", .type = KR_OPT_ENUM, .choices = kr_format_names,           \
         .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table",                        \
-        .offset = offsetof(args_type, field)                                                          \
+        .offset = offsetof(args_type, field)                                                       \
     }
 
 /* The format of a name; NULL: $KOUROU_DEFAULT_OUTPUT, $ZENML_DEFAULT_OUTPUT, table. */
 int kr_format_of(const char *name, enum kr_format *format, struct kr_err *err) KR_MUST_USE;
 
-/* Writes text to stdout; registered secrets are blanked out unless cli->reveal. The text is changed. */
+/* Writes text to stdout; registered secrets are blanked out unless cli->reveal. The text is
+ * changed. */
 void kr_out(struct kr_cli *cli, struct kr_buf *text);
 void kr_out_text(struct kr_cli *cli, const char *text);
 

@@ -54,17 +54,20 @@ static void add_line(struct kr_buf *out, int indent, int column, const char *lab
 }
 
 /* Keys of an object, aligned; nested objects below theirs. cut: longest text, 0: any. */
-static void add_object(struct kr_buf *out, const json_t *object, int indent, size_t cut, bool labels)
+static void add_object(struct kr_buf *out, const json_t *object, int indent, size_t cut,
+                       bool labels)
 {
     json_t *all = (json_t *)(uintptr_t)object, *value;
     const char *key;
     int column = 0;
 
-    json_object_foreach (all, key, value) {
+    json_object_foreach(all, key, value)
+    {
         if (!is_empty(value) && kr_term_columns(key) + 2 > column)
             column = kr_term_columns(key) + 2;
     }
-    json_object_foreach (all, key, value) {
+    json_object_foreach(all, key, value)
+    {
         kr_auto_free char *label = labels ? label_of(key) : kr_strdup(key);
         kr_auto_free char *text = NULL;
 
@@ -75,8 +78,8 @@ static void add_object(struct kr_buf *out, const json_t *object, int indent, siz
             add_object(out, value, indent + 2, cut, false);
             continue;
         }
-        text = json_is_boolean(value) ? kr_strdup(json_is_true(value) ? "yes" : "no")
-                                      : kr_cell(value);
+        text =
+            json_is_boolean(value) ? kr_strdup(json_is_true(value) ? "yes" : "no") : kr_cell(value);
         if (cut > 0 && strlen(text) > cut) {
             size_t n = cut;
 
@@ -88,8 +91,7 @@ static void add_object(struct kr_buf *out, const json_t *object, int indent, siz
     }
 }
 
-int kr_panel_object(struct kr_cli *cli, const char *title, const json_t *object,
-                    struct kr_err *err)
+int kr_panel_object(struct kr_cli *cli, const char *title, const json_t *object, struct kr_err *err)
 {
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(PANEL_MAX);
 
@@ -113,7 +115,8 @@ int kr_panel_pairs(struct kr_cli *cli, const char *left, const char *right, cons
 
     kr_table_column(table, left, KR_KEEP);
     kr_table_column(table, right, KR_KEEP);
-    json_object_foreach ((json_t *)(uintptr_t)pairs, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)pairs, key, value)
+    {
         kr_auto_free char *text = kr_cell(value);
 
         kr_table_row(table);
@@ -236,7 +239,8 @@ static void add_history(struct panel *p)
     if (is_empty(events) || p->what->after_deploy)
         return;
     heading(p, "History");
-    json_array_foreach (events, i, event) {
+    json_array_foreach(events, i, event)
+    {
         kr_auto_free char *line =
             kr_asprintf("%s  %s  %s", kr_json_str(event, "at", ""), kr_json_str(event, "what", ""),
                         kr_json_str(event, "detail", ""));

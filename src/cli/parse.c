@@ -13,7 +13,7 @@ struct parser {
     const char *prog;
     const struct kr_cmd *cmd;
     struct kr_opts opts;
-    char *args;       /* the command's struct */
+    char *args; /* the command's struct */
     char **argv;
     int argc, at;
     size_t words;     /* positional arguments seen */
@@ -57,7 +57,8 @@ static int set_filter(struct parser *p, const struct kr_opt *opt, const char *va
     return 0;
 }
 
-static int set_enum(struct parser *p, const struct kr_opt *opt, const char *shown, const char *value)
+static int set_enum(struct parser *p, const struct kr_opt *opt, const char *shown,
+                    const char *value)
 {
     kr_auto_free char *choices = NULL;
 
@@ -176,7 +177,8 @@ static int unknown_option(struct parser *p, const char *word, size_t n)
     nearest = kr_name_nearest(given + 2, names, count);
     shown = nearest != NULL ? kr_asprintf("--%s", nearest) : NULL;
     if (nearest == NULL && p->cmd->free_rule != KR_FREE_NONE && word[n + 2] == '\0') {
-        return kr_fail(p->err, KR_E_USAGE, "'%s' needs its value behind '=': %s=VALUE", given, given);
+        return kr_fail(p->err, KR_E_USAGE, "'%s' needs its value behind '=': %s=VALUE", given,
+                       given);
     }
     text = kr_asprintf("'%s %s' has no option '%s'", p->prog, p->cmd->path, given);
     return usage(p, text, shown);
@@ -235,8 +237,9 @@ static int short_option(struct parser *p, char *word, enum kr_wish *wish)
             return 0;
         }
         if (opt == NULL) {
-            kr_auto_free char *text = kr_asprintf("'%s %s' has no option '%s'", p->prog, p->cmd->path,
-                                                  c == word + 1 && n == 1 ? shown : word);
+            kr_auto_free char *text =
+                kr_asprintf("'%s %s' has no option '%s'", p->prog, p->cmd->path,
+                            c == word + 1 && n == 1 ? shown : word);
             return usage(p, text, NULL);
         }
         if (kr_opt_takes_value(opt))

@@ -55,8 +55,7 @@ void kr_table_column(struct kr_table *table, const char *head, enum kr_fit fit)
 
     for (char *c = name; *c != '\0'; c++)
         *c = *c == '_' ? ' ' : (char)toupper((unsigned char)*c);
-    table->columns =
-        kr_reallocarray(table->columns, table->width + 1, sizeof(*table->columns));
+    table->columns = kr_reallocarray(table->columns, table->width + 1, sizeof(*table->columns));
     table->columns[table->width++] =
         (struct column){.head = name, .fit = fit, .width = kr_term_columns(name)};
 }
@@ -164,7 +163,8 @@ static bool draw_line(struct kr_table *table, struct kr_buf *out, const char **r
         kr_auto_free char *piece = NULL;
 
         if (all > column->width && column->fit == KR_CUT) {
-            kr_auto_free char *head = kr_strndup(rest[i], fitting(rest[i], column->width - 1, false));
+            kr_auto_free char *head =
+                kr_strndup(rest[i], fitting(rest[i], column->width - 1, false));
 
             piece = kr_asprintf("%s\u2026", head);
         } else if (all > column->width && column->fit == KR_WRAP) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables for people. Own code: libsmartcols drops columns that do not fit and wraps inside words. */
+/* Tables for people. Own code: libsmartcols drops columns that do not fit and wraps inside words.
+ */
 #ifndef KR_CLI_TABLE_H
 #define KR_CLI_TABLE_H
 
@@ -16,8 +17,8 @@ void kr_table_destroy(struct kr_table *table);
 KR_DEFINE_AUTO(struct kr_table *, kr_table_destroy);
 #define kr_auto_table kr_auto(kr_table_destroy_p)
 
-/* What happens to a column when the table is wider than the terminal: nothing, its texts are cut, or
- * they are wrapped between words. Elsewhere than on a terminal nothing is cut. */
+/* What happens to a column when the table is wider than the terminal: nothing, its texts are cut,
+ * or they are wrapped between words. Elsewhere than on a terminal nothing is cut. */
 enum kr_fit { KR_KEEP, KR_CUT, KR_WRAP };
 
 /* Columns come first. head is shown in capitals with spaces for '_'. */
@@ -26,7 +27,8 @@ void kr_table_row(struct kr_table *table);
 /* A cell of the newest row. Control characters are replaced. */
 void kr_table_cell(struct kr_table *table, size_t column, const char *text, enum kr_style style);
 
-/* Appends the drawn table, without white space at line ends. Returns the width of its widest line. */
+/* Appends the drawn table, without white space at line ends. Returns the width of its widest line.
+ */
 int kr_table_draw(struct kr_table *table, struct kr_buf *out);
 
 #endif

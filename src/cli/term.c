@@ -31,8 +31,8 @@ struct kr_term kr_term_of(int fd)
     const char *kind = kr_env_get("TERM");
     struct winsize size;
 
-    term.colour = term.tty && kr_env_get("NO_COLOR") == NULL &&
-                  (kind == NULL || strcmp(kind, "dumb") != 0);
+    term.colour =
+        term.tty && kr_env_get("NO_COLOR") == NULL && (kind == NULL || strcmp(kind, "dumb") != 0);
     term.width = width_from_env();
     if (term.width == 0 && term.tty && ioctl(fd, TIOCGWINSZ, &size) == 0)
         term.width = size.ws_col;
@@ -80,8 +80,8 @@ int kr_term_columns(const char *text)
 const char *kr_style(const struct kr_term *term, enum kr_style style)
 {
     static const char *const codes[] = {
-        [KR_PLAIN] = "\033[0m",   [KR_BOLD] = "\033[1m",    [KR_DIM] = "\033[2m",
-        [KR_RED] = "\033[31m",    [KR_GREEN] = "\033[32m",  [KR_YELLOW] = "\033[33m",
+        [KR_PLAIN] = "\033[0m", [KR_BOLD] = "\033[1m",   [KR_DIM] = "\033[2m",
+        [KR_RED] = "\033[31m",  [KR_GREEN] = "\033[32m", [KR_YELLOW] = "\033[33m",
         [KR_CYAN] = "\033[36m",
     };
 

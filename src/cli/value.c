@@ -95,10 +95,10 @@ int kr_value_object(const char *what, const char *text, json_t **out, struct kr_
     if (kr_yaml_parse(body, strlen(body), what, &doc, err) < 0)
         return -(int)err->code;
     if (!json_is_object(doc))
-        return kr_fail(err, KR_E_INVALID, "%s must be a JSON or YAML object of keys and values, not %s",
-                       what, kr_json_type_name(doc));
-    json_object_foreach (doc, key, value)
-        kr_json_set(result, key, as_text(value));
+        return kr_fail(err, KR_E_INVALID,
+                       "%s must be a JSON or YAML object of keys and values, not %s", what,
+                       kr_json_type_name(doc));
+    json_object_foreach(doc, key, value) kr_json_set(result, key, as_text(value));
     *out = kr_steal(&result);
     return 0;
 }

@@ -19,9 +19,9 @@ struct kr_view_state {
     pthread_cond_t wake;
     pthread_t ticker; /* redraws the elapsed time; runs on terminals from the first step on */
     bool ticking, stop;
-    bool active;      /* a step is under way */
-    bool drawn;       /* the live line is on the screen */
-    bool restore;     /* bring it back at the next tick */
+    bool active;  /* a step is under way */
+    bool drawn;   /* the live line is on the screen */
+    bool restore; /* bring it back at the next tick */
     unsigned frame;
     int64_t since, done, total;
     bool bytes;
@@ -66,8 +66,7 @@ static void add_counts(struct kr_buf *out, const struct kr_view_state *view)
         }
     }
     if (ms >= 60000)
-        kr_buf_addf(out, "  %lld min %lld s", (long long)(ms / 60000),
-                    (long long)(ms / 1000 % 60));
+        kr_buf_addf(out, "  %lld min %lld s", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
     else if (ms >= 1000)
         kr_buf_addf(out, "  %.1f s", (double)ms / 1000);
 }
@@ -84,7 +83,8 @@ static void erase(struct kr_view_state *view)
 
 static void draw(struct kr_view_state *view)
 {
-    static const char *const frames[] = {"\u280b", "\u2819", "\u2838", "\u2834", "\u2826", "\u2807"};
+    static const char *const frames[] = {"\u280b", "\u2819", "\u2838",
+                                         "\u2834", "\u2826", "\u2807"};
     kr_auto_buf struct kr_buf line = KR_BUF_INIT(LINE_MAX_BYTES);
     kr_auto_buf struct kr_buf counts = KR_BUF_INIT(LINE_MAX_BYTES);
     const struct kr_term *term = &view->cli->err;
@@ -176,8 +176,8 @@ void kr_view_note(struct kr_view_state *view, enum kr_note kind, const char *tex
     (void)pthread_mutex_lock(&view->lock);
     erase(view);
     if (kind == KR_NOTE_WARN)
-        kr_buf_addf(&line, "%sWarning:%s %s\n", kr_style(term, KR_YELLOW),
-                    kr_style(term, KR_PLAIN), text);
+        kr_buf_addf(&line, "%sWarning:%s %s\n", kr_style(term, KR_YELLOW), kr_style(term, KR_PLAIN),
+                    text);
     else if (kind == KR_NOTE_SUCCESS)
         kr_buf_addf(&line, "%s%s%s\n", kr_style(term, KR_GREEN), text, kr_style(term, KR_PLAIN));
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person sees on stderr while a command works: notes, one live line for the current step, log
- * lines as they come. On a terminal the live line is redrawn in place; elsewhere each step is a plain
- * line when it begins and one when it ends. Nothing here writes to stdout. */
+/* What a person sees on stderr while a command works: notes, one live line for the current step,
+ * log lines as they come. On a terminal the live line is redrawn in place; elsewhere each step is a
+ * plain line when it begins and one when it ends. Nothing here writes to stdout. */
 #ifndef KR_CLI_VIEW_H
 #define KR_CLI_VIEW_H
 
@@ -24,11 +24,14 @@ void kr_view_clear(struct kr_view_state *view);
 void kr_view_catch_interrupt(void);
 bool kr_view_interrupted(void);
 
-/* Asks a question unless --yes was given. 0: go on; KR_E_CANCELLED: declined. Without a terminal and
+/* Asks a question unless --yes was given. 0: go on; KR_E_CANCELLED: declined. Without a terminal
+ * and
  * --yes it is an error that names --yes. */
-int kr_ask(struct kr_cli *cli, struct kr_err *err, const char *fmt, ...) KR_PRINTF(3, 4) KR_MUST_USE;
+int kr_ask(struct kr_cli *cli, struct kr_err *err, const char *fmt, ...)
+    KR_PRINTF(3, 4) KR_MUST_USE;
 
-/* A line typed at the terminal. secret: not echoed. *text is the caller's; KR_E_INVALID without one. */
+/* A line typed at the terminal. secret: not echoed. *text is the caller's; KR_E_INVALID without
+ * one. */
 int kr_prompt(struct kr_cli *cli, const char *question, bool secret, char **text,
               struct kr_err *err) KR_MUST_USE;
 

@@ -83,8 +83,8 @@ static void test_colours_do_not_count_as_width(void **state)
 static void test_cells(void **state)
 {
     kr_auto_json json_t *value =
-        json_pack("{s:[s,i], s:n, s:{s:s, s:[i]}, s:b, s:s}", "list", "a", 1, "none", "object", "k", "v",
-                  "n", 2, "flag", 1, "text", "t");
+        json_pack("{s:[s,i], s:n, s:{s:s, s:[i]}, s:b, s:s}", "list", "a", 1, "none", "object", "k",
+                  "v", "n", 2, "flag", 1, "text", "t");
     static const char *const wanted[][2] = {
         {"list", "a, 1"}, {"none", ""}, {"object", "k=v, n=[2]"}, {"flag", "true"}, {"text", "t"}};
 
@@ -113,7 +113,9 @@ static void test_values(void **state)
     (void)state;
     assert_int_equal(kr_value_text("--a", "@@home", &text, &err), 0);
     assert_string_equal(json_string_value(text), "@home");
-    assert_int_equal(kr_value_object("-v", "{\"a\": 1, \"b\": \"x\", \"c\": null, \"d\": [1]}", &object, &err), 0);
+    assert_int_equal(
+        kr_value_object("-v", "{\"a\": 1, \"b\": \"x\", \"c\": null, \"d\": [1]}", &object, &err),
+        0);
     assert_string_equal(kr_json_str(object, "a", ""), "1");
     assert_string_equal(kr_json_str(object, "c", "?"), "");
     assert_string_equal(kr_json_str(object, "d", ""), "[1]");

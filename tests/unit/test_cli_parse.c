@@ -27,10 +27,26 @@ static const char *const choices[] = {"red", "green", NULL};
 static const struct kr_opt opts[] = {
     {.name = "flag", .brief = "f", .type = KR_OPT_FLAG, .help = "h", .offset = AT(flag)},
     {.name = "other", .brief = "x", .type = KR_OPT_FLAG, .help = "h", .offset = AT(other)},
-    {.name = "some_text", .alias = "words", .brief = "t", .type = KR_OPT_STR, .help = "h", .offset = AT(text)},
-    {.name = "number", .brief = "n", .type = KR_OPT_INT, .min = -1, .dflt = "7", .help = "h", .offset = AT(number)},
+    {.name = "some_text",
+     .alias = "words",
+     .brief = "t",
+     .type = KR_OPT_STR,
+     .help = "h",
+     .offset = AT(text)},
+    {.name = "number",
+     .brief = "n",
+     .type = KR_OPT_INT,
+     .min = -1,
+     .dflt = "7",
+     .help = "h",
+     .offset = AT(number)},
     {.name = "truth", .type = KR_OPT_BOOL, .help = "h", .offset = AT(truth)},
-    {.name = "choice", .brief = "ch", .type = KR_OPT_ENUM, .choices = choices, .help = "h", .offset = AT(choice)},
+    {.name = "choice",
+     .brief = "ch",
+     .type = KR_OPT_ENUM,
+     .choices = choices,
+     .help = "h",
+     .offset = AT(choice)},
     {.name = "list", .brief = "l", .type = KR_OPT_LIST, .help = "h", .offset = AT(list)},
     {.name = "pair", .type = KR_OPT_PAIRS, .help = "h", .offset = AT(pairs)},
     {0},
@@ -41,11 +57,16 @@ static const struct kr_arg args_rows[] = {
     {.name = "REST", .help = "h", .optional = true, .many = true, .offset = AT(rest)},
     {0},
 };
-static const struct kr_cmd cmd = {.path = "test it", .help = "h", .opts = opts, .args = args_rows,
-                                  .free_rule = KR_FREE_ATTRIBUTES, .free_help = "h",
-                                  .free_offset = AT(free), .size = sizeof(struct args)};
+static const struct kr_cmd cmd = {.path = "test it",
+                                  .help = "h",
+                                  .opts = opts,
+                                  .args = args_rows,
+                                  .free_rule = KR_FREE_ATTRIBUTES,
+                                  .free_help = "h",
+                                  .free_offset = AT(free),
+                                  .size = sizeof(struct args)};
 
-enum { WORDS = 16 };
+enum { WORDS = 24 };
 
 /* Parses words separated by '|'; the copy that argv points into outlives the result. */
 struct parsed {
@@ -63,7 +84,8 @@ static void parse(struct parsed *p, const char *line)
     while (line != NULL) {
         const char *bar = strchr(line, '|');
 
-        p->words[p->count++] = bar != NULL ? kr_strndup(line, (size_t)(bar - line)) : kr_strdup(line);
+        p->words[p->count++] =
+            bar != NULL ? kr_strndup(line, (size_t)(bar - line)) : kr_strdup(line);
         line = bar != NULL ? bar + 1 : NULL;
     }
     p->rc = kr_args_parse("kourou", &cmd, p->words, p->count, (void **)&p->args, &p->wish, &p->err);
@@ -81,7 +103,8 @@ static void test_all_kinds_of_options(void **state)
     struct parsed p;
 
     (void)state;
-    parse(&p, "one|--flag|--some-text=a=b|-n|-1|--truth|no|-ch|green|-l|a|--list=b|--pair|k=v=w|--port=5|--my-key=@@x|two|"
+    parse(&p, "one|--flag|--some-text=a=b|-n|-1|--truth|no|-ch|green|-l|a|--list=b|--pair|k=v=w|--"
+              "port=5|--my-key=@@x|two|"
               "three|four");
     assert_int_equal(p.rc, 0);
     assert_string_equal(p.args->name, "one");
@@ -117,7 +140,8 @@ static void test_defaults(void **state)
 
 static void test_spellings_of_short_options(void **state)
 {
-    static const char *const lines[] = {"one|-fx|-n5|-chgreen", "one|-xfn5|-ch=green", "-f|-x|-n|5|-ch|green|one",
+    static const char *const lines[] = {"one|-fx|-n5|-chgreen", "one|-xfn5|-ch=green",
+                                        "-f|-x|-n|5|-ch|green|one",
                                         "--words=w|one|-fxn|5|--choice=green"};
     struct parsed p;
 
@@ -157,16 +181,20 @@ static void test_errors(void **state)
         {"-f", "'kourou test it' needs the argument NAME"},
         {"one|--number", "--number needs a value"},
         {"one|--number=-2", "--number is a whole number from -1, not '-2'"},
-        {"one|--number=99999999999999999999", "--number is a whole number from -1, not '99999999999999999999'"},
+        {"one|--number=99999999999999999999",
+         "--number is a whole number from -1, not '99999999999999999999'"},
         {"one|--truth=2", "--truth is true or false, not '2'"},
         {"one|--choice=blue", "--choice is one of red|green, not 'blue'"},
         {"one|--flag=1", "--flag takes no value"},
         {"one|--pair==x", "--pair needs KEY=VALUE, not '=x'"},
         {"one|--flg", "'kourou test it' has no option '--flg'; did you mean '--flag'?"},
-        {"one|-q", "'kourou test it' has no option '-q'; 'kourou test it --help' lists what it takes"},
+        {"one|-q",
+         "'kourou test it' has no option '-q'; 'kourou test it --help' lists what it takes"},
         {"one|--zzzzzz", "'--zzzzzz' needs its value behind '=': --zzzzzz=VALUE"},
-        {"one|--1a=2", "the key '1a' must consist of letters, digits and '_' and not begin with a digit"},
-        {"one|--=2", "'kourou test it' has no option '--'; 'kourou test it --help' lists what it takes"},
+        {"one|--1a=2",
+         "the key '1a' must consist of letters, digits and '_' and not begin with a digit"},
+        {"one|--=2",
+         "'kourou test it' has no option '--'; 'kourou test it --help' lists what it takes"},
         {"one|--list=\xff", "the value of --list is not UTF-8 text"},
     };
     struct parsed p;
@@ -215,7 +243,8 @@ static void test_tables_are_sound(void **state)
         for (size_t k = 0; k < all.count; k++) {
             assert_non_null(all.rows[k].help);
             assert_true(all.rows[k].type == KR_OPT_REFUSED || all.rows[k].offset < c->size);
-            assert_ptr_equal(kr_opt_find(&all, all.rows[k].name, strlen(all.rows[k].name)), &all.rows[k]);
+            assert_ptr_equal(kr_opt_find(&all, all.rows[k].name, strlen(all.rows[k].name)),
+                             &all.rows[k]);
         }
         for (const struct kr_arg *arg = c->args; arg != NULL && arg->name != NULL; arg++) {
             assert_true(arg->offset < c->size);
@@ -223,7 +252,8 @@ static void test_tables_are_sound(void **state)
             optional = arg->optional;
             assert_true(!arg->many || arg[1].name == NULL);
         }
-        assert_true(c->free_rule == KR_FREE_NONE || (c->free_help != NULL && c->free_offset < c->size));
+        assert_true(c->free_rule == KR_FREE_NONE ||
+                    (c->free_help != NULL && c->free_offset < c->size));
     }
 }
 
@@ -251,7 +281,8 @@ static void test_pages_of_all_commands(void **state)
 
 static void test_resolving_paths(void **state)
 {
-    char deployer[] = "deployer", flavor[] = "flavor", list[] = "list", option[] = "-o", wrong[] = "lits";
+    char deployer[] = "deployer", flavor[] = "flavor", list[] = "list", option[] = "-o",
+         wrong[] = "lits";
     char *const words[] = {deployer, flavor, list, option};
     char *const mistaken[] = {deployer, flavor, wrong};
     const struct kr_cmd *found;
@@ -266,8 +297,10 @@ static void test_resolving_paths(void **state)
     assert_int_equal(kr_cmd_resolve("kourou", words, 2, &found, &group, &used, &err), 0);
     assert_null(found);
     assert_string_equal(group->path, "deployer flavor");
-    assert_int_equal(kr_cmd_resolve("kourou", mistaken, 3, &found, &group, &used, &err), -KR_E_USAGE);
-    assert_string_equal(err.msg, "'kourou deployer flavor' has no command 'lits'; did you mean 'list'?");
+    assert_int_equal(kr_cmd_resolve("kourou", mistaken, 3, &found, &group, &used, &err),
+                     -KR_E_USAGE);
+    assert_string_equal(err.msg,
+                        "'kourou deployer flavor' has no command 'lits'; did you mean 'list'?");
 }
 
 static void test_scripts(void **state)
