@@ -82,7 +82,7 @@ struct kr_run_api {
     void (*put_numbers)(struct kr_run *run, size_t output, const double *values, size_t n);
     void (*put_json)(struct kr_run *run, size_t output, const char *json, size_t n);
     void *(*alloc)(struct kr_run *run, size_t size);
-    int (*fail)(struct kr_run *run, const char *message);
+    int (*fail_run)(struct kr_run *run, const char *message);
     bool (*emit)(struct kr_run *run, const char *json, size_t n);
 };
 
@@ -160,7 +160,7 @@ static inline void *kr_run_alloc(struct kr_run *run, size_t size)
 /* return kr_fail_run(run, "no such class"); ends the run with success false and this message. */
 static inline int kr_fail_run(struct kr_run *run, const char *message)
 {
-    return run->api->fail(run, message);
+    return run->api->fail_run(run, message);
 }
 
 /* Sends a message to the client of a streaming invocation; does nothing in others. False: the client has

@@ -280,7 +280,10 @@ static void bad_request(struct kr_conn *conn)
     srv->metrics.bad_requests++;
     if (conn->state == KR_C_HEAD)
         conn->arrived_us = srv->loop.now_us;
-    kr_conn_refuse(conn, status, conn->http.bad_reason);
+    if (status == 405)
+        kr_route_unknown_method(conn);
+    else
+        kr_conn_refuse(conn, status, conn->http.bad_reason);
 }
 
 static void process(struct kr_conn *conn)

@@ -312,7 +312,7 @@ static bool looks_like_method(const char *p, size_t n)
 
     while (i < n && i < 24 && p[i] >= 'A' && p[i] <= 'Z')
         i++;
-    return i > 0 && i < n && p[i] == ' ';
+    return i > 0 && (i == n || p[i] == ' ');
 }
 
 static enum kr_http_event parser_failed(struct kr_http *http, size_t n)

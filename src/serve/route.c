@@ -265,6 +265,24 @@ static struct kr_route *look_up(struct kr_conn *conn, unsigned *allowed)
     return NULL;
 }
 
+void kr_route_unknown_method(struct kr_conn *conn)
+{
+    struct kr_view rest = {.p = conn->in, .n = conn->in_n}, method, path;
+    unsigned allowed = 0;
+
+    (void)kr_view_cut(&rest, ' ', &method);
+    (void)kr_view_cut(&rest, ' ', &path);
+    (void)kr_view_cut(&path, '?', &rest);
+    for (const struct kr_route *r = conn->srv->routes; r != NULL; r = r->next)
+        allowed |= matches(r, rest) ? r->methods : 0;
+    conn->keep_alive = false;
+    conn->state = KR_C_WAIT;
+    if (allowed != 0)
+        refuse_method(conn, allowed);
+    else
+        kr_conn_error(conn, 404, "Not Found");
+}
+
 struct kr_route *kr_route_find(struct kr_conn *conn)
 {
     struct kr_route *route;

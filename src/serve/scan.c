@@ -33,8 +33,8 @@ static void take_timeout(const char *p, const char *end, struct kr_scan *out)
     if (n == 0 || !kr_parse_double(number, &seconds) || !(seconds > 0))
         return;
     out->timeout_ms = seconds * 1000 > (double)TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS : (int64_t)(seconds * 1000);
-    if (out->timeout_ms == 0)
-        out->timeout_ms = 1;
+    if (out->timeout_ms < KR_TIMEOUT_LEAST_MS)
+        out->timeout_ms = KR_TIMEOUT_LEAST_MS;
 }
 
 static void take_value(struct kr_view key, const char *p, const char *end, struct kr_scan *out)

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define KR_TIMEOUT_LEAST_MS 100 /* shorter ones count as this */
+
 struct kr_scan {
     int64_t timeout_ms;      /* 0: none, or not a positive number (the worker will say so) */
     struct kr_view run_name; /* the text between the quotes, as written; .p NULL without */

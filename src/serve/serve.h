@@ -162,6 +162,8 @@ void kr_routes_custom(struct kr_server *srv, const json_t *ready);
 /* Route of a head, or NULL after the request was refused. */
 struct kr_route *kr_route_find(struct kr_conn *conn);
 unsigned kr_method_bit_of(const struct kr_http *http);
+/* 405 (or 404) for a request whose method the parser does not know; its head was not parsed. */
+void kr_route_unknown_method(struct kr_conn *conn);
 
 /* auth.c */
 bool kr_auth_check(struct kr_conn *conn); /* false: 401 was sent */

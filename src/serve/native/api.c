@@ -199,6 +199,6 @@ const struct kr_run_api kr_native_api = {
     .put_numbers = put_numbers,
     .put_json = put_json,
     .alloc = alloc,
-    .fail = fail,
+    .fail_run = fail,
     .emit = emit,
 };

@@ -56,9 +56,8 @@ static bool read_request(struct kr_view body, struct request *out, struct kr_pro
             out->run_name = value;
         } else if (key_is(key, "run_name") && kind != KR_V_NULL) {
             kr_problem(problems, "string_type", IN_BODY, kr_view_of("run_name"), "Input should be a valid string", value);
-        } else if (key_is(key, "timeout") && kind != KR_V_NULL &&
-                   (kind != KR_V_NUMBER || !(kr_value_number(value) > 0))) {
-            kr_problem(problems, "greater_than", IN_BODY, kr_view_of("timeout"), "Input should be a number greater than 0", value);
+        } else if (key_is(key, "timeout") && kind != KR_V_NULL && kind != KR_V_NUMBER) {
+            kr_problem(problems, "float_type", IN_BODY, kr_view_of("timeout"), "Input should be a valid number", value);
         } else if (key_is(key, "skip_artifact_materialization") && kind != KR_V_TRUE && kind != KR_V_FALSE) {
             kr_problem(problems, "bool_type", IN_BODY, kr_view_of("skip_artifact_materialization"), "Input should be a valid boolean", value);
         }
