@@ -119,15 +119,17 @@ static void add_snapshot(json_t *row, const json_t *snapshot)
         kr_json_set(row, "source_root", json_incref(json_object_get(snapshot, "source_root")));
 }
 
-/* Row for people: live, with everything that helps to use it. */
-static int complete_row(struct kr_app *app, json_t *row, bool show_secret, struct kr_err *err)
+/* Row for people with everything that helps to use it; live: its state is looked at first. */
+static int complete_row(struct kr_app *app, json_t *row, bool live, bool show_secret,
+                        struct kr_err *err)
 {
     kr_auto_target struct kr_target target = {0};
     kr_auto_json json_t *rows = json_array(), *headers = NULL;
     struct kr_err problem = KR_ERR_INIT;
 
     (void)json_array_append(rows, row);
-    kr_live_rows(app, rows, LOOK_MS);
+    if (live)
+        kr_live_rows(app, rows, LOOK_MS);
     if (kr_target_init(app, row, KR_TARGET_LOOK, &target, &problem) < 0) {
         kr_json_set_str(row, "state_note", problem.msg);
         show_key(row, NULL, false);
@@ -144,17 +146,28 @@ static int complete_row(struct kr_app *app, json_t *row, bool show_secret, struc
     return add_history(app, row, err);
 }
 
-int kr_deployment_get(struct kr_app *app, const char *ref, bool show_secret, json_t **row,
-                      struct kr_err *err)
+static int get_row(struct kr_app *app, const char *ref, bool live, bool show_secret, json_t **row,
+                   struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL;
 
     *row = NULL;
     if (kr_deployment_row(app, ref, &found, err) < 0 ||
-        complete_row(app, found, show_secret, err) < 0)
+        complete_row(app, found, live, show_secret, err) < 0)
         return -(int)err->code;
     *row = kr_steal(&found);
     return 0;
+}
+
+int kr_deployment_get(struct kr_app *app, const char *ref, bool show_secret, json_t **row,
+                      struct kr_err *err)
+{
+    return get_row(app, ref, true, show_secret, row, err);
+}
+
+int kr_deployment_recorded(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)
+{
+    return get_row(app, ref, false, false, row, err);
 }
 
 int kr_deployment_refresh(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)

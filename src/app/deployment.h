@@ -14,6 +14,9 @@ int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t
 int kr_deployment_get(struct kr_app *app, const char *ref, bool show_secret, json_t **row,
                       struct kr_err *err) KR_MUST_USE;
 
+/* The same from the record alone, for who has just looked. */
+int kr_deployment_recorded(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err) KR_MUST_USE;
+
 int kr_deployment_refresh(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err) KR_MUST_USE;
 int kr_deployment_provision(struct kr_app *app, const char *ref, const char *snapshot,
                             const char *pipeline, bool overtake, int timeout_s, json_t **row,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/rollout.h"
 
+#include "app/build.h"
 #include "app/code.h"
 #include "app/deployment.h"
 #include "app/target.h"
@@ -205,7 +206,8 @@ static int work(struct kr_app *app, const struct kr_rollout *what, json_t *row, 
 
     if (prepare(app, what, row, &target, err) < 0)
         return -(int)err->code;
-    if (kr_deployer_provision(target.deployer, &target.env, &target.what,
+    if (kr_build_image(app, &target, err) < 0 ||
+        kr_deployer_provision(target.deployer, &target.env, &target.what,
                               timeout_of(what, &target), &status, changed, err) < 0)
         return store_failure(app, what, &target, err);
     if (store_success(app, &target, &status, *changed, err) < 0)
@@ -219,7 +221,7 @@ static int check(struct kr_app *app, const struct kr_rollout *what, const json_t
 {
     kr_auto_target struct kr_target target = {0};
 
-    if (prepare(app, what, row, &target, err) < 0 ||
+    if (prepare(app, what, row, &target, err) < 0 || kr_build_plan(app, &target, err) < 0 ||
         kr_deployer_validate(target.deployer, &target.env, &target.what, err) < 0)
         return -(int)err->code;
     if (!what->dry_run)
@@ -248,7 +250,7 @@ int kr_rollout(struct kr_app *app, const struct kr_rollout *what, json_t **row, 
         return kr_fail(err, KR_E_CANCELLED, "stopped before anything was changed");
     if (store_all(app, what, wanted, err) < 0 || work(app, what, wanted, &changed, err) < 0)
         return -(int)err->code;
-    if (kr_deployment_get(app, id, false, row, err) < 0)
+    if (kr_deployment_recorded(app, id, row, err) < 0)
         return -(int)err->code;
     if (!changed)
         kr_json_set_bool(*row, "unchanged", true);
