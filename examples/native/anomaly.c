@@ -10,7 +10,8 @@ enum { IN_VALUES, IN_WINDOW, IN_THRESHOLD };
 enum { OUT_ANOMALIES, OUT_SCORES, OUT_COUNT, OUT_WORST };
 
 static const struct kr_field inputs[] = {
-    {.name = "values", .type = KR_TYPE_NUMBERS, .description = "The series, oldest value first", .least = 1, .most = 1000000},
+    {.name = "values", .type = KR_TYPE_NUMBERS, .description = "The series, oldest value first", .least = 1, .most = 1000000, .minimum = -1e100,
+     .maximum = 1e100},
     {.name = "window", .type = KR_TYPE_INTEGER, .dflt = "20", .minimum = 2, .maximum = 100000,
      .description = "How many values before it each value is compared with"},
     {.name = "threshold", .type = KR_TYPE_NUMBER, .dflt = "3.0", .minimum = 0.1, .maximum = 100,
