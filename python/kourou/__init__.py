@@ -16,6 +16,8 @@ Names are imported when they are used, so that a small pipeline starts fast.
 
 from __future__ import annotations
 
+import sys
+
 from ._version import __version__
 
 _HOME = {
@@ -52,9 +54,9 @@ def __getattr__(name):
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'kourou' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"kourou.{home}"), name)
+    module = f"kourou.{home}"
+    __import__(module)
+    value = getattr(sys.modules[module], name)
     globals()[name] = value
     return value
 

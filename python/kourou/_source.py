@@ -95,13 +95,12 @@ def describe_source(thing) -> str:
 
 def find_module(source: str):
     """(module, rest of the attribute path) of a dotted source. Raises what the import raises."""
-    import importlib
-
     parts = source.split(".")
     for at in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:at])
         try:
-            return importlib.import_module(name), parts[at:]
+            __import__(name)  # the package importlib costs more time than a small module
+            return sys.modules[name], parts[at:]
         except ModuleNotFoundError as error:
             missing = error.name or ""
             if not (name == missing or name.startswith(missing + ".")):

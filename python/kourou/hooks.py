@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from . import aio
 from ._source import load_source, one_line, short_traceback
 from .signature import COROUTINE, accepts_argument, code_flags
 
@@ -17,6 +16,8 @@ def call(hook, *args, **kwargs):
     """Calls a hook, async or not, and gives its result."""
     result = hook(*args, **kwargs)
     if code_flags(hook) & COROUTINE or hasattr(result, "__await__"):
+        from . import aio
+
         return aio.run(_await(result))
     return result
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock
 
 from . import options as opt
 from ._source import code_location, describe_source, source_of, user_location
@@ -28,7 +28,7 @@ class Pipeline:
         self.__doc__ = entrypoint.__doc__
         self._own_source = None
         self._graph = self._local = None
-        self._lock = threading.RLock()
+        self._lock = RLock()
 
     # -- what it is -----------------------------------------------------------------------------
 

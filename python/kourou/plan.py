@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import time
-from copy import deepcopy
 
-from . import aio
 from .context import get_step_context, _run
 from .errors import OutputError
 from .hooks import after_step
@@ -39,6 +37,8 @@ def make_call(node, pipeline_options):
 
 
 def _awaiting(function):
+    from . import aio
+
     def call(**kwargs):
         return aio.run(function(**kwargs))
 
@@ -46,6 +46,8 @@ def _awaiting(function):
 
 
 def _collecting(function, is_async, own_result):
+    from . import aio
+
     def call(**kwargs):
         run = _run.get()
         emit = run.emit if run is not None else None
@@ -76,6 +78,8 @@ def _iterating(function):
         emit = run.emit if run is not None else None
         result = function(**kwargs)
         if hasattr(result, "__anext__"):
+            from . import aio
+
             result = aio.iterate(result)
         kept = []
         for item in result:
@@ -150,7 +154,7 @@ class _Writer:
     def __init__(self, graph, options):
         self.graph = graph
         self.options = options
-        self.names = {"deepcopy": deepcopy}
+        self.names = {}
         self.number = {id(node): at for at, node in enumerate(graph.nodes)}
         self.lines = []
 
@@ -173,7 +177,12 @@ class _Writer:
             items = "".join(self.expression(item, fields) + ", " for item in feed[2])
             return f"({items})" if feed[1] is tuple else f"[{items}]"
         name = self.constant(feed[1], "c")
-        return name if isinstance(feed[1], _ATOMS) else f"deepcopy({name})"
+        if isinstance(feed[1], _ATOMS):
+            return name
+        from copy import deepcopy
+
+        self.names["deepcopy"] = deepcopy
+        return f"deepcopy({name})"
 
     def node(self, node, fields):
         at = self.number[id(node)]

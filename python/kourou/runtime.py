@@ -21,6 +21,7 @@ from .context import AppContext, RunContext, _app, _run
 from .errors import KourouError, LoadError
 from .pipelines import Pipeline
 from .plan import compile_plan
+from .signature import field_names
 from .streaming import Relay, StreamClosed, event
 
 _TEXT = lite.encode_basestring
@@ -107,7 +108,7 @@ class Runner:
         self._graph = graph = pipeline.graph
         self._nodes = graph.nodes
         self._parameters = pipeline.parameters
-        self._fields = {p.name: f"p{at}" for at, p in enumerate(self._parameters)}
+        self._fields = field_names(self._parameters)
         self._app.fields = self._fields
         self._plan = compile_plan(graph, self._fields, pipeline.options)
         self._count = 0

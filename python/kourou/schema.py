@@ -7,7 +7,7 @@ import json
 from typing import Annotated, Any, Optional
 
 from .errors import KourouError, LoadError, ParameterError, SchemaError
-from .signature import MISSING
+from .signature import MISSING, field_names
 
 try:
     import pydantic
@@ -122,12 +122,11 @@ def convert(value, annotation, what):
 
 
 class InputTypes:
-    """The parameters of a pipeline as a model. Field ``p0`` is the first parameter, and so on: the names
-    that users choose cannot collide with names of pydantic."""
+    """The parameters of a pipeline as a model, whose fields are called as field_names() says."""
 
     def __init__(self, parameters, what="pipeline", place=(None, None)):
         self.parameters = parameters
-        self.fields = {p.name: f"p{at}" for at, p in enumerate(parameters)}
+        self.fields = field_names(parameters)
         fields = {}
         for p in parameters:
             default = ... if p.default is MISSING else p.default
@@ -137,8 +136,9 @@ class InputTypes:
                 "PipelineInput", __config__=ConfigDict(extra="forbid", **_BYTES), **fields)
             self.request = create_model(
                 "InvokeRequest", __config__=ConfigDict(title="InvokeRequest"),
-                parameters=(self.model, ...), run_name=(Optional[str], None), timeout=(Optional[float], None),
-                skip_artifact_materialization=(bool, False))
+                parameters=(self.model, ...), run_name=(Optional[str], None),
+                timeout=(Optional[Annotated[float, Field(strict=True)]], None),
+                skip_artifact_materialization=(Annotated[bool, Field(strict=True)], False))
         except Exception as error:
             self._explain(what, place)
             raise _no_schema(f"{what}: its parameters", "(unknown)", error, place) from error

@@ -120,6 +120,12 @@ def _from_inspect(function, what):
     return result
 
 
+def field_names(parameters) -> dict:
+    """{name of a parameter: key under which its value is kept}. The keys cannot collide with names that
+    pydantic uses, nor with those that a request may have."""
+    return {p.name: f"parameter_{at}__" for at, p in enumerate(parameters)}
+
+
 def bind(parameters, args, kwargs, what, error=TypeError):
     """{name: value} of the arguments that were passed; wrong ones are an error. Missing ones are not."""
     bound = {}

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from contextvars import copy_context
 
 from .context import _run
@@ -61,6 +59,10 @@ class Relay:
     """Runs ``work(emit)`` on a thread of its own; iterating gives what it emitted and, last, its result."""
 
     def __init__(self, work):
+        import queue
+        import threading
+
+        self._full = queue.Full
         self._queue = queue.Queue(LIMIT)
         self._closed = threading.Event()
         self._work = work
@@ -74,7 +76,7 @@ class Relay:
             try:
                 self._queue.put(item, timeout=0.2)
                 return
-            except queue.Full:
+            except self._full:
                 continue
 
     def _main(self) -> None:

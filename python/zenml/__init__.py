@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from kourou import __version__
 
 _HOME = {
@@ -21,8 +23,7 @@ def __getattr__(name):
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'zenml' (Kourou's names for it) has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(home), name)
+    __import__(home)
+    value = getattr(sys.modules[home], name)
     globals()[name] = value
     return value

@@ -200,7 +200,9 @@ def test_errors_name_what_and_where(project, source, text, kind, words, line):
     assert error["kind"] == kind, error
     assert words in error["message"] and "\n" not in error["message"], error
     if line is not None:
-        assert (error["file"], error["line"]) == ("mod.py", line), error
+        # Before 3.11 a decorator's line is that of the function below it.
+        lines = [line, line + 1] if sys.version_info < (3, 11) and kind == "config" else [line]
+        assert error["file"] == "mod.py" and error["line"] in lines, error
 
 
 def test_traceback_shows_only_the_users_frames(project):

@@ -55,7 +55,8 @@ def test_lax_conversions(project, parameters, expected):
 
 def test_types_that_do_not_fit_are_refused(project):
     ask = project.runner(SCALARS)
-    assert ask.refused(name=3, times="z", loud="perhaps", x=None, q=1) == [
+    found = ask.refused(name=3, times="z", loud="perhaps", x=None, q=1)
+    assert sorted(found, key=lambda e: e["loc"] == ["body", "parameters", "q"]) == [  # its place differs by version
         {"type": "string_type", "loc": ["body", "parameters", "name"], "msg": "Input should be a valid string",
          "input": 3},
         {"type": "int_parsing", "loc": ["body", "parameters", "times"],
@@ -82,8 +83,10 @@ def test_types_that_do_not_fit_are_refused(project):
     (b'{"parameters": 3}', {"type": "model_attributes_type", "loc": ["body", "parameters"], "input": 3,
                             "msg": "Input should be a valid dictionary or object to extract fields from"}),
     (b'{"parameters": {"name": "a"}, "timeout": "soon"}',
-     {"type": "float_parsing", "loc": ["body", "timeout"], "input": "soon",
-      "msg": "Input should be a valid number, unable to parse string as a number"}),
+     {"type": "float_type", "loc": ["body", "timeout"], "input": "soon", "msg": "Input should be a valid number"}),
+    (b'{"parameters": {"name": "a"}, "skip_artifact_materialization": "yes"}',
+     {"type": "bool_type", "loc": ["body", "skip_artifact_materialization"], "input": "yes",
+      "msg": "Input should be a valid boolean"}),
     (b'{"parameters": {"name": "a"}, "run_name": 5}',
      {"type": "string_type", "loc": ["body", "run_name"], "msg": "Input should be a valid string", "input": 5}),
 ])

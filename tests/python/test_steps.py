@@ -123,7 +123,7 @@ def test_circles_unknown_names_and_equal_ids_are_errors():
 
 @pytest.mark.parametrize("use, words", [
     (lambda v: 1 if v else 2, "test it"),
-    (lambda v: list(v), "loop over it"),
+    (lambda v: [i for i in v], "loop over it"),
     (lambda v: v[0], "index it"),
     (lambda v: f"{v}", "put it into a string"),
     (lambda v: v + 1, "calculate with it"),
