@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The yardstick: an epoll loop that answers every request with the same 300 bytes. It knows as much of
- * HTTP as the benchmark needs. Prints its port. */
+/* The yardstick: an epoll loop that answers every request with the same 300 bytes. It knows as much
+ * of HTTP as the benchmark needs. Prints its port. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -32,8 +32,10 @@ static void make_answer(void)
     memcpy(body, "{\"outputs\":\"", 12);
     memcpy(body + 298, "\"}", 2);
     body[300] = '\0';
-    answer_n = (size_t)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-                                                        "content-length: 300\r\n\r\n%s", body);
+    answer_n = (size_t)snprintf(answer, sizeof(answer),
+                                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+                                "content-length: 300\r\n\r\n%s",
+                                body);
 }
 
 /* Length of the first whole request, 0 when it is not complete. */

@@ -11,7 +11,8 @@ static const struct kr_field inputs[] = {
     {.name = NULL},
 };
 
-static const struct kr_field outputs[] = {{.name = "greeting", .type = KR_TYPE_STRING}, {.name = NULL}};
+static const struct kr_field outputs[] = {{.name = "greeting", .type = KR_TYPE_STRING},
+                                          {.name = NULL}};
 
 struct cleaned {
     size_t n;
@@ -50,7 +51,8 @@ static int greet(struct kr_run *run)
     return 0;
 }
 
-static const struct kr_step steps[] = {{.name = "clean", .run = clean}, {.name = "greet", .run = greet}, {.name = NULL}};
+static const struct kr_step steps[] = {
+    {.name = "clean", .run = clean}, {.name = "greet", .run = greet}, {.name = NULL}};
 
 extern const struct kr_pipeline kourou_pipeline;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the values of a series that do not fit to those before them: rolling mean and deviation, then a score. */
+/* Finds the values of a series that do not fit to those before them: rolling mean and deviation,
+ * then a score. */
 #include <kourou/pipeline.h>
 
 #include <math.h>
@@ -10,18 +11,33 @@ enum { IN_VALUES, IN_WINDOW, IN_THRESHOLD };
 enum { OUT_ANOMALIES, OUT_SCORES, OUT_COUNT, OUT_WORST };
 
 static const struct kr_field inputs[] = {
-    {.name = "values", .type = KR_TYPE_NUMBERS, .description = "The series, oldest value first", .least = 1, .most = 1000000, .minimum = -1e100,
+    {.name = "values",
+     .type = KR_TYPE_NUMBERS,
+     .description = "The series, oldest value first",
+     .least = 1,
+     .most = 1000000,
+     .minimum = -1e100,
      .maximum = 1e100},
-    {.name = "window", .type = KR_TYPE_INTEGER, .dflt = "20", .minimum = 2, .maximum = 100000,
+    {.name = "window",
+     .type = KR_TYPE_INTEGER,
+     .dflt = "20",
+     .minimum = 2,
+     .maximum = 100000,
      .description = "How many values before it each value is compared with"},
-    {.name = "threshold", .type = KR_TYPE_NUMBER, .dflt = "3.0", .minimum = 0.1, .maximum = 100,
+    {.name = "threshold",
+     .type = KR_TYPE_NUMBER,
+     .dflt = "3.0",
+     .minimum = 0.1,
+     .maximum = 100,
      .description = "Deviations from the mean at which a value is an anomaly"},
     {.name = NULL},
 };
 
 static const struct kr_field outputs[] = {
     {.name = "anomalies", .type = KR_TYPE_JSON, .description = "List of {index, value, score}"},
-    {.name = "scores", .type = KR_TYPE_NUMBERS, .description = "One score per value, in deviations"},
+    {.name = "scores",
+     .type = KR_TYPE_NUMBERS,
+     .description = "One score per value, in deviations"},
     {.name = "count", .type = KR_TYPE_INTEGER, .description = "Number of anomalies"},
     {.name = "worst", .type = KR_TYPE_INTEGER, .description = "Index of the highest score"},
     {.name = NULL},
@@ -49,7 +65,10 @@ static int score(struct kr_run *run)
 
         if (!isfinite(v * v))
             return kr_fail_run(run, "a value is too large");
-        s->scores[i] = n < 2 ? 0 : deviation > 1e-12 ? fabs(v - mean) / deviation : v != mean ? 1e6 : 0;
+        s->scores[i] = n < 2               ? 0
+                       : deviation > 1e-12 ? fabs(v - mean) / deviation
+                       : v != mean         ? 1e6
+                                           : 0;
         sum += v;
         squares += v * v;
         if (i >= window) {
@@ -80,8 +99,9 @@ static int report(struct kr_run *run)
     for (size_t i = 0; i < s->values.n; i++) {
         if (s->scores[i] < threshold)
             continue;
-        n += (size_t)snprintf(json + n, room - n, "%s{\"index\":%zu,\"value\":%.10g,\"score\":%.4g}",
-                              n > 1 ? "," : "", i, s->values.p[i], s->scores[i]);
+        n +=
+            (size_t)snprintf(json + n, room - n, "%s{\"index\":%zu,\"value\":%.10g,\"score\":%.4g}",
+                             n > 1 ? "," : "", i, s->values.p[i], s->scores[i]);
     }
     json[n++] = ']';
     kr_put_json(run, OUT_ANOMALIES, json, n);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pipelines written in C.
  *
- * A pipeline is a shared library that exports one `struct kr_pipeline` named kourou_pipeline (or another name, given as
- * libfoo.so:name). `kourou-native` loads it, checks every request against the declared inputs, runs the steps in order
- * and writes the declared outputs. It needs nothing to link with: the library calls back through a table.
- * docs/pipelines-c.md is the guide, examples/native a complete pipeline. */
+ * A pipeline is a shared library that exports one `struct kr_pipeline` named kourou_pipeline (or
+ * another name, given as libfoo.so:name). `kourou-native` loads it, checks every request against
+ * the declared inputs, runs the steps in order and writes the declared outputs. It needs nothing to
+ * link with: the library calls back through a table. docs/pipelines-c.md is the guide,
+ * examples/native a complete pipeline. */
 #ifndef KOUROU_PIPELINE_H
 #define KOUROU_PIPELINE_H
 
@@ -33,14 +34,15 @@ struct kr_field {
     enum kr_type type;
     const char *description; /* may be NULL */
     const char *dflt;        /* inputs: JSON text, NULL means that it must be given */
-    double minimum, maximum; /* of numbers and of the items of a list; used when minimum < maximum */
-    size_t least, most;      /* characters of a text, items of a list; used when most is not 0 */
+    double minimum,
+        maximum;        /* of numbers and of the items of a list; used when minimum < maximum */
+    size_t least, most; /* characters of a text, items of a list; used when most is not 0 */
 };
 
 struct kr_run;
 
 struct kr_step {
-    const char *name; /* NULL ends a table */
+    const char *name;               /* NULL ends a table */
     int (*run)(struct kr_run *run); /* 0, or what kr_fail_run() returns */
     const char *description;
 };
@@ -52,12 +54,13 @@ struct kr_pipeline {
     const struct kr_field *inputs;
     const struct kr_field *outputs;
     const struct kr_step *steps;
-    /* Once per worker process, before the first request. *state is then given to every run. A message
-     * in `error` (at most `size` bytes) and a result other than 0 stop the worker. May be NULL. */
+    /* Once per worker process, before the first request. *state is then given to every run. A
+     * message in `error` (at most `size` bytes) and a result other than 0 stop the worker. May be
+     * NULL. */
     int (*on_init)(const char *root, void **state, char *error, size_t size);
     void (*on_cleanup)(void *state); /* may be NULL */
-    bool concurrent; /* steps may run in several threads at a time */
-    bool streams;    /* steps call kr_emit() */
+    bool concurrent;                 /* steps may run in several threads at a time */
+    bool streams;                    /* steps call kr_emit() */
 };
 
 struct kr_text {
@@ -89,7 +92,7 @@ struct kr_run_api {
 /* One run. `data` is free for the steps of this run, NULL at its start. */
 struct kr_run {
     const struct kr_run_api *api;
-    void *state;     /* from on_init */
+    void *state; /* from on_init */
     void *data;
     const char *id;
 };
@@ -163,8 +166,8 @@ static inline int kr_fail_run(struct kr_run *run, const char *message)
     return run->api->fail_run(run, message);
 }
 
-/* Sends a message to the client of a streaming invocation; does nothing in others. False: the client has
- * gone, so the step may stop. */
+/* Sends a message to the client of a streaming invocation; does nothing in others. False: the
+ * client has gone, so the step may stop. */
 static inline bool kr_emit(struct kr_run *run, const char *json, size_t n)
 {
     return run->api->emit(run, json, n);

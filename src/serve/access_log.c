@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One record per request, written in batches, and the log file with its rotation. Successful requests beyond
- * 200 in a second are only counted: a log that costs more than the work is of no use. */
+/* One record per request, written in batches, and the log file with its rotation. Successful
+ * requests beyond 200 in a second are only counted: a log that costs more than the work is of no
+ * use. */
 #include "serve/serve.h"
 
 #include "base/alloc.h"
@@ -14,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PER_SECOND    200
-#define BATCH_MAX     (1u << 20)
+#define PER_SECOND 200
+#define BATCH_MAX  (1u << 20)
 
 static struct {
     int fd;
@@ -116,7 +117,8 @@ static void add_json_text(struct kr_buf *out, struct kr_view text)
 static bool wanted(struct kr_conn *conn)
 {
     struct kr_server *srv = conn->srv;
-    bool quiet = conn->status < 400 && conn->route != NULL && conn->route->handler == kr_handle_health;
+    bool quiet =
+        conn->status < 400 && conn->route != NULL && conn->route->handler == kr_handle_health;
 
     if (srv->log_second != srv->loop.now_ms / 1000) {
         if (srv->log_dropped > 0)
@@ -147,15 +149,17 @@ void kr_access_log(struct kr_conn *conn, int64_t us)
     (void)kr_iso8601(kr_wall_ms(), stamp);
     path.n = path.n < 512 ? path.n : 512;
     if (log_file.json) {
-        kr_buf_addf(out, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"access\",\"request_id\":\"%s\","
-                         "\"method\":\"%s\",\"path\":\"",
+        kr_buf_addf(out,
+                    "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"access\",\"request_id\":\"%s\","
+                    "\"method\":\"%s\",\"path\":\"",
                     stamp, conn->status >= 500 ? "warning" : "info", conn->request_id, method);
         add_json_text(out, path);
         kr_buf_addf(out, "\",\"status\":%d,\"ms\":%.3f,\"in\":%llu,\"out\":%llu}\n", conn->status,
                     (double)us / 1000.0, (unsigned long long)conn->http.body_n,
                     (unsigned long long)conn->sent);
     } else {
-        kr_buf_addf(out, "%s %-7s access: %s ", stamp, conn->status >= 500 ? "warning" : "info", method);
+        kr_buf_addf(out, "%s %-7s access: %s ", stamp, conn->status >= 500 ? "warning" : "info",
+                    method);
         add_json_text(out, path);
         kr_buf_addf(out, " %d %.3f ms %s\n", conn->status, (double)us / 1000.0, conn->request_id);
     }

@@ -13,7 +13,8 @@ static bool same_key(struct kr_view given, const char *key)
     volatile unsigned char diff = given.n == n ? 0 : 1;
 
     for (size_t i = 0; i < given.n; i++)
-        diff = (unsigned char)(diff | ((unsigned char)given.p[i] ^ (unsigned char)key[n == 0 ? 0 : i % n]));
+        diff = (unsigned char)(diff | ((unsigned char)given.p[i] ^
+                                       (unsigned char)key[n == 0 ? 0 : i % n]));
     return diff == 0;
 }
 
@@ -29,8 +30,7 @@ bool kr_auth_check(struct kr_conn *conn)
     if (api_key.p != NULL && same_key(api_key, key))
         return true;
     if (bearer.p != NULL && bearer.n > 7 && strncasecmp(bearer.p, "Bearer ", 7) == 0) {
-        struct kr_view token =
-            kr_view_trim((struct kr_view){.p = bearer.p + 7, .n = bearer.n - 7});
+        struct kr_view token = kr_view_trim((struct kr_view){.p = bearer.p + 7, .n = bearer.n - 7});
 
         if (same_key(token, key))
             return true;

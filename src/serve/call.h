@@ -43,8 +43,9 @@ struct kr_call {
     int64_t deadline_ms;
     char run_id[KR_RUN_ID_LEN + 1];
     struct kr_view head; /* kind custom: the head block */
-    struct kr_view body; /* must stay until the call ends: a crashed worker's calls are sent again */
-    int body_fd;         /* -1, or the body as a descriptor (then .body is empty) */
+    struct kr_view
+        body;    /* must stay until the call ends: a crashed worker's calls are sent again */
+    int body_fd; /* -1, or the body as a descriptor (then .body is empty) */
     uint64_t body_size;
 };
 

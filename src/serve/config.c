@@ -17,10 +17,17 @@ static const struct {
     const char *name;
     unsigned bits;
 } endpoint_names[] = {
-    {"none", 0},      {"docs", KR_EP_DOCS},     {"redoc", KR_EP_REDOC},
-    {"invoke", KR_EP_INVOKE}, {"stream_invoke", KR_EP_INVOKE}, {"health", KR_EP_HEALTH},
-    {"info", KR_EP_INFO},     {"metrics", KR_EP_METRICS},      {"dashboard", KR_EP_DASHBOARD},
-    {"doc", KR_EP_DOCS | KR_EP_REDOC}, {"api", KR_EP_INVOKE | KR_EP_HEALTH | KR_EP_INFO | KR_EP_METRICS},
+    {"none", 0},
+    {"docs", KR_EP_DOCS},
+    {"redoc", KR_EP_REDOC},
+    {"invoke", KR_EP_INVOKE},
+    {"stream_invoke", KR_EP_INVOKE},
+    {"health", KR_EP_HEALTH},
+    {"info", KR_EP_INFO},
+    {"metrics", KR_EP_METRICS},
+    {"dashboard", KR_EP_DASHBOARD},
+    {"doc", KR_EP_DOCS | KR_EP_REDOC},
+    {"api", KR_EP_INVOKE | KR_EP_HEALTH | KR_EP_INFO | KR_EP_METRICS},
     {"all", KR_EP_ALL},
 };
 
@@ -220,9 +227,9 @@ uint64_t kr_config_memory(const json_t *value)
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = {{"KiB", 1024},          {"MiB", 1048576}, {"GiB", 1073741824},
-                 {"TiB", 1099511627776}, {"KB", 1e3},      {"MB", 1e6},
-                 {"GB", 1e9},            {"TB", 1e12},     {"", 1}};
+    } units[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
+                 {"KB", 1e3},   {"MB", 1e6},      {"GB", 1e9},         {"TB", 1e12},
+                 {"", 1}};
     const char *text = json_string_value(value);
 
     if (json_is_integer(value) && json_integer_value(value) > 0)
@@ -233,8 +240,8 @@ uint64_t kr_config_memory(const json_t *value)
 
         if (!kr_ends_with(text, units[i].suffix))
             continue;
-        number = kr_view_dup(kr_view_trim(
-            (struct kr_view){.p = text, .n = strlen(text) - strlen(units[i].suffix)}));
+        number = kr_view_dup(
+            kr_view_trim((struct kr_view){.p = text, .n = strlen(text) - strlen(units[i].suffix)}));
         if (kr_parse_double(number, &v) && v > 0 && v * units[i].factor < 1e18)
             return (uint64_t)(v * units[i].factor);
         return 0;
@@ -257,7 +264,8 @@ static uint64_t machine_memory(void)
 
 static void load_limits(struct kr_config *c, const json_t *dep, const struct kr_options *o)
 {
-    const json_t *memory = json_object_get(kr_json_at(c->snapshot, "settings", "resources", NULL), "memory");
+    const json_t *memory =
+        json_object_get(kr_json_at(c->snapshot, "settings", "resources", NULL), "memory");
     int64_t timeout = kr_json_int(dep, "request_timeout", 0);
 
     c->workers = o->workers > 0 ? o->workers : kr_json_int(dep, "uvicorn_workers", 1);
@@ -323,10 +331,10 @@ int kr_config_load(const struct kr_options *o, struct kr_config *c, struct kr_er
 
 void kr_config_finish(struct kr_config *c)
 {
-    char *texts[] = {c->title_own,   c->description_own, c->docs_path,   c->redoc_path,
-                     c->openapi_path, c->invoke_path,    c->stream_path, c->batch_path,
-                     c->health_path, c->info_path,       c->metrics_path, c->runs_path,
-                     c->api_prefix,  c->root_prefix,     c->dashboard,   c->cors.methods,
+    char *texts[] = {c->title_own,    c->description_own, c->docs_path,    c->redoc_path,
+                     c->openapi_path, c->invoke_path,     c->stream_path,  c->batch_path,
+                     c->health_path,  c->info_path,       c->metrics_path, c->runs_path,
+                     c->api_prefix,   c->root_prefix,     c->dashboard,    c->cors.methods,
                      c->cors.headers};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(texts); i++)

@@ -41,7 +41,7 @@ struct kr_config {
     char *root_prefix; /* root_url_path */
     char *dashboard;   /* folder of static files, absolute; NULL: the built-in page */
     struct kr_cors cors;
-    struct kr_buf common;    /* header lines sent with every answer */
+    struct kr_buf common; /* header lines sent with every answer */
     int64_t workers, threads, port;
     const char *host, *log_level;
     uint64_t max_body;
@@ -50,8 +50,8 @@ struct kr_config {
 };
 
 /* Reads the snapshot named by the options. Everything in *out lives until kr_config_finish(). */
-int kr_config_load(const struct kr_options *options, struct kr_config *out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_config_load(const struct kr_options *options, struct kr_config *out,
+                   struct kr_err *err) KR_MUST_USE;
 void kr_config_finish(struct kr_config *config);
 
 /* "4GB", "512MiB", 1073741824 -> bytes; 0 when it is none of these. */

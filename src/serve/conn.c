@@ -12,12 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_FIRST       4096
-#define IN_LARGE       65536
-#define BODY_TOTAL     4     /* bodies in memory files may take this many times max_body together */
-#define LINGER_MS      2000
-#define BODY_RATE      65536 /* bytes a second that a body must come with, beyond the base time */
-#define DRAIN_LINGER   1000  /* an idle connection of a draining server may still ask once */
+#define IN_FIRST     4096
+#define IN_LARGE     65536
+#define BODY_TOTAL   4 /* bodies in memory files may take this many times max_body together */
+#define LINGER_MS    2000
+#define BODY_RATE    65536 /* bytes a second that a body must come with, beyond the base time */
+#define DRAIN_LINGER 1000  /* an idle connection of a draining server may still ask once */
 
 static void process(struct kr_conn *conn);
 static void count_request(struct kr_conn *conn);
@@ -101,8 +101,8 @@ static void forget_body(struct kr_conn *conn)
         kr_buf_finish(&conn->body_buf);
     kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
     if (conn->body_fd >= 0) {
-        conn->srv->body_bytes -= conn->http.body_n < conn->srv->body_bytes ? conn->http.body_n
-                                                                           : conn->srv->body_bytes;
+        conn->srv->body_bytes -=
+            conn->http.body_n < conn->srv->body_bytes ? conn->http.body_n : conn->srv->body_bytes;
         (void)close(conn->body_fd);
         conn->body_fd = -1;
     }
@@ -193,7 +193,8 @@ static void next_request(struct kr_conn *conn)
     kr_conn_deadline(conn, conn->srv->draining ? DRAIN_LINGER : conn->srv->opt.idle_timeout_ms);
 }
 
-/* Closing while unread input waits would reset the connection and the client could lose the answer. */
+/* Closing while unread input waits would reset the connection and the client could lose the answer.
+ */
 static void linger(struct kr_conn *conn)
 {
     if (conn->eof) {
@@ -249,8 +250,8 @@ static void begin_request(struct kr_conn *conn)
     take_request_id(conn);
     conn->state = KR_C_BODY;
     if (http->has_body)
-        kr_conn_deadline(conn, srv->opt.body_timeout_ms +
-                                   (int64_t)(http->content_length / BODY_RATE) * 1000);
+        kr_conn_deadline(
+            conn, srv->opt.body_timeout_ms + (int64_t)(http->content_length / BODY_RATE) * 1000);
     conn->route = kr_route_find(conn);
     if (conn->route == NULL || conn->state != KR_C_BODY)
         return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket: status, drain, and the hand-over of the listening socket to a new server.
  *
- * Commands are lines: "status", "drain", "takeover", "taken"; answers are JSON lines. "takeover" is answered with the
- * listening descriptor; the new server listens on it only when it is ready, then says "taken" and the old one drains. */
+ * Commands are lines: "status", "drain", "takeover", "taken"; answers are JSON lines. "takeover" is
+ * answered with the listening descriptor; the new server listens on it only when it is ready, then
+ * says "taken" and the old one drains. */
 #include "serve/serve.h"
 
 #include "base/alloc.h"
@@ -34,7 +35,7 @@ struct kr_control {
     struct kr_peer *peers;
     ino_t inode; /* of the socket file: a successor may have put another there */
     struct kr_timer guard;
-    int old;     /* to the server that we take over from, -1: none */
+    int old; /* to the server that we take over from, -1: none */
 };
 
 static struct kr_control *control_of(struct kr_server *srv)
@@ -85,8 +86,10 @@ static void send_listener(struct kr_peer *peer)
     static const char text[] = "{\"listener\":true}\n";
     struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof(text) - 1};
     char control[CMSG_SPACE(sizeof(int))] = {0};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     c->cmsg_level = SOL_SOCKET;
@@ -100,10 +103,11 @@ static void send_status(struct kr_peer *peer)
 {
     struct kr_server *srv = peer->control->srv;
     char text[256];
-    int n = snprintf(text, sizeof(text),
-                     "{\"pid\":%d,\"port\":%d,\"ready\":%u,\"draining\":%s,\"connections\":%u,\"queued\":%u}\n",
-                     (int)getpid(), srv->port, kr_pool_count(&srv->pool, KR_W_READY),
-                     srv->draining ? "true" : "false", srv->conn_count, srv->pool.queued);
+    int n = snprintf(
+        text, sizeof(text),
+        "{\"pid\":%d,\"port\":%d,\"ready\":%u,\"draining\":%s,\"connections\":%u,\"queued\":%u}\n",
+        (int)getpid(), srv->port, kr_pool_count(&srv->pool, KR_W_READY),
+        srv->draining ? "true" : "false", srv->conn_count, srv->pool.queued);
 
     (void)send(peer->watch.fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -120,7 +124,8 @@ static void command(struct kr_peer *peer, const char *line)
         (void)send(peer->watch.fd, "{\"draining\":true}\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
         kr_server_drain(srv);
     } else {
-        (void)send(peer->watch.fd, "{\"error\":\"not now, or unknown\"}\n", 32, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)send(peer->watch.fd, "{\"error\":\"not now, or unknown\"}\n", 32,
+                   MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 }
 
@@ -168,8 +173,8 @@ static void on_listener(struct kr_watch *watch, uint32_t events)
 
 /* -- the socket -------------------------------------------------------------------------------- */
 
-/* Whoever removed the socket's file, most likely with its whole folder, cannot reach this server any more:
- * it ends instead of staying behind for good. */
+/* Whoever removed the socket's file, most likely with its whole folder, cannot reach this server
+ * any more: it ends instead of staying behind for good. */
 static void on_guard(struct kr_timer *timer)
 {
     struct kr_control *control =
@@ -177,7 +182,8 @@ static void on_guard(struct kr_timer *timer)
     struct kr_server *srv = control->srv;
     struct stat st;
 
-    if (control->listener.fd >= 0 && stat(srv->opt.control, &st) == 0 && st.st_ino == control->inode) {
+    if (control->listener.fd >= 0 && stat(srv->opt.control, &st) == 0 &&
+        st.st_ino == control->inode) {
         kr_timer_at(&srv->loop, timer, srv->loop.now_ms + GUARD_MS);
         return;
     }
@@ -211,7 +217,8 @@ int kr_control_open(struct kr_server *srv, struct kr_err *err)
     old = umask(0177);
     bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
     (void)umask(old);
-    if (bound < 0 || listen(fd, 16) < 0 || stat(fresh, &st) < 0 || rename(fresh, srv->opt.control) < 0)
+    if (bound < 0 || listen(fd, 16) < 0 || stat(fresh, &st) < 0 ||
+        rename(fresh, srv->opt.control) < 0)
         return kr_fail_errno(err, errno, "control socket %s", srv->opt.control);
     control->inode = st.st_ino;
     control->listener = (struct kr_watch){.fd = kr_steal_fd(&fd), .on_ready = on_listener};
@@ -246,8 +253,10 @@ static int receive_listener(int sock, struct kr_err *err)
 {
     char text[128], control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {.iov_base = text, .iov_len = sizeof(text)};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
     struct cmsghdr *c;
     int fd;
@@ -257,8 +266,8 @@ static int receive_listener(int sock, struct kr_err *err)
     c = CMSG_FIRSTHDR(&msg);
     if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
         c->cmsg_len != CMSG_LEN(sizeof(int)))
-        return kr_fail(err, KR_E_CONFLICT, "the running server did not hand over its socket: %.*s", (int)n,
-                       text);
+        return kr_fail(err, KR_E_CONFLICT, "the running server did not hand over its socket: %.*s",
+                       (int)n, text);
     memcpy(&fd, CMSG_DATA(c), sizeof(int));
     return fd;
 }

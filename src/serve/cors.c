@@ -67,13 +67,15 @@ void kr_cors_preflight(struct kr_conn *conn)
     struct kr_reply reply = {.status = 204, .fd = -1};
 
     if (!origin_allowed(cors, origin) || !in_list(cors->methods, method)) {
-        kr_conn_reply_text(conn, 400, "text/plain; charset=utf-8", "Disallowed CORS origin or method", 32);
+        kr_conn_reply_text(conn, 400, "text/plain; charset=utf-8",
+                           "Disallowed CORS origin or method", 32);
         return;
     }
     kr_buf_addf(&extra, "access-control-allow-methods: %s\r\naccess-control-max-age: 600\r\n",
                 cors->methods);
     if (headers.p != NULL && cors->any_header)
-        kr_buf_addf(&extra, "access-control-allow-headers: " KR_VIEW_FMT "\r\n", KR_VIEW_ARG(headers));
+        kr_buf_addf(&extra, "access-control-allow-headers: " KR_VIEW_FMT "\r\n",
+                    KR_VIEW_ARG(headers));
     else if (!cors->any_header)
         kr_buf_addf(&extra, "access-control-allow-headers: %s\r\n", cors->headers);
     reply.extra = (struct kr_view){.p = kr_buf_str(&extra), .n = extra.n};

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HTML       "text/html; charset=utf-8"
-#define INFO_MARK  "/*KOUROU_INFO*/null"
-#define PAGE_MAX   (8u << 20)
+#define HTML      "text/html; charset=utf-8"
+#define INFO_MARK "/*KOUROU_INFO*/null"
+#define PAGE_MAX  (8u << 20)
 
 /* JSON inside of a script element: "<" must not be able to close it. */
 static void add_script_json(struct kr_buf *out, const json_t *doc)
@@ -47,8 +47,8 @@ static void reply_page(struct kr_conn *conn, const char *page, json_t *data)
 
 static json_t *docs_data(struct kr_server *srv, const char *style)
 {
-    return json_pack("{s:s,s:s,s:s}", "openapi_url", srv->cfg.openapi_path, "title", srv->cfg.title, "style",
-                     style);
+    return json_pack("{s:s,s:s,s:s}", "openapi_url", srv->cfg.openapi_path, "title", srv->cfg.title,
+                     "style", style);
 }
 
 void kr_handle_docs(struct kr_conn *conn)
@@ -105,7 +105,8 @@ static char *decode(struct kr_view path)
     size_t n = 0;
 
     for (size_t i = 0; i < path.n; i++) {
-        if (path.p[i] == '%' && i + 2 < path.n && hex(path.p[i + 1]) >= 0 && hex(path.p[i + 2]) >= 0) {
+        if (path.p[i] == '%' && i + 2 < path.n && hex(path.p[i + 1]) >= 0 &&
+            hex(path.p[i + 2]) >= 0) {
             out[n++] = (char)(hex(path.p[i + 1]) * 16 + hex(path.p[i + 2]));
             i += 2;
         } else {
@@ -171,7 +172,8 @@ static void reply_file(struct kr_conn *conn)
     }
     reply.fd = open_below(srv->cfg.dashboard, name, &st);
     reply.type = type_of(name);
-    if (reply.fd < 0 && wants_html(conn) && strrchr(name, '.') == NULL) { /* a single-page application's path */
+    if (reply.fd < 0 && wants_html(conn) &&
+        strrchr(name, '.') == NULL) { /* a single-page application's path */
         reply.fd = open_below(srv->cfg.dashboard, "index.html", &st);
         reply.type = HTML;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP/1.1 requests: llhttp in strict mode plus what it leaves open (Host, obs-fold, bare LF, limits).
- * Pure: it reads the caller's growing buffer and keeps offsets into it, so the buffer may move.
- * The only place that includes llhttp. */
+/* HTTP/1.1 requests: llhttp in strict mode plus what it leaves open (Host, obs-fold, bare LF,
+ * limits). Pure: it reads the caller's growing buffer and keeps offsets into it, so the buffer may
+ * move. The only place that includes llhttp. */
 #ifndef KR_SERVE_HTTP_H
 #define KR_SERVE_HTTP_H
 

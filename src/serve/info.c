@@ -27,7 +27,8 @@ static void add_tail(json_t *doc, const struct kr_worker *w)
     kr_json_set(doc, "stderr", lines);
 }
 
-/* The usual answer is a constant: /health is asked often, and also while everything else is busy. */
+/* The usual answer is a constant: /health is asked often, and also while everything else is busy.
+ */
 void kr_handle_health(struct kr_conn *conn)
 {
     static const char fine[] = "{\"status\":\"healthy\"}";
@@ -100,7 +101,8 @@ static json_t *app_json(const struct kr_server *srv)
 
 json_t *kr_info_json(struct kr_server *srv)
 {
-    json_t *doc = json_object(), *deployment = named(srv->opt.deployment_id, srv->opt.deployment_name);
+    json_t *doc = json_object(),
+           *deployment = named(srv->opt.deployment_id, srv->opt.deployment_name);
     json_t *pipeline = json_object();
     char stamp[KR_ISO_SIZE];
 
@@ -118,7 +120,8 @@ json_t *kr_info_json(struct kr_server *srv)
     kr_json_set(doc, "app", app_json(srv));
     kr_json_set_int(doc, "total_executions", (int64_t)srv->metrics.executions);
     if (srv->metrics.last_execution_wall_ms > 0)
-        kr_json_set_str(doc, "last_execution_time", kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
+        kr_json_set_str(doc, "last_execution_time",
+                        kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
     else
         kr_json_set(doc, "last_execution_time", json_null());
     kr_json_set_str(doc, "status",

@@ -20,10 +20,12 @@ static struct kr_conn *conn_of(struct kr_call *call)
 static void record(struct kr_conn *conn, int status, bool ok)
 {
     struct kr_server *srv = conn->srv;
-    struct kr_run_record r = {.status = (uint16_t)status, .kind = (uint8_t)conn->call.kind, .ok = ok};
+    struct kr_run_record r = {
+        .status = (uint16_t)status, .kind = (uint8_t)conn->call.kind, .ok = ok};
     int64_t us = srv->loop.now_us - conn->arrived_us;
 
-    if (conn->call.kind == KR_K_CUSTOM && conn->route != NULL && conn->route->handler == kr_handle_custom)
+    if (conn->call.kind == KR_K_CUSTOM && conn->route != NULL &&
+        conn->route->handler == kr_handle_custom)
         return;
     if (status == 422 || status == 503)
         return; /* nothing ran */
@@ -45,12 +47,14 @@ void kr_invoke_left(struct kr_conn *conn)
     record(conn, 499, false);
 }
 
-/* -- head blocks of custom answers -------------------------------------------------------------- */
+/* -- head blocks of custom answers --------------------------------------------------------------
+ */
 
 static bool hop_by_hop(struct kr_view name)
 {
-    static const char *const names[] = {"connection", "keep-alive", "transfer-encoding", "content-length",
-                                        "upgrade", "te", "trailer", "date", "x-request-id"};
+    static const char *const names[] = {"connection",     "keep-alive", "transfer-encoding",
+                                        "content-length", "upgrade",    "te",
+                                        "trailer",        "date",       "x-request-id"};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(names); i++) {
         if (kr_view_eq_nocase(name, names[i]))
@@ -65,7 +69,8 @@ static void add_head_lines(struct kr_buf *out, struct kr_view head)
 
     while (head.n > 0) {
         (void)kr_view_cut(&head, '\n', &line);
-        if (line.n == 0 || memchr(line.p, '\r', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL)
+        if (line.n == 0 || memchr(line.p, '\r', line.n) != NULL ||
+            memchr(line.p, '\0', line.n) != NULL)
             continue;
         name = line;
         (void)kr_view_cut(&line, ':', &name);
@@ -99,7 +104,8 @@ static void reply_custom(struct kr_conn *conn, const struct kr_answer *a)
 {
     kr_auto_buf struct kr_buf lines = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 4);
     kr_auto_buf struct kr_buf raw = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 2);
-    struct kr_reply reply = {.status = a->status, .body = a->body, .fd = a->fd, .fd_size = a->fd_size};
+    struct kr_reply reply = {
+        .status = a->status, .body = a->body, .fd = a->fd, .fd_size = a->fd_size};
     struct kr_view head = a->head;
 
     if (a->fd >= 0) {
@@ -123,8 +129,11 @@ static void reply_custom(struct kr_conn *conn, const struct kr_answer *a)
 static void on_answer(struct kr_call *call, const struct kr_answer *a)
 {
     struct kr_conn *conn = conn_of(call);
-    struct kr_reply reply = {.status = a->status, .type = "application/json", .body = a->body,
-                             .fd = a->fd, .fd_size = a->fd_size};
+    struct kr_reply reply = {.status = a->status,
+                             .type = "application/json",
+                             .body = a->body,
+                             .fd = a->fd,
+                             .fd_size = a->fd_size};
 
     record(conn, a->status, a->run_ok);
     if (conn->state == KR_C_STREAM) {
@@ -170,7 +179,8 @@ static void on_failure(struct kr_call *call, int status, bool retryable, const c
     }
 }
 
-static const struct kr_call_ops call_ops = {.answer = on_answer, .chunk = on_chunk, .failure = on_failure};
+static const struct kr_call_ops call_ops = {
+    .answer = on_answer, .chunk = on_chunk, .failure = on_failure};
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
@@ -211,8 +221,8 @@ static void submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_ms)
     call->deadline_ms = srv->loop.now_ms + timeout_ms;
     call->body = kr_conn_body(conn);
     call->body_fd = conn->body_fd;
-    call->body_size = conn->http.body_n +
-                      (kind == KR_K_CUSTOM && conn->body_fd >= 0 ? conn->head.n + 4 : 0);
+    call->body_size =
+        conn->http.body_n + (kind == KR_K_CUSTOM && conn->body_fd >= 0 ? conn->head.n + 4 : 0);
     conn->state = KR_C_WAIT;
     if (!kr_pool_submit(&srv->pool, call, &status, &detail))
         on_failure(call, status, true, detail);
@@ -245,7 +255,8 @@ static bool join_head(struct kr_conn *conn)
 static void submit_custom(struct kr_conn *conn, int64_t timeout_ms)
 {
     const struct kr_http *http = &conn->http;
-    struct kr_view path = kr_http_view(conn->in, http->path), query = kr_http_view(conn->in, http->query);
+    struct kr_view path = kr_http_view(conn->in, http->path),
+                   query = kr_http_view(conn->in, http->query);
 
     kr_buf_reset(&conn->head);
     kr_buf_addf(&conn->head, "%s\t" KR_VIEW_FMT "\t" KR_VIEW_FMT "\n", kr_http_method(http),
@@ -255,7 +266,8 @@ static void submit_custom(struct kr_conn *conn, int64_t timeout_ms)
         struct kr_view value = kr_view_trim(kr_http_view(conn->in, http->headers[i].value));
 
         for (size_t k = 0; k < name.n; k++)
-            kr_buf_addc(&conn->head, name.p[k] >= 'A' && name.p[k] <= 'Z' ? (char)(name.p[k] + 32) : name.p[k]);
+            kr_buf_addc(&conn->head,
+                        name.p[k] >= 'A' && name.p[k] <= 'Z' ? (char)(name.p[k] + 32) : name.p[k]);
         kr_buf_add(&conn->head, ": ", 2);
         kr_buf_add(&conn->head, value.p, value.n);
         kr_buf_addc(&conn->head, '\n');

@@ -82,7 +82,8 @@ static void answer(struct kr_journal *j)
     while (j->at_work != NULL) {
         struct query *q = j->at_work;
 
-        q->text = kr_journal_db_page(j->db, q->page, q->size, q->status[0] != '\0' ? q->status : NULL);
+        q->text =
+            kr_journal_db_page(j->db, q->page, q->size, q->status[0] != '\0' ? q->status : NULL);
         (void)pthread_mutex_lock(&j->lock);
         j->at_work = q->next;
         q->next = j->answered;

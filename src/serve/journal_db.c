@@ -32,7 +32,8 @@ static int64_t meta(struct kr_journal_db *db, const char *key)
     sqlite3_stmt *stmt = NULL;
     int64_t value = 0;
 
-    if (sqlite3_prepare_v2(db->db, "SELECT value FROM meta WHERE key=?", -1, &stmt, NULL) == SQLITE_OK) {
+    if (sqlite3_prepare_v2(db->db, "SELECT value FROM meta WHERE key=?", -1, &stmt, NULL) ==
+        SQLITE_OK) {
         (void)sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
         if (sqlite3_step(stmt) == SQLITE_ROW)
             value = sqlite3_column_int64(stmt, 0);
@@ -61,19 +62,20 @@ static int change_bound(struct kr_journal_db *db, struct kr_err *err)
 
 static int prepare(struct kr_journal_db *db, struct kr_err *err)
 {
-    if (sqlite3_prepare_v2(db->db, "INSERT OR REPLACE INTO runs VALUES(?,?,?,?,?,?,?,?,?)", -1, &db->put,
+    if (sqlite3_prepare_v2(db->db, "INSERT OR REPLACE INTO runs VALUES(?,?,?,?,?,?,?,?,?)", -1,
+                           &db->put, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(db->db, "SELECT * FROM runs WHERE slot=? AND seq=?", -1, &db->get,
                            NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(db->db, "SELECT * FROM runs WHERE slot=? AND seq=?", -1, &db->get, NULL) !=
-            SQLITE_OK ||
         sqlite3_prepare_v2(db->db, "SELECT value FROM meta WHERE key='seq'", -1, &db->seq, NULL) !=
             SQLITE_OK ||
-        sqlite3_prepare_v2(db->db, "UPDATE meta SET value=? WHERE key='seq'", -1, &db->set_seq, NULL) !=
-            SQLITE_OK)
+        sqlite3_prepare_v2(db->db, "UPDATE meta SET value=? WHERE key='seq'", -1, &db->set_seq,
+                           NULL) != SQLITE_OK)
         return failed(db, "prepare", err);
     return 0;
 }
 
-int kr_journal_db_open(const char *path, int64_t kept, struct kr_journal_db **out, struct kr_err *err)
+int kr_journal_db_open(const char *path, int64_t kept, struct kr_journal_db **out,
+                       struct kr_err *err)
 {
     struct kr_journal_db *db = kr_calloc(1, sizeof(*db));
 
@@ -210,7 +212,8 @@ char *kr_journal_db_page(struct kr_journal_db *db, int64_t page, int64_t size, c
         (void)sqlite3_bind_int64(db->get, 1, seq % db->kept);
         (void)sqlite3_bind_int64(db->get, 2, seq);
         if (sqlite3_step(db->get) == SQLITE_ROW) {
-            const char *state = state_of(sqlite3_column_int(db->get, 5), sqlite3_column_int(db->get, 6) != 0);
+            const char *state =
+                state_of(sqlite3_column_int(db->get, 5), sqlite3_column_int(db->get, 6) != 0);
 
             if (status == NULL || strcmp(state, status) == 0) {
                 if (total >= skip && total < skip + size)

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG       1024
+#define BACKLOG        1024
 #define ACCEPT_AT_ONCE 64
 
 static int parse_address(const char *host, int port, struct sockaddr_storage *out, socklen_t *n,
@@ -75,7 +75,8 @@ static int port_of(int fd)
 
 static void on_listener(struct kr_watch *watch, uint32_t events)
 {
-    struct kr_server *srv = (struct kr_server *)((char *)watch - offsetof(struct kr_server, listener));
+    struct kr_server *srv =
+        (struct kr_server *)((char *)watch - offsetof(struct kr_server, listener));
     int on = 1;
 
     (void)events;

@@ -47,7 +47,7 @@ void kr_loop_stop(struct kr_loop *loop);
 int kr_watch_add(struct kr_loop *loop, struct kr_watch *watch, uint32_t events,
                  struct kr_err *err) KR_MUST_USE;
 void kr_watch_set(struct kr_loop *loop, struct kr_watch *watch, uint32_t events);
-void kr_watch_close(struct kr_loop *loop, struct kr_watch *watch); /* closes the descriptor */
+void kr_watch_close(struct kr_loop *loop, struct kr_watch *watch);  /* closes the descriptor */
 void kr_watch_remove(struct kr_loop *loop, struct kr_watch *watch); /* leaves it open */
 
 /* Arms for the earlier of what is armed and at_ms; disarm with kr_timer_stop(). */

@@ -27,7 +27,8 @@ static void family(struct kr_buf *out, const char *name, const char *type, const
     kr_buf_addf(out, "# HELP kourou_%s %s\n# TYPE kourou_%s %s\n", name, help, name, type);
 }
 
-static void single(struct kr_buf *out, const char *name, const char *type, const char *help, uint64_t value)
+static void single(struct kr_buf *out, const char *name, const char *type, const char *help,
+                   uint64_t value)
 {
     family(out, name, type, help);
     kr_buf_addf(out, "kourou_%s %llu\n", name, (unsigned long long)value);
@@ -64,10 +65,11 @@ static void latency(struct kr_buf *out, const char *label, const struct kr_route
     for (int i = 0; i < KR_LATENCY_SLOTS && s->count > 0; i++) {
         sum += s->latency[i];
         if (i < KR_LATENCY_SLOTS - 1)
-            kr_buf_addf(out, "kourou_request_duration_seconds_bucket{path=\"%s\",le=\"%g\"} %llu\n", path,
-                        kr_latency_bound(i), (unsigned long long)sum);
+            kr_buf_addf(out, "kourou_request_duration_seconds_bucket{path=\"%s\",le=\"%g\"} %llu\n",
+                        path, kr_latency_bound(i), (unsigned long long)sum);
         else
-            kr_buf_addf(out, "kourou_request_duration_seconds_bucket{path=\"%s\",le=\"+Inf\"} %llu\n",
+            kr_buf_addf(out,
+                        "kourou_request_duration_seconds_bucket{path=\"%s\",le=\"+Inf\"} %llu\n",
                         path, (unsigned long long)sum);
     }
     if (s->count > 0)
@@ -88,14 +90,16 @@ static uint32_t in_flight(const struct kr_pool *pool)
 
 static void workers(struct kr_buf *out, const struct kr_pool *pool)
 {
-    static const char *const names[] = {"down", "starting", "ready", "condemned", "draining", "dying"};
+    static const char *const names[] = {"down",      "starting", "ready",
+                                        "condemned", "draining", "dying"};
 
     family(out, "workers", "gauge", "Worker processes by state");
     for (int i = 0; i < 6; i++)
         kr_buf_addf(out, "kourou_workers{state=\"%s\"} %u\n", names[i],
                     kr_pool_count(pool, (enum kr_worker_state)i));
     family(out, "memory_bytes", "gauge", "Resident memory");
-    kr_buf_addf(out, "kourou_memory_bytes{process=\"front\"} %llu\n", (unsigned long long)front_rss());
+    kr_buf_addf(out, "kourou_memory_bytes{process=\"front\"} %llu\n",
+                (unsigned long long)front_rss());
     for (int64_t i = 0; i < pool->cfg.workers; i++)
         kr_buf_addf(out, "kourou_memory_bytes{process=\"worker-%lld\"} %llu\n", (long long)i,
                     (unsigned long long)pool->workers[i].rss);
@@ -114,23 +118,32 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
         latency(out, r->label, &r->stats);
     latency(out, "other", &srv->metrics.other);
     single(out, "executions_total", "counter", "Pipeline runs", srv->metrics.executions);
-    single(out, "executions_failed_total", "counter", "Pipeline runs that failed", srv->metrics.executions_failed);
+    single(out, "executions_failed_total", "counter", "Pipeline runs that failed",
+           srv->metrics.executions_failed);
     single(out, "queue_length", "gauge", "Requests that wait for a worker", srv->pool.queued);
     single(out, "in_flight", "gauge", "Requests that workers have", in_flight(&srv->pool));
     single(out, "connections", "gauge", "Open client connections", srv->conn_count);
-    single(out, "connections_total", "counter", "Client connections accepted", srv->metrics.connections);
-    single(out, "bad_requests_total", "counter", "Requests refused by the HTTP parser or too slow", srv->metrics.bad_requests);
+    single(out, "connections_total", "counter", "Client connections accepted",
+           srv->metrics.connections);
+    single(out, "bad_requests_total", "counter", "Requests refused by the HTTP parser or too slow",
+           srv->metrics.bad_requests);
     single(out, "received_bytes_total", "counter", "Bytes of requests", srv->metrics.bytes_in);
     single(out, "sent_bytes_total", "counter", "Bytes of answers", srv->metrics.bytes_out);
     single(out, "worker_restarts_total", "counter", "Workers that were replaced", c->restarts);
     single(out, "worker_crashes_total", "counter", "Workers that ended by themselves", c->crashes);
-    single(out, "worker_timeouts_total", "counter", "Requests that passed their timeout", c->timeouts);
-    single(out, "worker_memory_kills_total", "counter", "Workers stopped for their memory", c->memory_kills);
-    single(out, "rejected_total", "counter", "Requests refused because none could take them", c->rejected);
-    single(out, "redispatched_total", "counter", "Requests given to another worker", c->redispatched);
-    single(out, "runs_dropped_total", "counter", "Runs that the journal could not keep up with", kr_journal_dropped(srv));
+    single(out, "worker_timeouts_total", "counter", "Requests that passed their timeout",
+           c->timeouts);
+    single(out, "worker_memory_kills_total", "counter", "Workers stopped for their memory",
+           c->memory_kills);
+    single(out, "rejected_total", "counter", "Requests refused because none could take them",
+           c->rejected);
+    single(out, "redispatched_total", "counter", "Requests given to another worker",
+           c->redispatched);
+    single(out, "runs_dropped_total", "counter", "Runs that the journal could not keep up with",
+           kr_journal_dropped(srv));
     family(out, "uptime_seconds", "gauge", "Since the server was started");
-    kr_buf_addf(out, "kourou_uptime_seconds %.3f\n", (double)(kr_wall_ms() - srv->started_wall_ms) / 1000.0);
+    kr_buf_addf(out, "kourou_uptime_seconds %.3f\n",
+                (double)(kr_wall_ms() - srv->started_wall_ms) / 1000.0);
     workers(out, &srv->pool);
 }
 
@@ -144,7 +157,8 @@ static void json_page(struct kr_conn *conn)
     kr_json_set_int(doc, "total_executions", (int64_t)srv->metrics.executions);
     kr_json_set_int(doc, "failed_executions", (int64_t)srv->metrics.executions_failed);
     if (srv->metrics.last_execution_wall_ms > 0)
-        kr_json_set_str(doc, "last_execution_time", kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
+        kr_json_set_str(doc, "last_execution_time",
+                        kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
     else
         kr_json_set(doc, "last_execution_time", json_null());
     kr_json_set_int(doc, "queue_length", srv->pool.queued);
@@ -168,5 +182,6 @@ void kr_handle_metrics(struct kr_conn *conn)
     }
     kr_pool_watch_memory(&conn->srv->pool);
     text_page(conn->srv, &out);
-    kr_conn_reply_text(conn, 200, "text/plain; version=0.0.4; charset=utf-8", kr_buf_str(&out), out.n);
+    kr_conn_reply_text(conn, 200, "text/plain; version=0.0.4; charset=utf-8", kr_buf_str(&out),
+                       out.n);
 }

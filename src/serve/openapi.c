@@ -36,9 +36,9 @@ static void move_refs(json_t *value, const char *prefix)
     json_t *child;
     size_t i;
 
-    json_array_foreach(value, i, child)
-        move_refs(child, prefix);
-    json_object_foreach(value, key, child) {
+    json_array_foreach(value, i, child) move_refs(child, prefix);
+    json_object_foreach(value, key, child)
+    {
         const char *text = json_string_value(child);
 
         if (text != NULL && strcmp(key, "$ref") == 0 && kr_starts_with(text, local)) {
@@ -53,7 +53,8 @@ static void move_refs(json_t *value, const char *prefix)
     if (json_is_object(value)) { /* discriminators name their schemas as plain text */
         json_t *mapping = kr_json_at(value, "discriminator", "mapping", NULL);
 
-        json_object_foreach(mapping, key, child) {
+        json_object_foreach(mapping, key, child)
+        {
             const char *text = json_string_value(child);
 
             if (text != NULL && kr_starts_with(text, local)) {
@@ -73,7 +74,8 @@ static void add_schema(json_t *schemas, const char *name, const char *prefix, co
     json_t *defs = json_object_get(copy, "$defs"), *def;
     const char *key;
 
-    json_object_foreach(defs, key, def) {
+    json_object_foreach(defs, key, def)
+    {
         kr_auto_free char *moved = kr_asprintf("%s%s", prefix, key);
         json_t *one = json_deep_copy(def);
 
@@ -113,8 +115,8 @@ static void add_response(json_t *responses, int status, const char *text, json_t
         kr_json_set(response, "content", types);
     kr_json_set(response, "headers",
                 json_pack("{s:{s:s,s:{s:s}}}", "x-request-id", "description",
-                          "Id of the request; the same as the run's for invocations that gave none", "schema",
-                          "type", "string"));
+                          "Id of the request; the same as the run's for invocations that gave none",
+                          "schema", "type", "string"));
     kr_json_set(responses, code, response);
 }
 
@@ -122,10 +124,11 @@ static void add_errors(json_t *responses, const int *codes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const char *schema = codes[i] == 502 || codes[i] == 503 || codes[i] == 504 ? "RunFailure"
-                             : codes[i] == 422                                  ? "ValidationFailure"
-                                                                                : "Failure";
+                             : codes[i] == 422 ? "ValidationFailure"
+                                               : "Failure";
 
-        add_response(responses, codes[i], kr_reason_of(codes[i]), content(JSON_TYPE, ref_to(schema)));
+        add_response(responses, codes[i], kr_reason_of(codes[i]),
+                     content(JSON_TYPE, ref_to(schema)));
     }
 }
 
@@ -168,11 +171,14 @@ static void add_invoke(const struct kr_server *srv, json_t *paths)
 
     responses = json_object_get(op, "responses");
     kr_json_set(op, "requestBody",
-                json_pack("{s:b,s:o}", "required", 1, "content", content(JSON_TYPE, ref_to("InvokeRequest"))));
-    add_response(responses, 200, "The pipeline has run", content(JSON_TYPE, ref_to("InvokeResponse")));
+                json_pack("{s:b,s:o}", "required", 1, "content",
+                          content(JSON_TYPE, ref_to("InvokeRequest"))));
+    add_response(responses, 200, "The pipeline has run",
+                 content(JSON_TYPE, ref_to("InvokeResponse")));
     add_errors(responses, errors, KR_ARRAY_LEN(errors));
     add_response(responses, 500, "The pipeline failed",
-                 content(JSON_TYPE, json_pack("{s:[o,o]}", "anyOf", ref_to("InvokeResponse"), ref_to("Failure"))));
+                 content(JSON_TYPE, json_pack("{s:[o,o]}", "anyOf", ref_to("InvokeResponse"),
+                                              ref_to("Failure"))));
     protect(srv, op);
     add_operation(paths, srv->cfg.invoke_path, "post", op);
 }
@@ -180,11 +186,13 @@ static void add_invoke(const struct kr_server *srv, json_t *paths)
 static void add_batch(const struct kr_server *srv, json_t *paths)
 {
     static const int errors[] = {400, 408, 413, 415, 422, 431, 500, 502, 503, 504};
-    json_t *op = operation("invoke_batch", "Run the pipeline for each item of a list", "invoke"), *responses;
+    json_t *op = operation("invoke_batch", "Run the pipeline for each item of a list", "invoke"),
+           *responses;
 
     responses = json_object_get(op, "responses");
     kr_json_set(op, "requestBody",
-                json_pack("{s:b,s:o}", "required", 1, "content", content(JSON_TYPE, ref_to("BatchRequest"))));
+                json_pack("{s:b,s:o}", "required", 1, "content",
+                          content(JSON_TYPE, ref_to("BatchRequest"))));
     add_response(responses, 200, "One result per item, in order, each with its own success",
                  content(JSON_TYPE, ref_to("BatchResponse")));
     add_errors(responses, errors, KR_ARRAY_LEN(errors));
@@ -195,11 +203,13 @@ static void add_batch(const struct kr_server *srv, json_t *paths)
 static void add_stream(const struct kr_server *srv, json_t *paths)
 {
     static const int errors[] = {400, 408, 413, 415, 422, 431, 500, 502, 503, 504};
-    json_t *op = operation("invoke_stream", "Run the pipeline and receive events while it runs", "invoke");
+    json_t *op =
+        operation("invoke_stream", "Run the pipeline and receive events while it runs", "invoke");
     json_t *responses = json_object_get(op, "responses");
 
     kr_json_set(op, "requestBody",
-                json_pack("{s:b,s:o}", "required", 1, "content", content(JSON_TYPE, ref_to("InvokeRequest"))));
+                json_pack("{s:b,s:o}", "required", 1, "content",
+                          content(JSON_TYPE, ref_to("InvokeRequest"))));
     add_response(responses, 200, "Events run_started, user_message and run_finished",
                  content("text/event-stream", json_pack("{s:s}", "type", "string")));
     add_errors(responses, errors, KR_ARRAY_LEN(errors));
@@ -220,8 +230,8 @@ static void add_simple(json_t *paths, const char *path, const char *id, const ch
 
 static void add_health(const struct kr_server *srv, json_t *paths)
 {
-    add_simple(paths, srv->cfg.health_path, "health", "Whether the pipeline can be invoked", JSON_TYPE,
-               ref_to("Health"));
+    add_simple(paths, srv->cfg.health_path, "health", "Whether the pipeline can be invoked",
+               JSON_TYPE, ref_to("Health"));
     add_response(kr_json_at(paths, srv->cfg.health_path, "get", "responses", NULL), 503,
                  "No worker is ready", content(JSON_TYPE, ref_to("Health")));
 }
@@ -241,7 +251,8 @@ static void add_runs(const struct kr_server *srv, json_t *paths)
     static const int errors[] = {404, 422};
     json_t *op;
 
-    add_simple(paths, srv->cfg.runs_path, "runs", "Past runs, newest first", JSON_TYPE, ref_to("RunPage"));
+    add_simple(paths, srv->cfg.runs_path, "runs", "Past runs, newest first", JSON_TYPE,
+               ref_to("RunPage"));
     op = kr_json_at(paths, srv->cfg.runs_path, "get", NULL);
     kr_json_set(op, "parameters", parse(kr_openapi_run_parameters));
     add_errors(json_object_get(op, "responses"), errors, 2);
@@ -256,11 +267,14 @@ static json_t *path_parameters(const char *path)
 
     for (const char *open = strchr(path, '{'); open != NULL; open = strchr(open + 1, '{')) {
         const char *close = strchr(open, '}'), *colon = strchr(open, ':');
-        size_t n = close == NULL ? 0 : (size_t)((colon != NULL && colon < close ? colon : close) - open) - 1;
+        size_t n = close == NULL
+                       ? 0
+                       : (size_t)((colon != NULL && colon < close ? colon : close) - open) - 1;
 
         if (n > 0)
-            json_array_append_new(list, json_pack("{s:s%,s:s,s:b,s:{s:s}}", "name", open + 1, n, "in", "path",
-                                                  "required", 1, "schema", "type", "string"));
+            json_array_append_new(
+                list, json_pack("{s:s%,s:s,s:b,s:{s:s}}", "name", open + 1, n, "in", "path",
+                                "required", 1, "schema", "type", "string"));
     }
     return list;
 }
@@ -270,7 +284,10 @@ static void add_custom(const struct kr_server *srv, json_t *paths, const struct 
     static const struct {
         unsigned bit;
         const char *name;
-    } methods[] = {{KR_M_GET, "get"}, {KR_M_POST, "post"}, {KR_M_PUT, "put"}, {KR_M_PATCH, "patch"},
+    } methods[] = {{KR_M_GET, "get"},
+                   {KR_M_POST, "post"},
+                   {KR_M_PUT, "put"},
+                   {KR_M_PATCH, "patch"},
                    {KR_M_DELETE, "delete"}};
     static const int errors[] = {400, 408, 413, 431, 502, 503, 504};
 
@@ -282,7 +299,8 @@ static void add_custom(const struct kr_server *srv, json_t *paths, const struct 
             continue;
         op = operation(id, "Custom endpoint", "custom");
         responses = json_object_get(op, "responses");
-        kr_json_set(responses, "default", json_pack("{s:s}", "description", "Answer of the endpoint"));
+        kr_json_set(responses, "default",
+                    json_pack("{s:s}", "description", "Answer of the endpoint"));
         add_errors(responses, errors, KR_ARRAY_LEN(errors));
         parameters = path_parameters(route->path);
         kr_json_set(op, "parameters", parameters);
@@ -312,7 +330,8 @@ static json_t *all_paths(const struct kr_server *srv)
         else if (r->handler == kr_handle_health)
             add_health(srv, paths);
         else if (r->handler == kr_handle_info)
-            add_simple(paths, r->path, "info", "The deployment and its schemas", JSON_TYPE, ref_to("Info"));
+            add_simple(paths, r->path, "info", "The deployment and its schemas", JSON_TYPE,
+                       ref_to("Info"));
         else if (r->handler == kr_handle_metrics)
             add_metrics(srv, paths);
         else if (r->handler == kr_handle_runs)
@@ -329,9 +348,9 @@ void kr_openapi_build(struct kr_server *srv)
     kr_json_set(components, "schemas", all_schemas(srv));
     if (srv->opt.auth_key != NULL)
         kr_json_set(components, "securitySchemes", parse(kr_openapi_security));
-    doc = json_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:o}", "openapi", "3.1.0", "info", "title", srv->cfg.title,
-                    "description", srv->cfg.description, "version", srv->cfg.version, "paths",
-                    all_paths(srv), "components", components);
+    doc = json_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:o}", "openapi", "3.1.0", "info", "title",
+                    srv->cfg.title, "description", srv->cfg.description, "version",
+                    srv->cfg.version, "paths", all_paths(srv), "components", components);
     free(srv->openapi);
     srv->openapi = kr_json_canonical(doc);
     srv->openapi_n = strlen(srv->openapi);

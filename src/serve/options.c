@@ -33,15 +33,20 @@ enum { ENV_FILE_MAX = 16 << 20 };
 static const struct row rows[] = {
     {"snapshot", TEXT, AT(snapshot), 0, 0, NULL, "snapshot file to serve (required)"},
     {"root", TEXT, AT(root), 0, 0, ".", "folder of the pipeline's code"},
-    {"host", TEXT, AT(host), 0, 0, NULL, "address to listen on (default: the snapshot's, or 127.0.0.1)"},
-    {"port", NUMBER, AT(port), 0, 65535, "-1", "port; 0 takes a free one (default: the snapshot's, or 8000)"},
-    {"port-file", TEXT, AT(port_file), 0, 0, NULL, "file that gets the port when the server listens"},
+    {"host", TEXT, AT(host), 0, 0, NULL,
+     "address to listen on (default: the snapshot's, or 127.0.0.1)"},
+    {"port", NUMBER, AT(port), 0, 65535, "-1",
+     "port; 0 takes a free one (default: the snapshot's, or 8000)"},
+    {"port-file", TEXT, AT(port_file), 0, 0, NULL,
+     "file that gets the port when the server listens"},
     {"python", TEXT, AT(python), 0, 0, "python3", "Python that runs the workers"},
     {"python-path", TEXT, AT(python_path), 0, 0, NULL, "folder of the kourou Python package"},
-    {"data-dir", TEXT, AT(data_dir), 0, 0, NULL, "folder for the journal of runs; without it there is no journal"},
+    {"data-dir", TEXT, AT(data_dir), 0, 0, NULL,
+     "folder for the journal of runs; without it there is no journal"},
     {"log-file", TEXT, AT(log_file), 0, 0, NULL, "file for the log, rotated (default: stderr)"},
     {"log-level", TEXT, AT(log_level), 0, 0, NULL, "debug, info, warning or error"},
-    {"log-size", BYTES, AT(log_size), 4096, 1LL << 40, "10MiB", "size at which the log file is rotated"},
+    {"log-size", BYTES, AT(log_size), 4096, 1LL << 40, "10MiB",
+     "size at which the log file is rotated"},
     {"log-files", NUMBER, AT(log_files), 1, 100, "5", "old log files that are kept"},
     {"deployment-id", TEXT, AT(deployment_id), 0, 0, NULL, "shown in answers and /info"},
     {"deployment-name", TEXT, AT(deployment_name), 0, 0, NULL, "shown in answers and /info"},
@@ -50,19 +55,31 @@ static const struct row rows[] = {
     {"control", TEXT, AT(control), 0, 0, NULL, "unix socket for status, drain and hand-over"},
     {"takeover", TEXT, AT(takeover), 0, 0, NULL, "control socket of the server to take over from"},
     {"public-url", TEXT, AT(public_url), 0, 0, NULL, "URL under which clients reach the server"},
-    {"space", FLAG, AT(space), 0, 0, NULL, "runs as a Hugging Face Space: its page may frame this server"},
-    {"workers", NUMBER, AT(workers), 0, 256, "0", "worker processes (default: the snapshot's uvicorn_workers)"},
-    {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 50, "0", "resident size at which a worker is killed"},
-    {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL, "300", "deadline of requests that name none"},
-    {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15", "a request's head must arrive within"},
-    {"body-timeout", SECONDS, AT(body_timeout_ms), 1, DAY * 1000LL, "30", "a body must arrive within, plus 1 s per 64 KiB"},
-    {"idle-timeout", SECONDS, AT(idle_timeout_ms), 1, DAY * 1000LL, "75", "kept connections are closed after"},
-    {"write-timeout", SECONDS, AT(write_timeout_ms), 1, DAY * 1000LL, "30", "a client must take some bytes of an answer within"},
-    {"drain-timeout", SECONDS, AT(drain_timeout_ms), 1, DAY * 1000LL, "30", "running requests have this long after SIGTERM"},
-    {"queue-size", NUMBER, AT(queue_size), 1, 1000000, "1024", "requests that may wait for a worker"},
+    {"space", FLAG, AT(space), 0, 0, NULL,
+     "runs as a Hugging Face Space: its page may frame this server"},
+    {"workers", NUMBER, AT(workers), 0, 256, "0",
+     "worker processes (default: the snapshot's uvicorn_workers)"},
+    {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 50, "0",
+     "resident size at which a worker is killed"},
+    {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL, "300",
+     "deadline of requests that name none"},
+    {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15",
+     "a request's head must arrive within"},
+    {"body-timeout", SECONDS, AT(body_timeout_ms), 1, DAY * 1000LL, "30",
+     "a body must arrive within, plus 1 s per 64 KiB"},
+    {"idle-timeout", SECONDS, AT(idle_timeout_ms), 1, DAY * 1000LL, "75",
+     "kept connections are closed after"},
+    {"write-timeout", SECONDS, AT(write_timeout_ms), 1, DAY * 1000LL, "30",
+     "a client must take some bytes of an answer within"},
+    {"drain-timeout", SECONDS, AT(drain_timeout_ms), 1, DAY * 1000LL, "30",
+     "running requests have this long after SIGTERM"},
+    {"queue-size", NUMBER, AT(queue_size), 1, 1000000, "1024",
+     "requests that may wait for a worker"},
     {"max-connections", NUMBER, AT(max_connections), 1, 1000000, "10000", "open connections"},
-    {"max-body-size", BYTES, AT(max_body_size), 0, 1LL << 40, "0", "largest request body (default: the snapshot's, or 256MiB)"},
-    {"runs-kept", NUMBER, AT(runs_kept), 0, 10000000, "10000", "runs kept in the journal; 0 keeps none"},
+    {"max-body-size", BYTES, AT(max_body_size), 0, 1LL << 40, "0",
+     "largest request body (default: the snapshot's, or 256MiB)"},
+    {"runs-kept", NUMBER, AT(runs_kept), 0, 10000000, "10000",
+     "runs kept in the journal; 0 keeps none"},
     {"help", FLAG, AT(help), 0, 0, NULL, "this text"},
     {"version", FLAG, AT(version), 0, 0, NULL, "print the version"},
 };
@@ -72,8 +89,9 @@ static bool parse_scaled(const char *text, enum kind kind, int64_t *out)
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"KB", 1e3}, {"MB", 1e6},
-                 {"GB", 1e9},   {"B", 1},         {"", 1}};
+    } units[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824},
+                 {"KB", 1e3},   {"MB", 1e6},      {"GB", 1e9},
+                 {"B", 1},      {"", 1}};
     double value, factor = 1000;
     char number[32];
     size_t n = strlen(text);
@@ -97,7 +115,8 @@ static bool parse_scaled(const char *text, enum kind kind, int64_t *out)
     return true;
 }
 
-static int set_value(const struct row *row, const char *text, struct kr_options *out, struct kr_err *err)
+static int set_value(const struct row *row, const char *text, struct kr_options *out,
+                     struct kr_err *err)
 {
     char *at = (char *)out + row->offset;
     int64_t number = 0;
@@ -186,7 +205,8 @@ static int apply_arguments(int argc, char **argv, struct kr_options *out, struct
     return 0;
 }
 
-/* KOUROU_ENV_FILE: a JSON object of further variables, for places whose environment is no place for secrets. */
+/* KOUROU_ENV_FILE: a JSON object of further variables, for places whose environment is no place for
+ * secrets. */
 static int take_env_file(struct kr_err *err)
 {
     const char *file = kr_env_get("KOUROU_ENV_FILE"), *name;
@@ -197,9 +217,11 @@ static int take_env_file(struct kr_err *err)
         return 0;
     if (kr_json_read_file(file, ENV_FILE_MAX, &all, err) < 0)
         return kr_wrap(err, "KOUROU_ENV_FILE");
-    json_object_foreach(all, name, value) {
+    json_object_foreach(all, name, value)
+    {
         if (!json_is_string(value) || setenv(name, json_string_value(value), 1) < 0)
-            return kr_fail(err, KR_E_INVALID, "KOUROU_ENV_FILE: %s: '%s' is not a variable", file, name);
+            return kr_fail(err, KR_E_INVALID, "KOUROU_ENV_FILE: %s: '%s' is not a variable", file,
+                           name);
         kr_redact_add(json_string_value(value));
     }
     (void)unsetenv("KOUROU_ENV_FILE");
@@ -239,7 +261,8 @@ int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_er
             set_value(&rows[i], rows[i].dflt, out, err) < 0)
             return -(int)err->code;
     }
-    if (take_env_file(err) < 0 || apply_environment(out, err) < 0 || apply_arguments(argc, argv, out, err) < 0)
+    if (take_env_file(err) < 0 || apply_environment(out, err) < 0 ||
+        apply_arguments(argc, argv, out, err) < 0)
         return -(int)err->code;
     if (out->help || out->version)
         return 0;
@@ -271,14 +294,16 @@ void kr_options_help(int fd)
     (void)dprintf(fd, "usage: kourou-serve --snapshot FILE [options]\n\n"
                       "Serves a pipeline snapshot over HTTP. Each option can also be given as the "
                       "environment variable\nKOUROU_SERVE_<NAME>; the key that protects the server "
-                      "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE. KOUROU_ENV_FILE names a JSON object of further\n"
+                      "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE. KOUROU_ENV_FILE names a "
+                      "JSON object of further\n"
                       "environment variables.\n\n");
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         char left[64];
 
         (void)snprintf(left, sizeof(left), "--%s %s", rows[i].name, hints[rows[i].kind]);
         (void)dprintf(fd, "  %-26s %s", left, rows[i].help);
-        if (rows[i].dflt != NULL && strcmp(rows[i].dflt, "-1") != 0 && strcmp(rows[i].dflt, "0") != 0)
+        if (rows[i].dflt != NULL && strcmp(rows[i].dflt, "-1") != 0 &&
+            strcmp(rows[i].dflt, "0") != 0)
             (void)dprintf(fd, " (default %s)", rows[i].dflt);
         (void)dprintf(fd, "\n");
     }

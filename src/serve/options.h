@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Command line of kourou-serve. Every option is also an environment variable KOUROU_SERVE_<NAME>. */
+/* Command line of kourou-serve. Every option is also an environment variable KOUROU_SERVE_<NAME>.
+ */
 #ifndef KR_SERVE_OPTIONS_H
 #define KR_SERVE_OPTIONS_H
 
@@ -12,16 +13,16 @@ struct kr_options {
     char *snapshot, *root, *host, *python, *python_path, *data_dir, *log_file;
     char *deployment_id, *deployment_name, *snapshot_id, *snapshot_name;
     char *control, *takeover, *port_file, *public_url;
-    char *log_level;     /* debug, info, warning, error; NULL: from the snapshot */
-    int64_t port;        /* -1: from the snapshot; 0: any free one */
-    int64_t workers;     /* 0: from the snapshot */
+    char *log_level; /* debug, info, warning, error; NULL: from the snapshot */
+    int64_t port;    /* -1: from the snapshot; 0: any free one */
+    int64_t workers; /* 0: from the snapshot */
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t request_timeout_ms; /* when the request names none */
     int64_t drain_timeout_ms;
     int64_t queue_size, max_connections;
-    int64_t max_body_size;      /* 0: from the snapshot */
-    int64_t worker_memory;      /* bytes of RSS; 0: from the snapshot or the machine */
-    int64_t runs_kept;          /* bound of the journal; 0: no journal */
+    int64_t max_body_size; /* 0: from the snapshot */
+    int64_t worker_memory; /* bytes of RSS; 0: from the snapshot or the machine */
+    int64_t runs_kept;     /* bound of the journal; 0: no journal */
     int64_t log_size, log_files;
     bool space;
     bool help, version;

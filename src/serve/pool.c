@@ -205,7 +205,8 @@ static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct k
         if (a->fd < 0 || rest.n != 8)
             return false;
         a->fd_size = kr_u64_get(rest.p);
-        if ((f->flags & KR_F_HEAD) != 0) /* a head inside of a memory file is read by the receiver */
+        if ((f->flags & KR_F_HEAD) !=
+            0) /* a head inside of a memory file is read by the receiver */
             a->head = (struct kr_view){.p = "", .n = 0};
         return true;
     }
@@ -259,8 +260,8 @@ static void on_ready(struct kr_worker *w, const struct kr_frame *f)
     w->ready_ms = w->pool->loop->now_ms;
     w->last_error[0] = '\0';
     w->pool->was_ready = true;
-    kr_log(KR_LOG_INFO, "worker", "worker %d (pid %d) is ready after %lld ms", w->index, (int)w->pid,
-           (long long)(w->ready_ms - w->spawned_ms));
+    kr_log(KR_LOG_INFO, "worker", "worker %d (pid %d) is ready after %lld ms", w->index,
+           (int)w->pid, (long long)(w->ready_ms - w->spawned_ms));
     if (w->pool->on_ready != NULL)
         w->pool->on_ready(w->pool, ready);
     kr_pool_dispatch(w->pool);
@@ -273,7 +274,8 @@ static void on_fatal(struct kr_worker *w, const struct kr_frame *f)
 
     if (kr_json_parse(f->payload, f->size, "FATAL", &fatal, &err) < 0)
         return;
-    (void)snprintf(w->last_error, sizeof(w->last_error), "%s: %s", kr_json_str(fatal, "kind", "start"),
+    (void)snprintf(w->last_error, sizeof(w->last_error), "%s: %s",
+                   kr_json_str(fatal, "kind", "start"),
                    kr_json_str(fatal, "message", "start-up failed"));
 }
 
@@ -308,7 +310,8 @@ void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
 
 static void on_kill_timer(struct kr_timer *timer)
 {
-    struct kr_worker *w = (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, kill_timer));
+    struct kr_worker *w =
+        (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, kill_timer));
 
     if (w->state == KR_W_CONDEMNED) {
         kr_worker_kill(w, SIGTERM);
@@ -336,7 +339,8 @@ void kr_pool_condemn(struct kr_worker *w, const char *why)
         return;
     w->state = KR_W_CONDEMNED;
     w->killed_for = why;
-    kr_log(KR_LOG_WARN, "worker", "worker %d (pid %d): %s, it is replaced", w->index, (int)w->pid, why);
+    kr_log(KR_LOG_WARN, "worker", "worker %d (pid %d): %s, it is replaced", w->index, (int)w->pid,
+           why);
     kr_timer_stop(&w->kill_timer);
     if (others_run(w))
         kr_timer_at(w->pool->loop, &w->kill_timer, w->pool->loop->now_ms + GRACE_OTHERS_MS);
@@ -412,7 +416,8 @@ static void on_deadline(struct kr_timer *timer)
 
 static void on_spawn_timer(struct kr_timer *timer)
 {
-    struct kr_worker *w = (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, spawn_timer));
+    struct kr_worker *w =
+        (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, spawn_timer));
     struct kr_err err = KR_ERR_INIT;
 
     if (w->state != KR_W_DOWN || w->pool->draining)
@@ -425,7 +430,8 @@ static void on_spawn_timer(struct kr_timer *timer)
 
 static void on_memory_timer(struct kr_timer *timer)
 {
-    kr_pool_watch_memory((struct kr_pool *)((char *)timer - offsetof(struct kr_pool, memory_timer)));
+    kr_pool_watch_memory(
+        (struct kr_pool *)((char *)timer - offsetof(struct kr_pool, memory_timer)));
 }
 
 int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_pool_config *cfg,

@@ -11,7 +11,7 @@ struct kr_pool_config {
     char *const *env;
     const char *cwd;
     int64_t workers, threads;
-    uint64_t memory;     /* resident bytes at which a worker is killed */
+    uint64_t memory; /* resident bytes at which a worker is killed */
     uint32_t queue_size;
 };
 
@@ -47,7 +47,7 @@ void kr_pool_abandon(struct kr_pool *pool, struct kr_call *call);
 
 void kr_pool_pause(struct kr_call *call, bool pause); /* a stream's reader is slow */
 void kr_pool_flush(struct kr_pool *pool);
-void kr_pool_reap(struct kr_pool *pool); /* after SIGCHLD */
+void kr_pool_reap(struct kr_pool *pool);                    /* after SIGCHLD */
 void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms); /* then SIGKILL */
 
 unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state);

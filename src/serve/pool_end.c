@@ -49,7 +49,8 @@ const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool)
 
 static int by_id_descending(const void *a, const void *b)
 {
-    uint32_t x = (*(const struct kr_slot *const *)a)->id, y = (*(const struct kr_slot *const *)b)->id;
+    uint32_t x = (*(const struct kr_slot *const *)a)->id,
+             y = (*(const struct kr_slot *const *)b)->id;
 
     return (int32_t)(y - x) < 0 ? -1 : x != y;
 }
@@ -163,8 +164,9 @@ void kr_pool_reap(struct kr_pool *pool)
         if (w->pid <= 0 || waitpid(w->pid, &status, WNOHANG) != w->pid)
             continue;
         (void)kill(-w->pid, SIGKILL); /* children that it left behind */
-        kr_pool_after_end(w, describe_end(w, status, how, sizeof(how)),
-                          w->state == KR_W_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        kr_pool_after_end(
+            w, describe_end(w, status, how, sizeof(how)),
+            w->state == KR_W_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
 }
 
@@ -250,8 +252,8 @@ void kr_pool_watch_memory(struct kr_pool *pool)
         busy = busy || w->inflight > 0 || w->state == KR_W_STARTING;
         if (pool->cfg.memory == 0 || w->rss <= pool->cfg.memory || w->killed_for != NULL)
             continue;
-        kr_log(KR_LOG_WARN, "worker", "worker %d (pid %d) uses %llu MiB, more than its limit", w->index,
-               (int)w->pid, (unsigned long long)(w->rss >> 20));
+        kr_log(KR_LOG_WARN, "worker", "worker %d (pid %d) uses %llu MiB, more than its limit",
+               w->index, (int)w->pid, (unsigned long long)(w->rss >> 20));
         w->killed_for = "memory limit passed";
         pool->count.memory_kills++;
         kr_worker_kill(w, SIGKILL);

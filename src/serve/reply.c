@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COPY_MAX     32768          /* bodies up to this size are sent together with their head */
-#define PAUSE_ABOVE  (256u * 1024)  /* unsent bytes of a stream at which its worker is told to wait */
+#define COPY_MAX    32768         /* bodies up to this size are sent together with their head */
+#define PAUSE_ABOVE (256u * 1024) /* unsent bytes of a stream at which its worker is told to wait  \
+                                   */
 #define RESUME_BELOW (64u * 1024)
 
 const char *kr_reason_of(int status)
@@ -23,15 +24,35 @@ const char *kr_reason_of(int status)
         int status;
         const char *reason;
     } reasons[] = {
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {301, "Moved Permanently"},
-        {302, "Found"}, {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"}, {413, "Content Too Large"},
-        {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
-        {422, "Unprocessable Content"}, {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-        {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-        {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
     };
 
     for (size_t i = 0; i < KR_ARRAY_LEN(reasons); i++) {
@@ -119,7 +140,8 @@ static void want_write(struct kr_conn *conn)
     kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
 }
 
-/* Writes what can be written now and keeps the rest in conn->out. False: the connection is closed. */
+/* Writes what can be written now and keeps the rest in conn->out. False: the connection is closed.
+ */
 static bool send_bytes(struct kr_conn *conn, struct iovec *iov, int count)
 {
     ssize_t n = 0;
@@ -162,7 +184,8 @@ static int send_file(struct kr_conn *conn)
             continue;
         if (n < 0 && errno == EAGAIN)
             return 0;
-        if (n <= 0) { /* broken, or the file is shorter than it was: the length is already promised */
+        if (n <=
+            0) { /* broken, or the file is shorter than it was: the length is already promised */
             kr_conn_close(conn);
             return -1;
         }
@@ -258,7 +281,8 @@ void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
         finish_send(conn);
 }
 
-void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, const char *body, size_t n)
+void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, const char *body,
+                        size_t n)
 {
     struct kr_reply reply = {.status = status, .type = type, .body = {.p = body, .n = n}, .fd = -1};
 
@@ -284,7 +308,8 @@ void kr_conn_refuse(struct kr_conn *conn, int status, const char *detail)
 
 void kr_conn_continue(struct kr_conn *conn)
 {
-    struct iovec iov = {.iov_base = (void *)(uintptr_t) "HTTP/1.1 100 Continue\r\n\r\n", .iov_len = 25};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "HTTP/1.1 100 Continue\r\n\r\n",
+                        .iov_len = 25};
 
     if (send_bytes(conn, &iov, 1) && conn->out.n > 0)
         want_write(conn);
@@ -301,7 +326,8 @@ void kr_conn_stream_begin(struct kr_conn *conn, int status)
     if (!conn->chunked_out)
         conn->keep_alive = false;
     head = begin_head(conn, status);
-    kr_buf_adds(head, "content-type: text/event-stream; charset=utf-8\r\nx-accel-buffering: no\r\n");
+    kr_buf_adds(head,
+                "content-type: text/event-stream; charset=utf-8\r\nx-accel-buffering: no\r\n");
     if (conn->chunked_out)
         kr_buf_adds(head, "transfer-encoding: chunked\r\n");
     kr_buf_add(head, "\r\n", 2);
@@ -335,7 +361,8 @@ void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
 
 void kr_conn_stream_end(struct kr_conn *conn)
 {
-    struct iovec iov = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n", .iov_len = conn->chunked_out ? 5 : 0};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n",
+                        .iov_len = conn->chunked_out ? 5 : 0};
 
     if (conn->state != KR_C_STREAM || !send_bytes(conn, &iov, 1))
         return;

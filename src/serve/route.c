@@ -8,7 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-static struct kr_route *add(struct kr_server *srv, const char *path, unsigned methods, kr_handler handler)
+static struct kr_route *add(struct kr_server *srv, const char *path, unsigned methods,
+                            kr_handler handler)
 {
     struct kr_route *route = kr_calloc(1, sizeof(*route)), **link = &srv->routes;
 
@@ -90,8 +91,9 @@ static unsigned method_bit(struct kr_view name)
     static const struct {
         const char *name;
         unsigned bit;
-    } methods[] = {{"GET", KR_M_GET},       {"HEAD", KR_M_GET},     {"POST", KR_M_POST},
-                   {"PUT", KR_M_PUT},       {"PATCH", KR_M_PATCH},  {"DELETE", KR_M_DELETE},
+    } methods[] = {{"GET", KR_M_GET},         {"HEAD", KR_M_GET},
+                   {"POST", KR_M_POST},       {"PUT", KR_M_PUT},
+                   {"PATCH", KR_M_PATCH},     {"DELETE", KR_M_DELETE},
                    {"OPTIONS", KR_M_OPTIONS}, {"*", 63}};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(methods); i++) {
@@ -201,7 +203,8 @@ static void refuse_method(struct kr_conn *conn, unsigned allowed)
 
     for (size_t i = 0; i < KR_ARRAY_LEN(names); i++) {
         if ((allowed & names[i].bit) != 0)
-            n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s", n > 7 ? ", " : "", names[i].name);
+            n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s", n > 7 ? ", " : "",
+                                  names[i].name);
     }
     n += (size_t)snprintf(allow + n, sizeof(allow) - n, "\r\n");
     reply.extra = (struct kr_view){.p = allow, .n = n};

@@ -27,13 +27,14 @@ static void invalid(struct kr_conn *conn, const char *name, const char *message)
     kr_auto_json json_t *doc = NULL;
     kr_auto_free char *text = NULL;
 
-    doc = json_pack("{s:[{s:s,s:[s,s],s:s}]}", "detail", "type", "value_error", "loc", "query", name, "msg",
-                    message);
+    doc = json_pack("{s:[{s:s,s:[s,s],s:s}]}", "detail", "type", "value_error", "loc", "query",
+                    name, "msg", message);
     text = kr_json_canonical(doc);
     kr_conn_reply_text(conn, 422, "application/json", text, strlen(text));
 }
 
-static bool number(struct kr_conn *conn, struct kr_view query, const char *name, int64_t most, int64_t *out)
+static bool number(struct kr_conn *conn, struct kr_view query, const char *name, int64_t most,
+                   int64_t *out)
 {
     struct kr_view value;
     char message[80];
@@ -42,7 +43,8 @@ static bool number(struct kr_conn *conn, struct kr_view query, const char *name,
         return true;
     if (kr_view_i64(value, out) && *out >= 1 && *out <= most)
         return true;
-    (void)snprintf(message, sizeof(message), "Input should be an integer from 1 to %lld", (long long)most);
+    (void)snprintf(message, sizeof(message), "Input should be an integer from 1 to %lld",
+                   (long long)most);
     invalid(conn, name, message);
     return false;
 }
@@ -54,13 +56,15 @@ void kr_handle_runs(struct kr_conn *conn)
     int64_t page = 1, size = 50;
     const char *status = NULL;
 
-    if (!number(conn, query, "page", 1000000, &page) || !number(conn, query, "size", SIZE_MAX_PAGE, &size))
+    if (!number(conn, query, "page", 1000000, &page) ||
+        !number(conn, query, "size", SIZE_MAX_PAGE, &size))
         return;
     if (parameter(query, "status", &wanted)) {
         for (size_t i = 0; i < KR_ARRAY_LEN(states); i++)
             status = kr_view_eq(wanted, states[i]) ? states[i] : status;
         if (status == NULL) {
-            invalid(conn, "status", "Input should be completed, failed, timeout, crashed or abandoned");
+            invalid(conn, "status",
+                    "Input should be completed, failed, timeout, crashed or abandoned");
             return;
         }
     }

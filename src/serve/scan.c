@@ -26,13 +26,15 @@ static void take_timeout(const char *p, const char *end, struct kr_scan *out)
     size_t n = 0;
     double seconds;
 
-    while (p + n < end && n < sizeof(number) - 1 && strchr("+-.0123456789eE", p[n]) != NULL && p[n] != '\0')
+    while (p + n < end && n < sizeof(number) - 1 && strchr("+-.0123456789eE", p[n]) != NULL &&
+           p[n] != '\0')
         n++;
     memcpy(number, p, n);
     number[n] = '\0';
     if (n == 0 || !kr_parse_double(number, &seconds) || !(seconds > 0))
         return;
-    out->timeout_ms = seconds * 1000 > (double)TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS : (int64_t)(seconds * 1000);
+    out->timeout_ms =
+        seconds * 1000 > (double)TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS : (int64_t)(seconds * 1000);
     if (out->timeout_ms < KR_TIMEOUT_LEAST_MS)
         out->timeout_ms = KR_TIMEOUT_LEAST_MS;
 }
@@ -78,8 +80,9 @@ static void walk(const char *p, const char *end, struct kr_scan *out)
 void kr_scan_body(struct kr_view body, struct kr_scan *out)
 {
     *out = (struct kr_scan){.timeout_ms = 0, .run_name = {.p = NULL, .n = 0}};
-    if (body.p == NULL || body.n == 0 || (memmem(body.p, body.n, "\"timeout\"", 9) == NULL &&
-                        memmem(body.p, body.n, "\"run_name\"", 10) == NULL))
+    if (body.p == NULL || body.n == 0 ||
+        (memmem(body.p, body.n, "\"timeout\"", 9) == NULL &&
+         memmem(body.p, body.n, "\"run_name\"", 10) == NULL))
         return;
     walk(body.p, body.p + body.n, out);
 }

@@ -7,6 +7,7 @@
 #include "serve/http.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
+#include "serve/reply.h"
 
 #include <sys/types.h>
 
@@ -28,7 +29,7 @@ enum kr_method_bit {
 typedef void (*kr_handler)(struct kr_conn *conn);
 
 struct kr_route {
-    char *path;     /* exact, or with {name} segments, or ending in {name:path} */
+    char *path; /* exact, or with {name} segments, or ending in {name:path} */
     size_t path_n;
     char *label; /* for metrics and log */
     unsigned methods;
@@ -43,7 +44,7 @@ struct kr_route {
 };
 
 enum kr_conn_state {
-    KR_C_HEAD,   /* idle, or a head is coming */
+    KR_C_HEAD, /* idle, or a head is coming */
     KR_C_BODY,
     KR_C_WAIT,   /* a worker or the journal has the request */
     KR_C_STREAM, /* an event stream has begun */
@@ -63,9 +64,9 @@ struct kr_conn {
     struct kr_http http;
     char *in;
     size_t in_n, in_cap, in_at;
-    struct kr_span body;   /* of a body that lies in `in` */
+    struct kr_span body;    /* of a body that lies in `in` */
     struct kr_buf body_buf; /* a body that came in chunks */
-    int body_fd;           /* a large body */
+    int body_fd;            /* a large body */
     struct kr_buf out;
     int file_fd; /* a body that is sent from a file */
     off_t file_at;
@@ -129,26 +130,6 @@ void kr_conn_resume(struct kr_conn *conn); /* the answer was sent: next request,
 void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms);
 void kr_conn_sweep(struct kr_server *srv);
 struct kr_view kr_conn_body(const struct kr_conn *conn);
-
-/* reply.c */
-struct kr_reply {
-    int status;
-    const char *type;      /* NULL: no content-type */
-    struct kr_view extra;  /* further header lines, each with CRLF */
-    struct kr_view body;
-    int fd;                /* used when fd_size is not 0: the body, closed afterwards */
-    uint64_t fd_at, fd_size;
-};
-void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *reply);
-void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, const char *body, size_t n);
-void kr_conn_error(struct kr_conn *conn, int status, const char *detail); /* {"detail":...} */
-void kr_conn_refuse(struct kr_conn *conn, int status, const char *detail); /* and close */
-void kr_conn_stream_begin(struct kr_conn *conn, int status);
-void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n);
-void kr_conn_stream_end(struct kr_conn *conn);
-bool kr_conn_flush(struct kr_conn *conn); /* false: closed */
-void kr_conn_continue(struct kr_conn *conn);
-const char *kr_reason_of(int status);
 
 /* cors.c */
 void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out);

@@ -78,8 +78,9 @@ static int python_boot(struct kr_server *srv, char **boot, struct kr_err *err)
     }
     *boot = find_beside(places, KR_ARRAY_LEN(places), "kourou/_boot.py");
     if (*boot == NULL)
-        return kr_fail(err, KR_E_NOT_FOUND, "the kourou Python package was not found, "
-                                            "name its folder with --python-path");
+        return kr_fail(err, KR_E_NOT_FOUND,
+                       "the kourou Python package was not found, "
+                       "name its folder with --python-path");
     return 0;
 }
 
@@ -121,7 +122,7 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
             return -(int)err->code;
         }
         argv[n++] = strchr(srv->opt.python, '/') != NULL ? absolute(srv->opt.python)
-                                                       : kr_strdup(srv->opt.python);
+                                                         : kr_strdup(srv->opt.python);
         argv[n++] = boot;
         argv[n++] = kr_strdup("worker");
     }
@@ -200,7 +201,8 @@ void kr_server_drain(struct kr_server *srv)
 
 static void on_drain_timer(struct kr_timer *timer)
 {
-    struct kr_server *srv = (struct kr_server *)((char *)timer - offsetof(struct kr_server, drain_timer));
+    struct kr_server *srv =
+        (struct kr_server *)((char *)timer - offsetof(struct kr_server, drain_timer));
 
     kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->conn_count);
     srv->drain_forced = true;
@@ -210,7 +212,8 @@ static void on_drain_timer(struct kr_timer *timer)
 
 static void on_signal(struct kr_watch *watch, uint32_t events)
 {
-    struct kr_server *srv = (struct kr_server *)((char *)watch - offsetof(struct kr_server, signals));
+    struct kr_server *srv =
+        (struct kr_server *)((char *)watch - offsetof(struct kr_server, signals));
     struct signalfd_siginfo info;
 
     (void)events;

@@ -247,8 +247,10 @@ static ssize_t receive(struct kr_worker *w)
     char *room = kr_buf_reserve(&w->in, READ_SIZE);
     struct iovec iov = {.iov_base = room, .iov_len = READ_SIZE};
     char control[CMSG_SPACE(16 * sizeof(int))];
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
     ssize_t n;
 
     if (room == NULL)
@@ -300,7 +302,8 @@ static void on_socket(struct kr_watch *watch, uint32_t events)
         kr_worker_flush(w);
     n = receive(w);
     if (n > 0 && !handle_frames(w)) {
-        kr_log(KR_LOG_ERROR, "worker", "worker %d (pid %d) sent an invalid frame", w->index, (int)w->pid);
+        kr_log(KR_LOG_ERROR, "worker", "worker %d (pid %d) sent an invalid frame", w->index,
+               (int)w->pid);
         n = -1;
     }
     if (n < 0)
@@ -341,8 +344,7 @@ static void console_bytes(struct kr_worker *w, const char *bytes, size_t n)
 
 static void on_console(struct kr_watch *watch, uint32_t events)
 {
-    struct kr_worker *w =
-        (struct kr_worker *)((char *)watch - offsetof(struct kr_worker, console));
+    struct kr_worker *w = (struct kr_worker *)((char *)watch - offsetof(struct kr_worker, console));
     char bytes[2048];
     ssize_t n;
 

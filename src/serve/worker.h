@@ -17,8 +17,8 @@
 struct kr_pool;
 
 enum kr_worker_state {
-    KR_W_DOWN,      /* no process; respawn_at says when */
-    KR_W_STARTING,  /* process, not READY yet */
+    KR_W_DOWN,     /* no process; respawn_at says when */
+    KR_W_STARTING, /* process, not READY yet */
     KR_W_READY,
     KR_W_CONDEMNED, /* overran a deadline or its memory: gets no more work */
     KR_W_DRAINING,  /* told to finish */
@@ -67,7 +67,7 @@ struct kr_worker {
     char tail[KR_TAIL_LINES][KR_TAIL_LINE_MAX];
     unsigned tail_at, tail_n;
     int64_t spawned_ms, ready_ms;
-    unsigned failures; /* ends in a row without having become useful */
+    unsigned failures;      /* ends in a row without having become useful */
     const char *killed_for; /* why the front killed it, NULL: it ended by itself */
     char last_error[512];
     uint64_t rss;

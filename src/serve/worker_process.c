@@ -31,8 +31,8 @@ static int open_fds(struct fds *f, struct kr_err *err)
         return kr_fail_errno(err, errno, "mark of a worker");
     (void)setsockopt(f->sock[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     (void)setsockopt(f->sock[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    if (fcntl(f->sock[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(f->console[0], F_SETFL, O_NONBLOCK) < 0 ||
-        fcntl(f->wake[1], F_SETFL, O_NONBLOCK) < 0)
+    if (fcntl(f->sock[0], F_SETFL, O_NONBLOCK) < 0 ||
+        fcntl(f->console[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(f->wake[1], F_SETFL, O_NONBLOCK) < 0)
         return kr_fail_errno(err, errno, "descriptors of a worker");
     return 0;
 }
@@ -56,8 +56,8 @@ static void close_fds(struct fds *f)
 }
 
 /* Only async-signal-safe calls from here to exec. */
-static KR_NORETURN void child(const struct fds *f, char *const *argv, const struct kr_pool_config *cfg,
-                              pid_t parent)
+static KR_NORETURN void child(const struct fds *f, char *const *argv,
+                              const struct kr_pool_config *cfg, pid_t parent)
 {
     const int keep[] = {f->sock[1], f->wake[0], f->wake[1], f->mark};
     sigset_t none;
@@ -72,7 +72,8 @@ static KR_NORETURN void child(const struct fds *f, char *const *argv, const stru
     (void)signal(SIGPIPE, SIG_DFL);
     for (size_t i = 0; i < KR_ARRAY_LEN(keep); i++)
         (void)fcntl(keep[i], F_SETFD, 0);
-    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(f->console[1], 1) < 0 || dup2(f->console[1], 2) < 0)
+    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(f->console[1], 1) < 0 ||
+        dup2(f->console[1], 2) < 0)
         _exit(126);
     /* When memory runs out the kernel shall take a worker, not the front. */
     fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

@@ -24,7 +24,8 @@ static bool keep(struct kr_http *http, const char *bytes, size_t n)
     return true;
 }
 
-/* Feeds text in pieces of `step` bytes. Returns the status it is refused with, 200 when complete, 0 when not. */
+/* Feeds text in pieces of `step` bytes. Returns the status it is refused with, 200 when complete, 0
+ * when not. */
 static int feed(struct kr_http *http, const char *text, size_t n, size_t step)
 {
     size_t at = 0, have = 0;
@@ -65,7 +66,9 @@ static void test_whole_requests(void **state)
     check("GET /a?b=c HTTP/1.0\r\n\r\n", 200);
     check("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 200);
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200);
-    check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n", 200);
+    check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: "
+          "y\r\n\r\n",
+          200);
     check("GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", 200);
     check("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 200);
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab", 0);
@@ -84,15 +87,17 @@ static void test_refused_requests(void **state)
     check("SPROUT / HTTP/1.1\r\nHost: a\r\n\r\n", 405);
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413);
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400);
-    check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na", 400);
+    check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na",
+          400);
     check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\na", 400);
     check("POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417);
 }
 
 static void test_spans(void **state)
 {
-    static const char text[] = "POST /p/q?x=1&y HTTP/1.1\r\nHost: h:1\r\nAuthorization:  Bearer k \r\n"
-                               "X-Request-ID: r\r\nContent-Length: 4\r\n\r\nbody";
+    static const char text[] =
+        "POST /p/q?x=1&y HTTP/1.1\r\nHost: h:1\r\nAuthorization:  Bearer k \r\n"
+        "X-Request-ID: r\r\nContent-Length: 4\r\n\r\nbody";
     struct kr_http *http = kr_malloc(sizeof(*http));
 
     (void)state;

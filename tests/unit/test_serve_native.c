@@ -26,11 +26,36 @@ static enum kr_value_kind kind_of(const char *text)
 
 static void test_grammar(void **state)
 {
-    static const char *const good[] = {"0", "-0.5e+10", "[]", "{}", " [1, {\"a\":[null,true,false]}] ", "\"\\u00e4\\n\"",
+    static const char *const good[] = {"0",
+                                       "-0.5e+10",
+                                       "[]",
+                                       "{}",
+                                       " [1, {\"a\":[null,true,false]}] ",
+                                       "\"\\u00e4\\n\"",
                                        "\"\xc3\xa4\xf0\x9f\x98\x80\""};
-    static const char *const bad[] = {"", "01", "1.", ".5", "+1", "[1,]", "{\"a\":}", "{a:1}", "{\"a\":1,}", "\"\\x\"",
-                                      "\"\\u12g4\"", "\"a\nb\"", "\"", "tru", "nul", "[", "{\"a\"", "1 2", "NaN", "\"\xc3\"",
-                                      "\"\xed\xa0\x80\"", "\"\xc0\x80\"", "\"\xf5\x80\x80\x80\""};
+    static const char *const bad[] = {"",
+                                      "01",
+                                      "1.",
+                                      ".5",
+                                      "+1",
+                                      "[1,]",
+                                      "{\"a\":}",
+                                      "{a:1}",
+                                      "{\"a\":1,}",
+                                      "\"\\x\"",
+                                      "\"\\u12g4\"",
+                                      "\"a\nb\"",
+                                      "\"",
+                                      "tru",
+                                      "nul",
+                                      "[",
+                                      "{\"a\"",
+                                      "1 2",
+                                      "NaN",
+                                      "\"\xc3\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\"\xc0\x80\"",
+                                      "\"\xf5\x80\x80\x80\""};
     char deep[400];
 
     (void)state;
@@ -56,7 +81,8 @@ static void test_values(void **state)
     assert_int_equal(n, 12);
     assert_memory_equal(out, "a\xc3\xa4\xf0\x9f\x98\x80\"\n\xef\xbf\xbd", 12);
     assert_true(kr_value_integer(kr_view_of("3.0"), &integer) && integer == 3);
-    assert_true(kr_value_integer(kr_view_of("-9223372036854775808"), &integer) && integer == INT64_MIN);
+    assert_true(kr_value_integer(kr_view_of("-9223372036854775808"), &integer) &&
+                integer == INT64_MIN);
     assert_false(kr_value_integer(kr_view_of("3.5"), &integer));
     assert_false(kr_value_integer(kr_view_of("1e300"), &integer));
 }
@@ -74,7 +100,8 @@ static void test_writing(void **state)
     kr_write_number(&out, 2);
     kr_buf_addc(&out, ' ');
     kr_write_number(&out, 1.0 / 3);
-    assert_string_equal(out.p, "\"a\\\"\\\\\\u0001z\"-9223372036854775808 0.1 2.0 0.33333333333333331");
+    assert_string_equal(out.p,
+                        "\"a\\\"\\\\\\u0001z\"-9223372036854775808 0.1 2.0 0.33333333333333331");
 }
 
 static int add(struct kr_run *run)
@@ -92,12 +119,14 @@ static int add(struct kr_run *run)
     return 0;
 }
 
-static const struct kr_field inputs[] = {{.name = "who", .type = KR_TYPE_STRING, .least = 0, .most = 5},
-                                         {.name = "times", .type = KR_TYPE_INTEGER, .dflt = "2", .minimum = 1, .maximum = 9},
-                                         {.name = "numbers", .type = KR_TYPE_NUMBERS, .dflt = "[1,2]"},
-                                         {.name = NULL}};
-static const struct kr_field outputs[] = {
-    {.name = "who", .type = KR_TYPE_STRING}, {.name = "sum", .type = KR_TYPE_NUMBER}, {.name = NULL}};
+static const struct kr_field inputs[] = {
+    {.name = "who", .type = KR_TYPE_STRING, .least = 0, .most = 5},
+    {.name = "times", .type = KR_TYPE_INTEGER, .dflt = "2", .minimum = 1, .maximum = 9},
+    {.name = "numbers", .type = KR_TYPE_NUMBERS, .dflt = "[1,2]"},
+    {.name = NULL}};
+static const struct kr_field outputs[] = {{.name = "who", .type = KR_TYPE_STRING},
+                                          {.name = "sum", .type = KR_TYPE_NUMBER},
+                                          {.name = NULL}};
 static const struct kr_step steps[] = {{.name = "add", .run = add}, {.name = NULL}};
 static const struct kr_pipeline pipeline = {
     .abi = KR_PIPELINE_ABI, .name = "sum", .inputs = inputs, .outputs = outputs, .steps = steps};
@@ -125,13 +154,16 @@ static void test_invocations(void **state)
 {
     (void)state;
     invoke("{\"parameters\":{\"who\":\"me\"}}", 200, "\"outputs\":{\"who\":\"me\",\"sum\":6.0}");
-    invoke("{\"parameters\":{\"who\":\"\\u00e4\",\"times\":3.0,\"numbers\":[0.5]}}", 200, "\"sum\":1.5");
+    invoke("{\"parameters\":{\"who\":\"\\u00e4\",\"times\":3.0,\"numbers\":[0.5]}}", 200,
+           "\"sum\":1.5");
     invoke("{\"parameters\":{\"who\":\"\"}}", 500, "step 'add': nobody \\\"there\\\"");
-    invoke("{\"parameters\":{}}", 422, "\"loc\":[\"body\",\"parameters\",\"who\"],\"msg\":\"Field required\"");
+    invoke("{\"parameters\":{}}", 422,
+           "\"loc\":[\"body\",\"parameters\",\"who\"],\"msg\":\"Field required\"");
     invoke("{\"parameters\":{\"who\":\"toolong\"}}", 422, "from 0 to 5 characters, not 7");
     invoke("{\"parameters\":{\"who\":\"a\",\"times\":10}}", 422, "from 1 to 9");
     invoke("{\"parameters\":{\"who\":\"a\",\"times\":\"2\"}}", 422, "int_type");
-    invoke("{\"parameters\":{\"who\":\"a\",\"numbers\":[1,\"x\"]}}", 422, "Item 1 should be a number");
+    invoke("{\"parameters\":{\"who\":\"a\",\"numbers\":[1,\"x\"]}}", 422,
+           "Item 1 should be a number");
     invoke("{\"parameters\":{\"who\":\"a\",\"odd\\\"\":1}}", 422, "extra_forbidden");
     invoke("{\"parameters\":[]}", 422, "model_type");
     invoke("{\"parameters\":{\"who\":\"a\"},\"timeout\":\"x\"}", 422, "timeout");
@@ -156,8 +188,9 @@ static void test_description(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar), cmocka_unit_test(test_values),      cmocka_unit_test(test_writing),
-        cmocka_unit_test(test_invocations), cmocka_unit_test(test_description),
+        cmocka_unit_test(test_grammar),     cmocka_unit_test(test_values),
+        cmocka_unit_test(test_writing),     cmocka_unit_test(test_invocations),
+        cmocka_unit_test(test_description),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What steps can ask for: inputs, outputs, memory. Positions out of range abort: that is a mistake in the
- * pipeline's code, and the front answers for a worker that aborts. */
+/* What steps can ask for: inputs, outputs, memory. Positions out of range abort: that is a mistake
+ * in the pipeline's code, and the front answers for a worker that aborts. */
 #include "serve/native/native.h"
 
 #include "base/alloc.h"

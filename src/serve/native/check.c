@@ -6,8 +6,8 @@
 
 #define INPUT_SHOWN 200
 
-void kr_problem(struct kr_problems *problems, const char *type, const char *loc, struct kr_view name,
-                const char *message, struct kr_view input)
+void kr_problem(struct kr_problems *problems, const char *type, const char *loc,
+                struct kr_view name, const char *message, struct kr_view input)
 {
     struct kr_buf *out = problems->out;
 
@@ -28,7 +28,8 @@ static bool in_range(const struct kr_field *field, double value, char *message, 
 {
     if (!(field->minimum < field->maximum) || (value >= field->minimum && value <= field->maximum))
         return true;
-    (void)snprintf(message, size, "Input should be from %.17g to %.17g", field->minimum, field->maximum);
+    (void)snprintf(message, size, "Input should be from %.17g to %.17g", field->minimum,
+                   field->maximum);
     return false;
 }
 
@@ -52,12 +53,13 @@ static bool in_length(const struct kr_field *field, size_t n, char *message, siz
 {
     if (field->most == 0 || (n >= field->least && n <= field->most))
         return true;
-    (void)snprintf(message, size, "Input should have from %zu to %zu %s, not %zu", field->least, field->most,
-                   field->type == KR_TYPE_STRING ? "characters" : "items", n);
+    (void)snprintf(message, size, "Input should have from %zu to %zu %s, not %zu", field->least,
+                   field->most, field->type == KR_TYPE_STRING ? "characters" : "items", n);
     return false;
 }
 
-static bool check_numbers(const struct kr_field *field, struct kr_view value, char *message, size_t size)
+static bool check_numbers(const struct kr_field *field, struct kr_view value, char *message,
+                          size_t size)
 {
     enum kr_value_kind kind;
     struct kr_view item;
@@ -85,17 +87,18 @@ static bool check_numbers(const struct kr_field *field, struct kr_view value, ch
 
 static const char *type_message(enum kr_type type)
 {
-    static const char *const texts[] = {"Input should be a valid string", "Input should be a valid integer",
-                                        "Input should be a valid number", "Input should be a valid boolean",
-                                        "Input should be a valid list of numbers", "Input should be JSON"};
+    static const char *const texts[] = {
+        "Input should be a valid string",          "Input should be a valid integer",
+        "Input should be a valid number",          "Input should be a valid boolean",
+        "Input should be a valid list of numbers", "Input should be JSON"};
 
     return texts[type];
 }
 
 static const char *type_code(enum kr_type type)
 {
-    static const char *const texts[] = {"string_type", "int_type", "float_type", "bool_type", "list_type",
-                                        "json_type"};
+    static const char *const texts[] = {"string_type", "int_type",  "float_type",
+                                        "bool_type",   "list_type", "json_type"};
 
     return texts[type];
 }
@@ -121,8 +124,8 @@ static bool has_type(enum kr_type type, enum kr_value_kind kind, struct kr_view 
     }
 }
 
-bool kr_check_value(const struct kr_field *field, enum kr_value_kind kind, struct kr_view value, const char *loc,
-                    struct kr_problems *problems)
+bool kr_check_value(const struct kr_field *field, enum kr_value_kind kind, struct kr_view value,
+                    const char *loc, struct kr_problems *problems)
 {
     struct kr_view name = kr_view_of(field->name);
     char message[256];

@@ -13,11 +13,11 @@ struct kr_problems {
 };
 
 /* loc: "\"body\",\"parameters\"" and so on, without brackets. */
-void kr_problem(struct kr_problems *problems, const char *type, const char *loc, struct kr_view name,
-                const char *message, struct kr_view input);
+void kr_problem(struct kr_problems *problems, const char *type, const char *loc,
+                struct kr_view name, const char *message, struct kr_view input);
 
 /* False after problems were added. */
-bool kr_check_value(const struct kr_field *field, enum kr_value_kind kind, struct kr_view value, const char *loc,
-                    struct kr_problems *problems);
+bool kr_check_value(const struct kr_field *field, enum kr_value_kind kind, struct kr_view value,
+                    const char *loc, struct kr_problems *problems);
 
 #endif

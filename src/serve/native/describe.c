@@ -107,7 +107,8 @@ static void steps(const struct kr_native *native, const char *source, struct kr_
         text(out, list[i].name);
         kr_buf_adds(out, ",\"source\":");
         text(out, source);
-        kr_buf_addf(out, ",\"inputs\":{},\"outputs\":[],\"streams\":%s}", native->pipeline->streams ? "true" : "false");
+        kr_buf_addf(out, ",\"inputs\":{},\"outputs\":[],\"streams\":%s}",
+                    native->pipeline->streams ? "true" : "false");
     }
     kr_buf_adds(out, "],\"edges\":[");
     for (size_t i = 1; i < native->steps; i++) {

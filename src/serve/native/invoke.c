@@ -36,7 +36,8 @@ static bool read_request(struct kr_view body, struct request *out, struct kr_pro
     kr_reader_init(&r, body);
     kind = kr_value_take(&r, &whole);
     if (kind == KR_V_BAD || !kr_at_end(&r)) {
-        kr_problem(problems, "json_invalid", IN_BODY, nothing, "The body is not valid JSON", nothing);
+        kr_problem(problems, "json_invalid", IN_BODY, nothing, "The body is not valid JSON",
+                   nothing);
         return false;
     }
     if (kind != KR_V_OBJECT) {
@@ -50,16 +51,21 @@ static bool read_request(struct kr_view body, struct request *out, struct kr_pro
             out->parameters = value;
             found = true;
         } else if (key_is(key, "parameters")) {
-            kr_problem(problems, "model_type", IN_PARAMETERS, nothing, "Input should be an object", value);
+            kr_problem(problems, "model_type", IN_PARAMETERS, nothing, "Input should be an object",
+                       value);
             found = true;
         } else if (key_is(key, "run_name") && kind == KR_V_STRING) {
             out->run_name = value;
         } else if (key_is(key, "run_name") && kind != KR_V_NULL) {
-            kr_problem(problems, "string_type", IN_BODY, kr_view_of("run_name"), "Input should be a valid string", value);
+            kr_problem(problems, "string_type", IN_BODY, kr_view_of("run_name"),
+                       "Input should be a valid string", value);
         } else if (key_is(key, "timeout") && kind != KR_V_NULL && kind != KR_V_NUMBER) {
-            kr_problem(problems, "float_type", IN_BODY, kr_view_of("timeout"), "Input should be a valid number", value);
-        } else if (key_is(key, "skip_artifact_materialization") && kind != KR_V_TRUE && kind != KR_V_FALSE) {
-            kr_problem(problems, "bool_type", IN_BODY, kr_view_of("skip_artifact_materialization"), "Input should be a valid boolean", value);
+            kr_problem(problems, "float_type", IN_BODY, kr_view_of("timeout"),
+                       "Input should be a valid number", value);
+        } else if (key_is(key, "skip_artifact_materialization") && kind != KR_V_TRUE &&
+                   kind != KR_V_FALSE) {
+            kr_problem(problems, "bool_type", IN_BODY, kr_view_of("skip_artifact_materialization"),
+                       "Input should be a valid boolean", value);
         }
     }
     if (!found)
@@ -76,7 +82,8 @@ static size_t find_field(const struct kr_native *native, struct kr_view key)
     return native->inputs;
 }
 
-static bool read_parameters(struct kr_work *work, struct kr_view parameters, struct kr_problems *problems)
+static bool read_parameters(struct kr_work *work, struct kr_view parameters,
+                            struct kr_problems *problems)
 {
     const struct kr_native *native = work->native;
     struct kr_view key, value;
@@ -94,9 +101,11 @@ static bool read_parameters(struct kr_work *work, struct kr_view parameters, str
         if (at == native->inputs) {
             key.p++;
             key.n -= 2;
-            kr_problem(problems, "extra_forbidden", IN_PARAMETERS, key, "Extra inputs are not permitted", value);
+            kr_problem(problems, "extra_forbidden", IN_PARAMETERS, key,
+                       "Extra inputs are not permitted", value);
         } else {
-            (void)kr_check_value(&native->pipeline->inputs[at], kind, value, IN_PARAMETERS, problems);
+            (void)kr_check_value(&native->pipeline->inputs[at], kind, value, IN_PARAMETERS,
+                                 problems);
             work->raw[at] = value;
         }
     }
@@ -104,7 +113,8 @@ static bool read_parameters(struct kr_work *work, struct kr_view parameters, str
         const struct kr_field *field = &native->pipeline->inputs[i];
 
         if (work->raw[i].n == 0 && field->dflt == NULL)
-            kr_problem(problems, "missing", IN_PARAMETERS, kr_view_of(field->name), "Field required", nothing);
+            kr_problem(problems, "missing", IN_PARAMETERS, kr_view_of(field->name),
+                       "Field required", nothing);
         else if (work->raw[i].n == 0)
             work->raw[i] = kr_view_of(field->dflt);
     }
@@ -155,7 +165,8 @@ static void write_used(struct kr_work *work, struct kr_buf *out)
 static void write_seconds(struct kr_buf *out, int64_t us)
 {
     char text[32];
-    int n = snprintf(text, sizeof(text), "%lld.%06lld", (long long)(us / 1000000), (long long)(us % 1000000));
+    int n = snprintf(text, sizeof(text), "%lld.%06lld", (long long)(us / 1000000),
+                     (long long)(us % 1000000));
 
     kr_buf_add(out, text, (size_t)n);
 }
@@ -190,7 +201,8 @@ static void write_answer(struct kr_work *work, const struct request *request, bo
         char text[700];
 
         (void)snprintf(text, sizeof(text), "Failed to execute pipeline: step '%s': %s",
-                       pipeline->steps[work->step].name, work->message[0] != '\0' ? work->message : "failed");
+                       pipeline->steps[work->step].name,
+                       work->message[0] != '\0' ? work->message : "failed");
         kr_buf_adds(out, "},\"error\":");
         kr_write_text(out, text, strlen(text));
         kr_buf_addc(out, '}');
@@ -210,7 +222,8 @@ static int invoke(struct kr_work *work, struct kr_view body, const char *run_id,
     work->run.id = run_id;
     kr_buf_adds(out, "{\"detail\":[");
     *ok = false;
-    if (!read_request(body, &request, &problems) || !read_parameters(work, request.parameters, &problems)) {
+    if (!read_request(body, &request, &problems) ||
+        !read_parameters(work, request.parameters, &problems)) {
         kr_buf_adds(out, "]}");
         return 422;
     }
@@ -264,8 +277,10 @@ int kr_native_batch(struct kr_work *work, struct kr_view body, const char *run_i
     kr_buf_reset(out);
     *ok = false;
     if (!find_items(body, &items)) {
-        kr_buf_adds(out, "{\"detail\":[{\"type\":\"list_type\",\"loc\":[\"body\"],\"msg\":\"Input should be a "
-                         "list of invocations\"}]}");
+        kr_buf_adds(
+            out,
+            "{\"detail\":[{\"type\":\"list_type\",\"loc\":[\"body\"],\"msg\":\"Input should be a "
+            "list of invocations\"}]}");
         return 422;
     }
     kr_buf_addc(out, '[');
@@ -280,12 +295,14 @@ int kr_native_batch(struct kr_work *work, struct kr_view body, const char *run_i
             kr_buf_addc(out, ',');
         before = out->n;
         (void)snprintf(id, sizeof(id), "%s-%zu", run_id, n);
-        if (invoke(work, item, id, &fine) == 422) { /* {"detail":...} becomes an item with success false */
+        if (invoke(work, item, id, &fine) ==
+            422) { /* {"detail":...} becomes an item with success false */
             kr_auto_free char *detail = kr_strndup(out->p + before + 1, out->n - before - 1);
 
             out->n = before;
-            kr_buf_adds(out, "{\"success\":false,\"outputs\":null,\"execution_time\":0,\"metadata\":null,"
-                             "\"error\":\"The request does not fit the input schema\",");
+            kr_buf_adds(
+                out, "{\"success\":false,\"outputs\":null,\"execution_time\":0,\"metadata\":null,"
+                     "\"error\":\"The request does not fit the input schema\",");
             kr_buf_adds(out, detail);
         }
         n++;

@@ -34,29 +34,34 @@ static int check(struct kr_native *native, const char *source, struct kr_err *er
     const struct kr_pipeline *p = native->pipeline;
 
     if (p->abi != KR_PIPELINE_ABI)
-        return kr_fail(err, KR_E_INVALID, "%s was made for version %u of kourou/pipeline.h, this is %d", source,
+        return kr_fail(err, KR_E_INVALID,
+                       "%s was made for version %u of kourou/pipeline.h, this is %d", source,
                        p->abi, KR_PIPELINE_ABI);
     if (p->name == NULL || p->inputs == NULL || p->outputs == NULL || p->steps == NULL ||
         p->steps[0].name == NULL)
-        return kr_fail(err, KR_E_INVALID, "%s: name, inputs, outputs and at least one step are needed", source);
+        return kr_fail(err, KR_E_INVALID,
+                       "%s: name, inputs, outputs and at least one step are needed", source);
     native->inputs = count_fields(p->inputs);
     native->outputs = count_fields(p->outputs);
     while (p->steps[native->steps].name != NULL)
         native->steps++;
     if (native->inputs > KR_NATIVE_FIELDS_MAX || native->outputs > KR_NATIVE_FIELDS_MAX)
-        return kr_fail(err, KR_E_LIMIT, "%s: at most %d inputs and outputs", source, KR_NATIVE_FIELDS_MAX);
+        return kr_fail(err, KR_E_LIMIT, "%s: at most %d inputs and outputs", source,
+                       KR_NATIVE_FIELDS_MAX);
     for (size_t i = 0; i < native->inputs; i++) {
         if (!default_is_json(&p->inputs[i]))
-            return kr_fail(err, KR_E_INVALID, "%s: default of %s is not JSON: %s", source, p->inputs[i].name,
-                           p->inputs[i].dflt);
+            return kr_fail(err, KR_E_INVALID, "%s: default of %s is not JSON: %s", source,
+                           p->inputs[i].name, p->inputs[i].dflt);
     }
     return 0;
 }
 
-int kr_native_load(struct kr_native *native, const char *root, const char *source, struct kr_err *err)
+int kr_native_load(struct kr_native *native, const char *root, const char *source,
+                   struct kr_err *err)
 {
     const char *colon = strrchr(source, ':');
-    kr_auto_free char *file = colon != NULL ? kr_strndup(source, (size_t)(colon - source)) : kr_strdup(source);
+    kr_auto_free char *file =
+        colon != NULL ? kr_strndup(source, (size_t)(colon - source)) : kr_strdup(source);
     kr_auto_free char *path = kr_path_join(root, file);
     const char *symbol = colon != NULL ? colon + 1 : "kourou_pipeline";
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker's side of the protocol in C (docs/worker-protocol.md). One thread leads: it reads frames and runs
- * requests. While it runs one it offers the leadership; a thread that was woken by the front takes it. */
+/* The worker's side of the protocol in C (docs/worker-protocol.md). One thread leads: it reads
+ * frames and runs requests. While it runs one it offers the leadership; a thread that was woken by
+ * the front takes it. */
 #include "serve/native/native.h"
 
 #include "base/alloc.h"
@@ -40,8 +41,8 @@ struct loop {
     uint32_t cancelled[PENDING_MAX];
     unsigned cancelled_n;
     bool draining, ended;
-    atomic_int offer;    /* 1: the leader runs a request and may be replaced */
-    atomic_int away;     /* threads that run a request and do not lead any more */
+    atomic_int offer; /* 1: the leader runs a request and may be replaced */
+    atomic_int away;  /* threads that run a request and do not lead any more */
     atomic_bool done;
     pthread_mutex_t out_lock;
     struct kr_buf out;
@@ -63,8 +64,8 @@ static void write_all(int fd, const char *p, size_t n)
     }
 }
 
-void kr_native_send(int fd, uint8_t type, uint8_t flags, uint16_t status, uint32_t id, const char *payload,
-                    size_t n)
+void kr_native_send(int fd, uint8_t type, uint8_t flags, uint16_t status, uint32_t id,
+                    const char *payload, size_t n)
 {
     kr_auto_buf struct kr_buf frame = KR_BUF_INIT(KR_FRAME_MAX + 64);
 
@@ -84,14 +85,17 @@ static void flush(struct loop *l)
     (void)pthread_mutex_unlock(&l->out_lock);
 }
 
-static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, uint32_t us, const struct kr_buf *body)
+static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, uint32_t us,
+                       const struct kr_buf *body)
 {
     kr_auto_fd int fd = memfd_create("kourou-body", MFD_CLOEXEC);
     char bytes[KR_FRAME_HEADER + 12], control[CMSG_SPACE(sizeof(int))] = {0};
     kr_auto_buf struct kr_buf frame = KR_BUF_INIT(64);
     struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     ssize_t sent;
 
@@ -122,7 +126,8 @@ static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, u
     (void)pthread_mutex_unlock(&l->out_lock);
 }
 
-static void answer(struct loop *l, uint32_t id, int status, bool ok, int64_t us, const struct kr_buf *body)
+static void answer(struct loop *l, uint32_t id, int status, bool ok, int64_t us,
+                   const struct kr_buf *body)
 {
     uint8_t flags = ok ? KR_F_RUN_OK : 0;
     char lead[4];
@@ -229,7 +234,8 @@ static void run_one(struct loop *l, struct kr_work *work, struct pending *p)
 
 static bool take_body(struct loop *l, const struct kr_frame *f, struct pending *p)
 {
-    struct kr_view body = {.p = f->payload + KR_FRAME_REQUEST_LEAD, .n = f->size - KR_FRAME_REQUEST_LEAD};
+    struct kr_view body = {.p = f->payload + KR_FRAME_REQUEST_LEAD,
+                           .n = f->size - KR_FRAME_REQUEST_LEAD};
 
     p->mapped = (f->flags & KR_F_FD) != 0;
     if (!p->mapped) {
@@ -291,8 +297,10 @@ static bool read_frames(struct loop *l)
 {
     char *room = kr_buf_reserve(&l->in, READ_SIZE), control[CMSG_SPACE(16 * sizeof(int))];
     struct iovec iov = {.iov_base = room, .iov_len = READ_SIZE};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
     ssize_t n;
 
     if (room == NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kourou-native: `--describe LIB[:SYMBOL]` prints what the library offers; otherwise it is started by kourou-serve
- * with the arguments of docs/worker-protocol.md. */
+/* kourou-native: `--describe LIB[:SYMBOL]` prints what the library offers; otherwise it is started
+ * by kourou-serve with the arguments of docs/worker-protocol.md. */
 #include "serve/native/native.h"
 
 #include "base/alloc.h"
@@ -27,17 +27,18 @@ static int number_of(const char *text)
 
 static bool read_arguments(int argc, char **argv, struct arguments *a)
 {
-    *a = (struct arguments){.opt = {.fd = -1, .wake_r = -1, .wake_w = -1, .mark = -1, .threads = 1}, .root = "."};
+    *a = (struct arguments){.opt = {.fd = -1, .wake_r = -1, .wake_w = -1, .mark = -1, .threads = 1},
+                            .root = "."};
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *value = argv[i + 1];
         struct {
             const char *name;
             int *number;
             const char **text;
-        } names[] = {{"--fd", &a->opt.fd, NULL},         {"--wake-r", &a->opt.wake_r, NULL},
-                     {"--wake-w", &a->opt.wake_w, NULL}, {"--mark", &a->opt.mark, NULL},
+        } names[] = {{"--fd", &a->opt.fd, NULL},           {"--wake-r", &a->opt.wake_r, NULL},
+                     {"--wake-w", &a->opt.wake_w, NULL},   {"--mark", &a->opt.mark, NULL},
                      {"--threads", &a->opt.threads, NULL}, {"--snapshot", NULL, &a->snapshot},
-                     {"--root", NULL, &a->root},         {"--deployment", NULL, &a->deployment},
+                     {"--root", NULL, &a->root},           {"--deployment", NULL, &a->deployment},
                      {"--describe", NULL, &a->describe}};
         bool known = false;
 
@@ -53,8 +54,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
         if (!known)
             return false;
     }
-    return argc % 2 == 1 && (a->describe != NULL || (a->opt.fd >= 0 && a->opt.wake_r >= 0 && a->opt.wake_w >= 0 &&
-                                                     a->opt.mark >= 0 && a->snapshot != NULL));
+    return argc % 2 == 1 &&
+           (a->describe != NULL || (a->opt.fd >= 0 && a->opt.wake_r >= 0 && a->opt.wake_w >= 0 &&
+                                    a->opt.mark >= 0 && a->snapshot != NULL));
 }
 
 static int describe(const struct arguments *a)
@@ -109,7 +111,8 @@ static int start(struct kr_native *native, const struct arguments *a, struct kr_
     if (kr_json_read_file(a->snapshot, SNAPSHOT_MAX, &snapshot, err) < 0 ||
         kr_json_parse(given, strlen(given), "--deployment", &deployment, err) < 0)
         return -(int)err->code;
-    if (kr_native_load(native, a->root, kr_json_str(json_object_get(snapshot, "pipeline"), "source", ""), err) < 0)
+    if (kr_native_load(native, a->root,
+                       kr_json_str(json_object_get(snapshot, "pipeline"), "source", ""), err) < 0)
         return -(int)err->code;
     make_meta(native, deployment);
     if (native->pipeline->on_init != NULL &&
@@ -130,13 +133,15 @@ static void send_fatal(int fd, const struct kr_err *err)
 
 int main(int argc, char **argv)
 {
-    static const char hello[] = "{\"language\":\"native\"}", ready[] = "{\"routes\":[],\"middleware\":false}";
+    static const char hello[] = "{\"language\":\"native\"}",
+                      ready[] = "{\"routes\":[],\"middleware\":false}";
     struct kr_native native = {.library = NULL};
     struct kr_err err = KR_ERR_INIT;
     struct arguments a;
 
     if (!read_arguments(argc, argv, &a)) {
-        (void)dprintf(STDERR_FILENO, "usage: kourou-native --describe LIBRARY.so[:SYMBOL] [--root DIR]\n");
+        (void)dprintf(STDERR_FILENO,
+                      "usage: kourou-native --describe LIBRARY.so[:SYMBOL] [--root DIR]\n");
         return 2;
     }
     if (a.describe != NULL)

@@ -11,7 +11,6 @@
 
 #define KR_NATIVE_FIELDS_MAX 64
 
-
 struct kr_native {
     const struct kr_pipeline *pipeline;
     void *library;
@@ -24,7 +23,7 @@ struct kr_native {
 struct kr_work {
     struct kr_run run;
     struct kr_native *native;
-    struct kr_view raw[KR_NATIVE_FIELDS_MAX]; /* inputs as JSON text */
+    struct kr_view raw[KR_NATIVE_FIELDS_MAX];   /* inputs as JSON text */
     struct kr_buf output[KR_NATIVE_FIELDS_MAX]; /* outputs as JSON text */
     struct kr_buf answer;
     char *arena; /* first block */
@@ -62,7 +61,7 @@ struct kr_native_options {
     int fd, wake_r, wake_w, mark, threads;
 };
 int kr_native_loop(struct kr_native *native, const struct kr_native_options *options);
-void kr_native_send(int fd, uint8_t type, uint8_t flags, uint16_t status, uint32_t id, const char *payload,
-                    size_t n);
+void kr_native_send(int fd, uint8_t type, uint8_t flags, uint16_t status, uint32_t id,
+                    const char *payload, size_t n);
 
 #endif
