@@ -188,9 +188,9 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
 {
     kr_auto_free char *path = kr_path_join(what->root, file);
     kr_auto_free char *program = kr_path_join(app->runtime_dir, "kourou-native");
-    kr_auto_free char *target = kr_asprintf("%s%s", path, what->source + strlen(file));
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(MAX_SNAPSHOT), noise = KR_BUF_INIT(4096);
-    char *argv[] = {program, (char *)(uintptr_t)"--describe", target, NULL};
+    char *argv[] = {program, (char *)(uintptr_t)"--describe", (char *)(uintptr_t)what->source,
+                    (char *)(uintptr_t)"--root", (char *)(uintptr_t)what->root, NULL};
     struct kr_proc_opts opts = {
         .cwd = what->root, .out = &out, .err_out = &noise, .timeout_ms = DESCRIBE_MS};
     int status = 0;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { EXAMPLE_MAX = 1 << 16, VALUE_MAX = 200 };
+enum { EXAMPLE_MAX = 1 << 16, VALUE_MAX = 200, LIST_MAX = 8 };
 
 /* In single quotes for a shell, when it needs them. */
 static void add_quoted(struct kr_buf *out, const char *text)
@@ -29,6 +29,18 @@ static void add_quoted(struct kr_buf *out, const char *text)
     kr_buf_addc(out, '\'');
 }
 
+static json_t *stand_in(const json_t *schema);
+
+static json_t *list_of(const json_t *schema)
+{
+    int64_t n = kr_json_int(schema, "minItems", 0);
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < n && i < LIST_MAX; i++)
+        (void)json_array_append_new(list, stand_in(json_object_get(schema, "items")));
+    return list;
+}
+
 /* A value that stands for a parameter without default. */
 static json_t *stand_in(const json_t *schema)
 {
@@ -46,7 +58,7 @@ static json_t *stand_in(const json_t *schema)
     if (strcmp(type, "boolean") == 0)
         return json_true();
     if (strcmp(type, "array") == 0)
-        return json_array();
+        return list_of(schema);
     if (strcmp(type, "object") == 0)
         return json_object();
     return json_string("<value>");
