@@ -8,6 +8,7 @@
 /* The flavors this build can deploy with; adding one is one line here and one in meson.build. */
 static const struct kr_deployer *const builtin[] = {
     &kr_deployer_local,
+    &kr_deployer_docker,
     &kr_deployer_huggingface,
 };
 

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/build.h"
+
+#include "base/alloc.h"
+#include "base/digest.h"
+#include "base/path.h"
+#include "deployers/lifecycle.h"
+#include "oci/build.h"
+#include "oci/manifest.h"
+#include "pack/bundle.h"
+
+#include <string.h>
+
+enum { SPACE_PORT = 7860 };
+
+void kr_build_finish(struct kr_build *build)
+{
+    free(build->name);
+    free(build->cache);
+    *build = (struct kr_build){0};
+}
+
+static const json_t *docker_of(const struct kr_target *target)
+{
+    return kr_json_at(target->what.snapshot, "settings", "docker", NULL);
+}
+
+static bool is_flavor(const struct kr_target *target, const char *flavor)
+{
+    return strcmp(kr_json_str(target->row, "flavor", ""), flavor) == 0;
+}
+
+/* -- whether and how --------------------------------------------------------------------------- */
+
+static int fail_no_registry(struct kr_app *app, const char *why, struct kr_err *err)
+{
+    (void)kr_fail(err, KR_E_INVALID, "%s needs a container registry in the stack", why);
+    return kr_hint(err, "%s container-registry register <name> --flavor=default --uri=docker.io/<user>, "
+                        "then %s stack update -c <name>", app->prog, app->prog);
+}
+
+static int wants_image(struct kr_app *app, const struct kr_target *target, bool registry, bool *needed,
+                       struct kr_err *err)
+{
+    const char *mode = kr_json_str(target->settings, "build_mode", "auto");
+
+    *needed = false;
+    if (target->what.image != NULL || kr_json_bool(docker_of(target), "skip_build", false))
+        return 0;
+    if (is_flavor(target, "docker")) {
+        *needed = true;
+    } else if (is_flavor(target, "huggingface")) {
+        *needed = strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry);
+        if (*needed && !registry)
+            return fail_no_registry(app, "build mode 'image'", err);
+    }
+    return 0;
+}
+
+static int name_image(struct kr_build *b, const json_t *registry, struct kr_err *err)
+{
+    const json_t *config = json_object_get(registry, "config");
+    const char *uri = kr_json_str(config, "uri", NULL);
+    const char *repository = kr_json_str(
+        b->docker, "target_repository", kr_json_str(config, "default_repository", "zenml"));
+    const char *tag = kr_json_str(
+        b->docker, "image_tag", kr_json_str(json_object_get(b->target->what.snapshot, "pipeline"), "name", "latest"));
+    kr_auto_free char *safe = kr_ref_tag_of(tag);
+    kr_auto_ref struct kr_ref ref = KR_REF_INIT;
+
+    b->name = uri != NULL ? kr_asprintf("%s/%s:%s", uri, repository, safe)
+                          : kr_asprintf("%s:%s", repository, safe);
+    if (kr_ref_parse(b->name, &ref, err) < 0)
+        return kr_wrap(err, "name of the image");
+    return 0;
+}
+
+/* Without an image builder in the stack: Docker when it is there, else none is needed. */
+static int choose_builder(struct kr_build *b, struct kr_err *err)
+{
+    const json_t *row = json_object_get(b->target->stack, "image_builder");
+    const char *cannot = kr_image_build_cannot(b->docker);
+    struct kr_err ignored = KR_ERR_INIT;
+
+    b->config = json_object_get(row, "config");
+    b->builder = kr_json_str(row, "flavor", NULL);
+    if (b->builder == NULL)
+        b->builder = !b->push || cannot != NULL || kr_engine_check(NULL, &ignored) == 0 ? "local"
+                                                                                      : "daemonless";
+    if (strcmp(b->builder, "daemonless") != 0)
+        return 0;
+    if (!b->push)
+        return fail_no_registry(b->app, "the image builder 'daemonless'", err);
+    if (cannot == NULL)
+        return 0;
+    (void)kr_fail(err, KR_E_INVALID, "the image builder 'daemonless' cannot do this: %s", cannot);
+    return kr_hint(err, "use one of flavor local: %s image-builder register <name> --flavor=local, then "
+                        "%s stack update -i <name>", b->app->prog, b->app->prog);
+}
+
+int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build *out, bool *needed,
+                  struct kr_err *err)
+{
+    json_t *registry = json_object_get(target->stack, "container_registry");
+
+    *out = (struct kr_build){.app = app, .target = target, .push = registry != NULL,
+                             .docker = docker_of(target)};
+    if (registry != NULL && kr_registry_login(app, registry, err) < 0)
+        return -(int)err->code;
+    if (wants_image(app, target, registry != NULL, needed, err) < 0)
+        return -(int)err->code;
+    if (!*needed)
+        return 0;
+    out->cache = kr_path_join(app->data_dir, "cache");
+    out->launch = (struct kr_launch){
+        .root = target->what.source_root,
+        .cache_dir = out->cache,
+        .runtime_dir = app->runtime_dir,
+        .python = target->what.python,
+        .snapshot = target->what.snapshot,
+        .mode = KR_LAUNCH_SOURCE,
+        .app_port = (int)kr_json_int(target->settings, "app_port", SPACE_PORT),
+        .variables = target->what.environment,
+    };
+    if (name_image(out, registry, err) < 0)
+        return -(int)err->code;
+    return choose_builder(out, err);
+}
+
+const char *kr_build_variable(const struct kr_build *build, const char *name, bool *secret)
+{
+    const char *value = kr_json_str(json_object_get(build->docker, "environment"), name, NULL);
+
+    *secret = false;
+    if (value == NULL)
+        value = kr_json_str(build->target->what.environment, name, NULL);
+    if (value != NULL)
+        return value;
+    *secret = true;
+    return kr_json_str(build->target->what.secrets, name, NULL);
+}
+
+/* -- using an equal image again ---------------------------------------------------------------- */
+
+/* Digest of everything that goes in. What a tag of a base image means is taken as it was then. */
+static int key_of(struct kr_build *b, char key[KR_SHA256_HEX], struct kr_err *err)
+{
+    kr_auto_files struct kr_files files = {0}, context = {0};
+    kr_auto_json json_t *warnings = json_array(), *all = json_object();
+    const char *folder = kr_json_str(b->docker, "build_context_root", NULL);
+    char digest[7 + KR_SHA256_HEX];
+    kr_auto_free char *text = NULL;
+    struct kr_launch in = b->launch;
+
+    in.cache_dir = b->cache;
+    if (folder == NULL) {
+        if (kr_launch_files(&in, &files, warnings, err) < 0)
+            return -(int)err->code;
+    } else {
+        kr_auto_free char *root = kr_path_join(in.root, folder);
+        struct kr_bundle what = {.root = root, .cache_dir = b->cache};
+
+        if (kr_launch_source(&in, &files, warnings, err) < 0 ||
+            kr_bundle_collect(&what, &context, warnings, err) < 0)
+            return -(int)err->code;
+        kr_json_set(all, "docker", json_incref((json_t *)(uintptr_t)b->docker));
+    }
+    kr_files_digest(&files, digest);
+    kr_json_set_str(all, "files", digest);
+    kr_files_digest(&context, digest);
+    kr_json_set_str(all, "context", digest);
+    kr_json_set_str(all, "builder", b->builder);
+    kr_json_set_str(all, "name", b->name);
+    kr_json_set(all, "options", json_incref(json_object_get(b->docker, "build_config")));
+    if (b->config != NULL)
+        kr_json_set(all, "config", json_incref((json_t *)(uintptr_t)b->config));
+    text = kr_json_canonical(all);
+    kr_sha256_hex(text, strlen(text), key);
+    return 0;
+}
+
+/* Whether the image is still where it was. Not being able to find out counts as no. */
+static bool still_there(const struct kr_build *b, const char *image)
+{
+    kr_auto_json json_t *found = NULL;
+    struct kr_err ignored = KR_ERR_INIT;
+    struct kr_login login;
+    char registry[256], digest[KR_DIGEST_SIZE];
+    kr_auto_http struct kr_http *http = NULL;
+    kr_auto_ref struct kr_ref ref = KR_REF_INIT;
+    kr_auto_repo struct kr_repo *repo = NULL;
+    struct kr_repo_auth auth = {0};
+
+    if (!b->push)
+        return kr_engine_inspect("image", image, &found, &ignored) == 0;
+    (void)kr_engine_login(b->target->stack, &login, registry);
+    auth.user = login.user;
+    auth.password = login.password;
+    auth.plain_http = kr_json_bool(kr_json_at(b->target->stack, "container_registry", "config", NULL),
+                                   "insecure", false);
+    http = kr_http_open("kourou/" KR_VERSION);
+    return kr_ref_parse(image, &ref, &ignored) == 0 &&
+           kr_repo_open(http, &ref, &auth, false, NULL, &repo, &ignored) == 0 &&
+           kr_manifest_head(repo, kr_ref_what(&ref), digest, &ignored) == 0;
+}
+
+static int find_equal(const struct kr_build *b, const char *key, char **image, struct kr_err *err)
+{
+    kr_auto_json json_t *scope = json_object(), *page = NULL;
+    const json_t *item;
+    size_t i;
+
+    kr_json_set_str(scope, "digest", key);
+    if (kr_store_list(b->app->store, KR_BUILD, NULL, scope, &page, err) < 0)
+        return -(int)err->code;
+    json_array_foreach(json_object_get(page, "items"), i, item)
+    {
+        const char *found = kr_json_str(item, "image", NULL);
+
+        if (found == NULL || !still_there(b, found))
+            continue;
+        *image = kr_strdup(found);
+        return 0;
+    }
+    return 0;
+}
+
+static int record(const struct kr_build *b, const char *key, const char *image, struct kr_err *err)
+{
+    kr_auto_json json_t *row = json_object();
+
+    kr_json_set_str(row, "snapshot_id", b->target->what.snapshot_id);
+    kr_json_set_str(row, "digest", key);
+    kr_json_set_str(row, "image", image);
+    kr_json_set_str(row, "kind", b->builder);
+    return kr_store_insert(b->app->store, KR_BUILD, row, NULL, err);
+}
+
+/* -- building ---------------------------------------------------------------------------------- */
+
+static int build(struct kr_build *b, char **image, struct kr_err *err)
+{
+    const struct kr_deployer_env *env = &b->target->env;
+    bool again = b->target->what.prevent_build_reuse ||
+                 kr_json_bool(b->docker, "prevent_build_reuse", false);
+    kr_auto_free char *text = NULL;
+    char key[KR_SHA256_HEX];
+
+    if (key_of(b, key, err) < 0 || (!again && find_equal(b, key, image, err) < 0))
+        return -(int)err->code;
+    if (*image != NULL) {
+        kr_denv_note(env, false, "nothing that goes into the image has changed: using %s", *image);
+        return 0;
+    }
+    text = kr_asprintf("Building image %s (%s)", b->name, b->builder);
+    kr_denv_step(env, "image", text, 0, 0, false, false);
+    if (strcmp(b->builder, "daemonless") == 0 ? kr_build_daemonless(b, image, err) < 0
+                                              : kr_build_local(b, image, err) < 0)
+        return kr_wrap(err, "build image %s", b->name);
+    free(text);
+    text = kr_asprintf("Built image %s", *image);
+    kr_denv_step(env, "image", text, 0, 0, false, true);
+    return record(b, key, *image, err);
+}
+
+int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *err)
+{
+    kr_auto_build struct kr_build b = {0};
+    char *image = NULL;
+    bool needed = false;
+
+    if (kr_build_init(app, target, &b, &needed, err) < 0)
+        return -(int)err->code;
+    if (needed) {
+        if (build(&b, &image, err) < 0) {
+            free(image);
+            return -(int)err->code;
+        }
+        free(target->image);
+        target->image = image;
+        target->what.image = image;
+    }
+    if (target->what.image == NULL || !is_flavor(target, "huggingface"))
+        return 0;
+    return kr_registry_check_public(app, target, target->what.image, err);
+}
+
+int kr_build_plan(struct kr_app *app, struct kr_target *target, struct kr_err *err)
+{
+    kr_auto_build struct kr_build b = {0};
+    bool needed = false;
+
+    if (kr_build_init(app, target, &b, &needed, err) < 0)
+        return -(int)err->code;
+    if (needed) {
+        free(target->image);
+        target->image = kr_steal(&b.name);
+        target->what.image = target->image;
+    }
+    return 0;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings run_args and build_options: keyword arguments of docker-py, and options of the docker program. */
+#include "deployers/docker.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+/* Names of docker-py that the program spells otherwise. */
+static const struct {
+    const char *name, *option;
+} spelled[] = {
+    {"mem_limit", "memory"},         {"memswap_limit", "memory-swap"}, {"mem_reservation", "memory-reservation"},
+    {"network_mode", "network"},     {"volumes", "volume"},            {"environment", "env"},
+    {"ports", "publish"},            {"labels", "label"},              {"devices", "device"},
+    {"extra_hosts", "add-host"},     {"working_dir", "workdir"},       {"security_opt", "security-opt"},
+    {"ulimits", "ulimit"},           {"sysctls", "sysctl"},            {"links", "link"},
+    {"pid_mode", "pid"},             {"ipc_mode", "ipc"},              {"userns_mode", "userns"},
+    {"dns_opt", "dns-option"},       {"oom_score_adj", "oom-score-adj"}, {"restart_policy", "restart"},
+    {"buildargs", "build-arg"},      {"nocache", "no-cache"},          {"forcerm", "force-rm"},
+    {"shmsize", "shm-size"},
+};
+
+/* What Kourou itself decides. */
+static const char *const ours[] = {"name", "detach", "remove", "rm", "auto_remove", "entrypoint", "command",
+                                   "image", "stdin_open", "interactive", "tty", "cidfile", "stdout", "stderr",
+                                   "tag", "t", "file", "f", "iidfile", "output", "path", "fileobj",
+                                   "dockerfile", "secret"};
+
+bool kr_docker_host_network(const json_t *run_args)
+{
+    const char *network = kr_json_str(run_args, "network", kr_json_str(run_args, "network_mode", ""));
+
+    return strcmp(network, "host") == 0;
+}
+
+static char *option_of(const char *name)
+{
+    char *option;
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(spelled); i++) {
+        if (strcmp(spelled[i].name, name) == 0)
+            return kr_strdup(spelled[i].option);
+    }
+    option = kr_strdup(name);
+    for (char *p = option; *p != '\0'; p++) {
+        if (*p == '_')
+            *p = '-';
+    }
+    return option;
+}
+
+/* Text of a plain value; NULL for lists and maps. Caller frees. */
+static char *plain(const json_t *value)
+{
+    if (json_is_string(value))
+        return kr_strdup(json_string_value(value));
+    if (json_is_integer(value))
+        return kr_asprintf("%lld", (long long)json_integer_value(value));
+    if (json_is_real(value))
+        return kr_asprintf("%g", json_real_value(value));
+    if (json_is_boolean(value))
+        return kr_strdup(json_is_true(value) ? "true" : "false");
+    return NULL;
+}
+
+/* One entry of a map: {"/data": {"bind": "/mnt", "mode": "ro"}} for volumes, {"7860/tcp": 80} for ports. */
+static char *entry(const char *option, const char *key, const json_t *value)
+{
+    kr_auto_free char *text = plain(value);
+
+    if (strcmp(option, "volume") == 0 && json_is_object(value))
+        return kr_asprintf("%s:%s:%s", key, kr_json_str(value, "bind", ""),
+                           kr_json_str(value, "mode", "rw"));
+    if (text == NULL)
+        return NULL;
+    if (strcmp(option, "publish") == 0)
+        return kr_asprintf("%s:%s", text, key);
+    if (strcmp(option, "tmpfs") == 0 || strcmp(option, "add-host") == 0)
+        return text[0] != '\0' ? kr_asprintf("%s:%s", key, text) : kr_strdup(key);
+    return kr_asprintf("%s=%s", key, text);
+}
+
+struct adding {
+    const char *setting; /* "run_args" */
+    struct kr_words *words;
+};
+
+static int refuse(const struct adding *a, const char *name, const json_t *value, struct kr_err *err)
+{
+    (void)kr_fail(err, KR_E_INVALID, "%s: '%s' is %s, which has no form as an option of docker",
+                  a->setting, name, kr_json_type_name(value));
+    return kr_hint(err, "the options of the docker program can be named as they are there, like gpus: all");
+}
+
+static int add_many(const struct adding *a, const char *name, const char *option,
+                    const json_t *value, struct kr_err *err)
+{
+    const char *key;
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(value, i, item)
+    {
+        kr_auto_free char *text = plain(item);
+
+        if (text == NULL)
+            return refuse(a, name, item, err);
+        kr_words_addf(a->words, "--%s=%s", option, text);
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, item)
+    {
+        kr_auto_free char *text = entry(option, key, item);
+
+        if (text == NULL)
+            return refuse(a, name, item, err);
+        kr_words_addf(a->words, "--%s=%s", option, text);
+    }
+    return 0;
+}
+
+static int add_one(const struct adding *a, const char *name, const json_t *value, struct kr_err *err)
+{
+    kr_auto_free char *option = option_of(name), *text = plain(value);
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(ours); i++) {
+        if (strcmp(ours[i], name) == 0)
+            return kr_fail(err, KR_E_INVALID, "%s: Kourou decides about '%s' itself", a->setting,
+                           name);
+    }
+    if (option[strspn(option, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0' || option[0] == '-' ||
+        option[0] == '\0')
+        return kr_fail(err, KR_E_INVALID, "%s: '%s' is not a name of an option", a->setting, name);
+    if (json_is_null(value))
+        return 0;
+    if (strcmp(option, "restart") == 0 && json_is_object(value)) {
+        kr_words_addf(a->words, "--restart=%s", kr_json_str(value, "Name", "no"));
+        return 0;
+    }
+    if (text == NULL)
+        return add_many(a, name, option, value, err);
+    kr_words_addf(a->words, "--%s=%s", option, text);
+    return 0;
+}
+
+int kr_engine_options(const json_t *values, const char *setting, struct kr_words *words,
+                      struct kr_err *err)
+{
+    struct adding a = {.setting = setting, .words = words};
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    {
+        if (add_one(&a, name, value, err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}

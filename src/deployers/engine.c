@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deployers/engine.h"
+
+#include "base/alloc.h"
+#include "base/env.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "base/view.h"
+#include "deployers/lifecycle.h"
+#include "net/base64.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { CALL_MS = 120000, CHECK_MS = 20000, OUTPUT_MAX = 4 << 20, SAID_MAX = 4096 };
+
+void kr_words_add(struct kr_words *words, const char *word)
+{
+    words->v = kr_reallocarray(words->v, words->n + 2, sizeof(char *));
+    words->v[words->n++] = kr_strdup(word);
+    words->v[words->n] = NULL;
+}
+
+void kr_words_addf(struct kr_words *words, const char *fmt, ...)
+{
+    struct kr_buf text = KR_BUF_INIT((size_t)1 << 20);
+    va_list args;
+
+    va_start(args, fmt);
+    kr_buf_vaddf(&text, fmt, args);
+    va_end(args);
+    kr_words_add(words, kr_buf_str(&text));
+    kr_buf_finish(&text);
+}
+
+void kr_words_finish(struct kr_words *words)
+{
+    kr_env_free(words->v);
+    *words = (struct kr_words){0};
+}
+
+void kr_engine_call_finish(struct kr_engine_call *call)
+{
+    kr_words_finish(&call->words);
+}
+
+/* -- logins ------------------------------------------------------------------------------------ */
+
+/* The engine that the user's configuration names: a temporary one has no contexts. */
+static void keep_context(char ***env)
+{
+    char *argv[] = {(char *)(uintptr_t) "docker", (char *)(uintptr_t) "context",
+                    (char *)(uintptr_t) "inspect", (char *)(uintptr_t) "--format",
+                    (char *)(uintptr_t) "{{.Endpoints.docker.Host}}", NULL};
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(4096), said = KR_BUF_INIT(4096);
+    struct kr_proc_opts opts = {.out = &out, .err_out = &said, .timeout_ms = CHECK_MS};
+    struct kr_err ignored = KR_ERR_INIT;
+    kr_auto_free char *host = NULL;
+    int status = 1;
+
+    if (kr_env_get("DOCKER_HOST") != NULL || kr_proc_run(argv, &opts, &status, &ignored) < 0 ||
+        status != 0)
+        return;
+    host = kr_view_dup(kr_view_trim((struct kr_view){kr_buf_str(&out), out.n}));
+    if (host[0] != '\0')
+        kr_env_set(env, "DOCKER_HOST", host);
+}
+
+/* A configuration folder with nothing but this login. */
+static int write_login(const struct kr_login *login, char **dir, struct kr_err *err)
+{
+    const char *base = kr_env_get("TMPDIR");
+    kr_auto_free char *folder = kr_path_join(base != NULL ? base : "/tmp", "kourou-login-XXXXXX");
+    kr_auto_free char *file = NULL, *pair = NULL, *text = NULL;
+    kr_auto_buf struct kr_buf coded = KR_BUF_INIT(65536);
+    kr_auto_json json_t *config = NULL;
+    bool hub = strcmp(login->registry, "docker.io") == 0;
+
+    if (mkdtemp(folder) == NULL)
+        return kr_fail_errno(err, errno, "folder in %s", base != NULL ? base : "/tmp");
+    pair = kr_asprintf("%s:%s", login->user, login->password);
+    kr_base64_add(&coded, pair, strlen(pair));
+    config = json_pack("{s:{s:{s:s}}}", "auths",
+                       hub ? "https://index.docker.io/v1/" : login->registry, "auth",
+                       kr_buf_str(&coded));
+    text = kr_json_canonical(config);
+    file = kr_path_join(folder, "config.json");
+    *dir = kr_steal(&folder);
+    return kr_file_write_atomic(file, text, strlen(text), 0600, err);
+}
+
+bool kr_engine_login(const json_t *stack, struct kr_login *out, char registry[256])
+{
+    const json_t *row = json_object_get(stack, "container_registry");
+    const json_t *login = json_object_get(row, "login");
+    const char *uri = kr_json_str(json_object_get(row, "config"), "uri", "");
+
+    *out = (struct kr_login){.registry = registry,
+                             .user = kr_json_str(login, "username", NULL),
+                             .password = kr_json_str(login, "password", NULL)};
+    (void)snprintf(registry, 256, "%.*s", (int)strcspn(uri, "/"), uri);
+    return out->user != NULL && out->password != NULL;
+}
+
+/* -- calls ------------------------------------------------------------------------------------- */
+
+struct running {
+    const struct kr_engine_call *call;
+    struct kr_buf said; /* the last lines */
+};
+
+static void on_line(const char *text, bool is_stderr, void *data)
+{
+    struct running *r = data;
+
+    (void)is_stderr;
+    while (r->said.n + strlen(text) + 2 > SAID_MAX && r->said.n > 0) {
+        const char *end = memchr(r->said.p, '\n', r->said.n);
+
+        kr_buf_drop(&r->said, end != NULL ? (size_t)(end - r->said.p) + 1 : r->said.n);
+    }
+    if (strlen(text) + 2 <= SAID_MAX)
+        kr_buf_addf(&r->said, "%s\n", text);
+    if (r->call->line != NULL)
+        r->call->line(r->call->data, text);
+    else if (r->call->env != NULL)
+        kr_denv_log_line(r->call->env, r->call->source != NULL ? r->call->source : "docker", text);
+}
+
+static struct kr_view last_line(const struct kr_buf *text)
+{
+    struct kr_view v = kr_view_trim((struct kr_view){kr_buf_str(text), text->n});
+    const char *at = v.n > 0 ? memrchr(v.p, '\n', v.n) : NULL;
+
+    if (at != NULL)
+        v = (struct kr_view){at + 1, v.n - (size_t)(at + 1 - v.p)};
+    return v;
+}
+
+/* The line that names the cause: the last one with "error" in it, else the last. */
+static struct kr_view cause(const struct kr_buf *text)
+{
+    struct kr_view rest = {kr_buf_str(text), text->n}, line, found = last_line(text);
+    bool more = true;
+
+    while (more) {
+        more = kr_view_cut(&rest, '\n', &line);
+        if (line.n > 6 && (memmem(line.p, line.n, "ERROR:", 6) != NULL ||
+                           memmem(line.p, line.n, "Error response", 14) != NULL))
+            found = kr_view_trim(line);
+    }
+    return found;
+}
+
+static bool says(const struct kr_buf *text, const char *part)
+{
+    return strstr(kr_buf_str(text), part) != NULL;
+}
+
+static int fail(const struct kr_buf *said, const char *what, int status, struct kr_err *err)
+{
+    struct kr_view line = cause(said);
+
+    if (says(said, "Cannot connect to the Docker daemon") || says(said, "error during connect") ||
+        says(said, "permission denied while trying to connect"))
+        return kr_fail(err, KR_E_NETWORK, "%s: the Docker engine does not answer: " KR_VIEW_FMT, what,
+                       KR_VIEW_ARG(line));
+    if (says(said, "No such ") || says(said, "no such "))
+        return kr_fail(err, KR_E_NOT_FOUND, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
+    if (says(said, "no space left on device"))
+        return kr_fail(err, KR_E_LIMIT, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
+    if (says(said, "unauthorized") || says(said, "denied:") || says(said, "no basic auth"))
+        return kr_fail(err, KR_E_AUTH, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
+    return kr_fail(err, KR_E_REMOTE, "%s: docker ended with status %d%s" KR_VIEW_FMT, what, status,
+                   line.n > 0 ? ": " : "", KR_VIEW_ARG(line));
+}
+
+static char **environment_of(const struct kr_engine_call *call, const char *config)
+{
+    char **env = kr_env_copy();
+
+    kr_env_set(&env, "DOCKER_CLI_HINTS", "false");
+    kr_env_set(&env, "DOCKER_BUILDKIT", call->buildkit ? "1" : "0");
+    if (config != NULL) {
+        keep_context(&env);
+        kr_env_set(&env, "DOCKER_CONFIG", config);
+    }
+    return env;
+}
+
+static int no_program(struct kr_err *err)
+{
+    return kr_fail(err, KR_E_NOT_FOUND, "the docker program is not installed");
+}
+
+int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *out,
+                  struct kr_err *err)
+{
+    kr_auto_free char *program = kr_path_find_program("docker"), *config = NULL;
+    kr_auto_words struct kr_words argv = {0};
+    struct running r = {.call = call, .said = KR_BUF_INIT(SAID_MAX)};
+    struct kr_proc_opts opts = {.input = call->input, .input_len = call->input_len, .data = &r,
+                                .timeout_ms = call->timeout_ms};
+    bool shown = call->line != NULL || call->env != NULL;
+    kr_auto_buf struct kr_buf unused = KR_BUF_INIT(OUTPUT_MAX);
+    char **env;
+    int status = 0, rc;
+
+    if (program == NULL)
+        return no_program(err);
+    if (call->login != NULL && write_login(call->login, &config, err) < 0)
+        return -(int)err->code;
+    kr_words_add(&argv, program);
+    for (size_t i = 0; i < call->words.n; i++)
+        kr_words_add(&argv, call->words.v[i]);
+    env = environment_of(call, config);
+    opts.env = env;
+    if (shown) {
+        opts.line = on_line;
+    } else {
+        opts.out = out != NULL ? out : &unused;
+        opts.err_out = &r.said;
+    }
+    rc = kr_proc_run(argv.v, &opts, &status, err);
+    kr_env_free(env);
+    if (config != NULL)
+        (void)!kr_remove_tree(config, NULL);
+    if (rc < 0)
+        rc = kr_wrap(err, "%s", what);
+    else if (status == 130)
+        rc = kr_fail(err, KR_E_CANCELLED, "%s: stopped", what);
+    else if (status != 0)
+        rc = fail(&r.said, what, status, err);
+    kr_buf_finish(&r.said);
+    return rc;
+}
+
+static struct kr_engine_call short_call(void)
+{
+    return (struct kr_engine_call){.timeout_ms = CALL_MS};
+}
+
+/* Programs before 23 have a client of BuildKit themselves; later ones have it in the plugin buildx. */
+static bool can_buildkit(const char *version)
+{
+    kr_auto_call struct kr_engine_call call = short_call();
+    struct kr_err ignored = KR_ERR_INIT;
+    double number = 0;
+    kr_auto_free char *major = kr_strndup(version, strcspn(version, "."));
+
+    if (kr_parse_double(major, &number) && number >= 18 && number < 23)
+        return true;
+    kr_words_add(&call.words, "buildx");
+    kr_words_add(&call.words, "version");
+    return kr_engine_run(&call, "buildx", NULL, &ignored) == 0;
+}
+
+int kr_engine_check(bool *buildkit, struct kr_err *err)
+{
+    kr_auto_call struct kr_engine_call call = short_call();
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(4096);
+
+    call.timeout_ms = CHECK_MS;
+    kr_words_add(&call.words, "version");
+    kr_words_add(&call.words, "--format");
+    kr_words_add(&call.words, "{{.Client.Version}} {{.Server.Version}}");
+    if (kr_engine_run(&call, "Docker", &out, err) < 0)
+        return -(int)err->code;
+    if (buildkit != NULL)
+        *buildkit = can_buildkit(kr_buf_str(&out));
+    return 0;
+}
+
+int kr_engine_inspect(const char *kind, const char *name, json_t **out, struct kr_err *err)
+{
+    kr_auto_call struct kr_engine_call call = short_call();
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(OUTPUT_MAX);
+    kr_auto_free char *what = kr_asprintf("%s %s", kind, name);
+    kr_auto_json json_t *list = NULL;
+
+    *out = NULL;
+    kr_words_add(&call.words, kind);
+    kr_words_add(&call.words, "inspect");
+    kr_words_add(&call.words, name);
+    if (kr_engine_run(&call, what, &text, err) < 0 ||
+        kr_json_parse(kr_buf_str(&text), text.n, what, &list, err) < 0)
+        return -(int)err->code;
+    *out = json_incref(json_array_get(list, 0));
+    return *out != NULL ? 0 : kr_fail(err, KR_E_NOT_FOUND, "no %s", what);
+}
+
+int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
+                         const struct kr_login *login, struct kr_err *err)
+{
+    kr_auto_call struct kr_engine_call call = {.login = login, .env = env};
+    kr_auto_json json_t *found = NULL;
+    kr_auto_free char *what = kr_asprintf("pull image %s", image);
+
+    if (kr_engine_inspect("image", image, &found, err) == 0 || err->code != KR_E_NOT_FOUND)
+        return -(int)err->code;
+    kr_err_clear(err);
+    kr_words_add(&call.words, "pull");
+    kr_words_add(&call.words, image);
+    return kr_engine_run(&call, what, NULL, err);
+}
+
+int kr_engine_address(char address[64], struct kr_err *err)
+{
+    const char *host = kr_env_get("DOCKER_HOST"), *at = host != NULL ? strstr(host, "://") : NULL;
+    kr_auto_free char *name = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    int problem;
+
+    (void)snprintf(address, 64, "127.0.0.1");
+    if (at == NULL || kr_starts_with(host, "unix:") || kr_starts_with(host, "npipe:") ||
+        kr_starts_with(host, "fd:"))
+        return 0;
+    at += 3;
+    if (strchr(at, '@') != NULL)
+        at = strchr(at, '@') + 1;
+    name = at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]")) : kr_strndup(at, strcspn(at, ":/"));
+    problem = getaddrinfo(name, NULL, &hints, &found);
+    if (problem != 0)
+        return kr_fail(err, KR_E_NETWORK, "DOCKER_HOST: %s: %s", name, gai_strerror(problem));
+    problem = getnameinfo(found->ai_addr, found->ai_addrlen, address, 64, NULL, 0, NI_NUMERICHOST);
+    freeaddrinfo(found);
+    return problem == 0 ? 0
+                        : kr_fail(err, KR_E_NETWORK, "DOCKER_HOST: %s: %s", name, gai_strerror(problem));
+}
