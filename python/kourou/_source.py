@@ -115,20 +115,22 @@ def load_source(source: str, what: str = "object", root=None):
     module raises while it is imported comes through."""
     if not all(part.isidentifier() for part in source.split(".")) or "." not in source:
         raise LoadError(f"{what} '{source}' is not like module.name", kind="import")
+    # The command line tool puts the pipeline's source in front of every message about it.
+    label = "" if what == "pipeline" else f"{what} {source}: "
     try:
         thing, rest = find_module(source)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if not (source + ".").startswith(missing + "."):
             raise
-        raise LoadError(f"{what} {source}: there is no module '{missing}'{f' in {root}' if root else ''}",
+        raise LoadError(f"{label}there is no module '{missing}'{f' in {root}' if root else ''}",
                         kind="import") from error
     for name in rest:
         try:
             thing = getattr(thing, name)
         except AttributeError:
             where = getattr(thing, "__name__", type(thing).__name__)
-            raise LoadError(f"{what} {source}: {where} has no attribute '{name}'{_near(thing, name)}",
+            raise LoadError(f"{label}{where} has no attribute '{name}'{_near(thing, name)}",
                             kind="attribute", file=getattr(thing, "__file__", None)) from None
     return thing
 
