@@ -346,6 +346,7 @@ def sizes(setup, report):
 
 
 def main():
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a deployment has its bytecode
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=ROOT / "build")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter repetitions")

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same with built-in types only, so that nothing needs pydantic."""
-from typing import Annotated
-
 from kourou import pipeline, step
 
 
 @step
-def clean(name: str) -> Annotated[str, "cleaned"]:
+def clean(name: str) -> str:
     return name.strip().title()
 
 
 @step
-def greet(cleaned: str, age: int) -> Annotated[str, "greeting"]:
+def greet(cleaned: str, age: int) -> str:
     return f"Hello {cleaned}, you are {age}"
 
 
 @step
-def busy(count: int) -> Annotated[int, "total"]:
+def busy(count: int) -> int:
     return sum(range(count))
 
 
