@@ -31,7 +31,7 @@ FENCES = {
     "jansson.h": {"base/json.h"},
     "yaml.h": {"base/yaml.c"},
     "openssl/": {"base/digest.c"},
-    "curl/": {"net/http_curl.c"},
+    "curl/": {"net/http_curl.c", "net/curl_lazy.c"},
     "sqlite3.h": {"store/sql.h", "serve/journal_db.c"},
     "sodium": {"store/crypt.c"},
     "archive": {"oci/tar.c"},
