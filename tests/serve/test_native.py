@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from serve_client import head
 from serve_harness import ROOT, Server, wait_for
 from test_schema import NATIVE, build_native
 
@@ -111,7 +112,7 @@ def test_example(tmp_path):
 
 
 def test_crash_is_one_502(bad):
-    server = bad()
+    server = bad(env={"ASAN_OPTIONS": "handle_segv=0:handle_abort=0"})  # it is meant to crash
     assert op(server, "crash").status == 502
     assert "signal 11" in op(server, "crash").json()["detail"]
     assert "signal 6" in op(server, "abort").json()["detail"]
@@ -147,6 +148,18 @@ def test_stream(bad):
     answer = server.post("/invoke/stream", {"parameters": {"op": "emit", "n": 3}})
     names = [line[7:] for line in answer.body.decode().splitlines() if line.startswith("event: ")]
     assert names == ["run_started"] + ["user_message"] * 3 + ["run_finished"]
+
+
+def test_slow_reader_and_leaving_reader_of_a_stream(bad):
+    server = bad()
+    body = b'{"parameters":{"op":"emit","n":2000000}}'
+    with server.socket(60) as sock:
+        sock.sendall(head("POST", "/invoke/stream", "Content-Type: application/json",
+                          f"Content-Length: {len(body)}") + body)
+        time.sleep(0.7)
+        assert server.metric('kourou_memory_bytes{process="front"}') < 40e6
+        assert op(server, "ok").status == 200
+    wait_for(lambda: server.metric("kourou_in_flight") == 0, "the run has ended", 10)
 
 
 def test_init_that_fails(bad):

@@ -19,6 +19,9 @@
 #define READ_SIZE   (256u * 1024)
 #define PENDING_MAX 64
 #define HOLD_US     200
+#define STREAMS_MAX 64
+
+enum { STREAM_GOES, STREAM_PAUSED, STREAM_CANCELLED };
 
 struct pending {
     uint32_t id;
@@ -40,6 +43,8 @@ struct loop {
     unsigned fd_n;
     uint32_t cancelled[PENDING_MAX];
     unsigned cancelled_n;
+    atomic_uint streams[STREAMS_MAX]; /* ids of running streams, 0: free */
+    atomic_int stream_state[STREAMS_MAX];
     bool draining, ended;
     atomic_int offer; /* 1: the leader runs a request and may be replaced */
     atomic_int away;  /* threads that run a request and do not lead any more */
@@ -151,7 +156,46 @@ static void answer(struct loop *l, uint32_t id, int status, bool ok, int64_t us,
 struct stream {
     struct loop *l;
     uint32_t id;
+    int slot; /* in l->streams, -1: none was free */
 };
+
+/* The leader hears of PAUSE, RESUME and CANCEL while another thread runs the stream. */
+static bool tell_stream(struct loop *l, uint32_t id, int state)
+{
+    for (int i = 0; i < STREAMS_MAX; i++) {
+        if (atomic_load(&l->streams[i]) == id) {
+            atomic_store(&l->stream_state[i], state);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int enter_stream(struct loop *l, uint32_t id)
+{
+    for (int i = 0; i < STREAMS_MAX; i++) {
+        unsigned none = 0;
+
+        if (atomic_compare_exchange_strong(&l->streams[i], &none, id)) {
+            atomic_store(&l->stream_state[i], STREAM_GOES);
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Waits while the reader is slow. False: it has gone. */
+static bool may_send(const struct stream *s)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    int state = s->slot < 0 ? STREAM_GOES : atomic_load(&s->l->stream_state[s->slot]);
+
+    while (state == STREAM_PAUSED && !s->l->ended) {
+        (void)nanosleep(&pause, NULL);
+        state = atomic_load(&s->l->stream_state[s->slot]);
+    }
+    return state != STREAM_CANCELLED && !s->l->ended;
+}
 
 static bool send_event(void *data, const char *event, const char *json, size_t n)
 {
@@ -164,7 +208,7 @@ static bool send_event(void *data, const char *event, const char *json, size_t n
     kr_buf_add(&frame, lead, (size_t)lead_n);
     kr_buf_add(&frame, json, n);
     kr_buf_add(&frame, "\n\n", 2);
-    if (frame.failed)
+    if (frame.failed || !may_send(s))
         return false;
     (void)pthread_mutex_lock(&s->l->out_lock);
     write_all(s->l->opt.fd, frame.p, frame.n);
@@ -174,7 +218,7 @@ static bool send_event(void *data, const char *event, const char *json, size_t n
 
 static int stream(struct loop *l, struct kr_work *work, const struct pending *p, bool *ok)
 {
-    struct stream s = {.l = l, .id = p->id};
+    struct stream s = {.l = l, .id = p->id, .slot = enter_stream(l, p->id)};
     char started[64 + KR_RUN_ID_LEN];
     int n = snprintf(started, sizeof(started), "{\"run_id\":\"%s\"}", p->run_id), status;
 
@@ -184,6 +228,8 @@ static int stream(struct loop *l, struct kr_work *work, const struct pending *p,
     status = kr_native_invoke(work, (struct kr_view){.p = p->body, .n = p->n}, p->run_id, ok);
     (void)send_event(&s, "run_finished", work->answer.p, work->answer.n);
     work->emit = NULL;
+    if (s.slot >= 0)
+        atomic_store(&l->streams[s.slot], 0);
     kr_buf_reset(&work->answer);
     return status == 422 ? 422 : 200;
 }
@@ -260,7 +306,11 @@ static bool handle(struct loop *l, const struct kr_frame *f)
 
     if (f->type == KR_T_DRAIN)
         l->draining = true;
-    if (f->type == KR_T_CANCEL && l->cancelled_n < PENDING_MAX)
+    if (f->type == KR_T_PAUSE || f->type == KR_T_RESUME)
+        (void)tell_stream(l, f->id, f->type == KR_T_PAUSE ? STREAM_PAUSED : STREAM_GOES);
+    else if (f->type == KR_T_CANCEL && tell_stream(l, f->id, STREAM_CANCELLED))
+        return true;
+    else if (f->type == KR_T_CANCEL && l->cancelled_n < PENDING_MAX)
         l->cancelled[l->cancelled_n++] = f->id;
     if (f->type != KR_T_REQUEST)
         return true;
@@ -349,6 +399,8 @@ static bool lead(struct loop *l, struct kr_work *work)
         if (l->out.n > 0 && kr_mono_us() - l->out_since > HOLD_US)
             flush(l);
         atomic_store(&l->offer, 1);
+        if (p.kind == KR_K_STREAM && l->opt.threads > 1) /* it takes long: another thread leads */
+            (void)!write(l->opt.wake_w, "s", 1);
         run_one(l, work, &p);
         if (atomic_exchange(&l->offer, 0) == 0) { /* somebody else leads by now */
             flush(l);
