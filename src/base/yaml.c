@@ -9,7 +9,7 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { MAX_DEPTH = 64, MAX_NODES = 200000 };
+enum { MAX_DEPTH = 64, MAX_NODES = 200000, LONG_KEY = 160 };
 
 struct reader {
     yaml_document_t doc;
@@ -170,29 +170,79 @@ int kr_yaml_read_file(const char *path, size_t max, json_t **out, struct kr_err 
     return kr_yaml_parse(kr_buf_str(&text), text.n, path, out, err);
 }
 
+/* Code point at p and its length; text is UTF-8, as every JSON string. */
+static unsigned code_point(const unsigned char *p, size_t *n)
+{
+    if (p[0] < 0x80) {
+        *n = 1;
+        return p[0];
+    }
+    *n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (*n == 2)
+        return (p[0] & 0x1fU) << 6 | (p[1] & 0x3fU);
+    if (*n == 3)
+        return (p[0] & 0xfU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU);
+    return (p[0] & 7U) << 18 | (p[1] & 0x3fU) << 12 | (p[2] & 0x3fU) << 6 | (p[3] & 0x3fU);
+}
+
+/* What YAML does not allow as it is, or takes for a line end. */
+static bool needs_escape(unsigned c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+           c == 0xfffe || c == 0xffff;
+}
+
+static bool has_escapes(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n;
+
+    for (; *p != '\0'; p += n) {
+        if (needs_escape(code_point(p, &n)))
+            return true;
+    }
+    return false;
+}
+
+static void write_quoted(const char *text, struct kr_buf *out)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n;
+
+    kr_buf_addc(out, '"');
+    for (; *p != '\0'; p += n) {
+        unsigned c = code_point(p, &n);
+
+        if (c == '"' || c == '\\')
+            kr_buf_addf(out, "\\%c", (int)c);
+        else if (c == '\n' || c == '\t')
+            kr_buf_adds(out, c == '\n' ? "\\n" : "\\t");
+        else if (needs_escape(c))
+            kr_buf_addf(out, "\\u%04x", c);
+        else
+            kr_buf_add(out, p, n);
+    }
+    kr_buf_addc(out, '"');
+}
+
 static bool needs_quotes(const char *text)
 {
     json_t *meant = plain(text);
     bool other = meant == NULL || !json_is_string(meant);
 
     json_decref(meant);
-    if (other || strpbrk(text, ":#{}[],&*!|>'\"%@`\n\r\t\\") != NULL)
+    if (other || strpbrk(text, ":#{}[],&*!|>'\"%@`\\") != NULL || has_escapes(text) ||
+        kr_starts_with(text, "..."))
         return true;
     return strchr("-?= ", text[0]) != NULL || text[strlen(text) - 1] == ' ';
 }
 
 static void write_string(const char *text, struct kr_buf *out)
 {
-    kr_auto_json json_t *value = NULL;
-    kr_auto_free char *quoted = NULL;
-
-    if (!needs_quotes(text)) {
+    if (needs_quotes(text))
+        write_quoted(text, out);
+    else
         kr_buf_adds(out, text);
-        return;
-    }
-    value = json_string(text); /* a JSON string is a valid double-quoted YAML string */
-    quoted = kr_json_canonical(value);
-    kr_buf_adds(out, quoted);
 }
 
 static void write_value(const json_t *value, int indent, bool in_list, struct kr_buf *out);
@@ -201,6 +251,21 @@ static void pad(int indent, struct kr_buf *out)
 {
     for (int i = 0; i < indent; i++)
         kr_buf_adds(out, "  ");
+}
+
+/* Keys of the short form end within 1024 characters. */
+static void write_key(const char *key, int indent, struct kr_buf *out)
+{
+    bool is_long = strlen(key) > LONG_KEY;
+
+    if (is_long)
+        kr_buf_adds(out, "? ");
+    write_string(key, out);
+    if (is_long) {
+        kr_buf_addc(out, '\n');
+        pad(indent, out);
+    }
+    kr_buf_addc(out, ':');
 }
 
 static void write_inner(const json_t *value, int indent, struct kr_buf *out)
@@ -240,8 +305,7 @@ static void write_value(const json_t *value, int indent, bool in_list, struct kr
             if (!in_list)
                 pad(indent, out);
             in_list = false;
-            write_string(key, out);
-            kr_buf_addc(out, ':');
+            write_key(key, indent, out);
             write_inner(child, indent + 1, out);
         }
     } else if (json_is_array(value) && json_array_size(value) > 0) {

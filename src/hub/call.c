@@ -41,6 +41,8 @@ static void show_warnings(struct kr_hub *hub, const struct kr_http_response *res
         if (!kr_view_cut(&rest, ';', &topic))
             rest = topic;
         key = kr_view_dup(kr_view_trim(topic));
+        for (char *c = key; *c != '\0'; c++) /* headers are bytes, keys have to be UTF-8 */
+            *c = (unsigned char)*c >= 0x80 ? '?' : *c;
         if (json_object_get(hub->warned, key) != NULL)
             continue;
         kr_json_set_bool(hub->warned, key, true);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots as kourou-serve reads them. */
+#include "fuzz.h"
+
+#include "serve/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    kr_auto_fd int fd = fuzz_file(data, size);
+    char path[64], root[] = "/nonexistent";
+    struct kr_options options = {.snapshot = path, .root = root, .port = -1};
+    struct kr_config config = {.snapshot = NULL};
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (kr_config_load(&options, &config, &err) == 0) {
+        FUZZ_CHECK(config.workers > 0 && config.max_body > 0);
+        FUZZ_CHECK(config.invoke_path[0] == '/' && config.health_path[0] == '/');
+    } else {
+        FUZZ_CHECK(err.msg[0] != '\0');
+    }
+    kr_config_finish(&config);
+    return 0;
+}
