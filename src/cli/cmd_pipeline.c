@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/deploy.h"
+#include "app/runs.h"
 #include "base/alloc.h"
 #include "cli/cmds.h"
 #include "cli/deployed.h"
@@ -12,7 +13,7 @@
 struct deploy_args {
     const char *source, *name, *config, *stack, *build, *build_mode, *python, *output;
     int64_t timeout;
-    bool prevent_build_reuse, update, overtake, attach, dry_run, adopt, yes;
+    bool prevent_build_reuse, update, overtake, attach, dry_run, adopt, rehearse, yes;
 };
 
 struct ref_args {
@@ -44,7 +45,8 @@ static int run_deploy(struct kr_cli *cli, const void *data, struct kr_err *err)
                                         .overtake = args->overtake,
                                         .prevent_build_reuse = args->prevent_build_reuse,
                                         .dry_run = args->dry_run,
-                                        .adopt = args->adopt};
+                                        .adopt = args->adopt,
+                                        .rehearse = args->rehearse};
     kr_auto_json json_t *row = NULL;
     enum kr_format format;
 
@@ -169,6 +171,10 @@ static const struct kr_opt deploy_opts[] = {
      .type = KR_OPT_FLAG,
      .help = "Take over a Space of that name that Kourou did not make",
      .offset = AT(adopt)},
+    {.name = "rehearse",
+     .type = KR_OPT_FLAG,
+     .help = "Before a Space is touched, build and run with Docker here what it would run",
+     .offset = AT(rehearse)},
     {.name = "python",
      .type = KR_OPT_STR,
      .metavar = "PROGRAM",
@@ -220,7 +226,8 @@ static const struct kr_listing pipelines = {
 static const struct kr_listing runs = {
     .entity = KR_RUN,
     .columns = "id,name,pipeline,deployment,status,started,duration",
-    .plural = "runs"};
+    .plural = "runs",
+    .refresh = kr_runs_refresh};
 static const struct kr_listing builds = {
     .entity = KR_BUILD, .columns = "id,pipeline,snapshot,kind,image,created", .plural = "builds"};
 

@@ -71,6 +71,8 @@ struct kr_docker_run {
     bool copy_code;        /* skip_build: runtime and code are put into the container */
     const json_t *secrets; /* {"NAME":"value"} with the auth key */
     const char *fingerprint;
+    const char *network;   /* NULL: the engine's default, or what run_args say */
+    bool rehearsal;        /* without the limits of the pipeline's resources: this machine may lack them */
 };
 /* Makes the container, with its secrets, without starting it. */
 int kr_docker_create(const struct kr_docker *docker, const struct kr_docker_run *run,
@@ -82,7 +84,8 @@ json_t *kr_docker_secrets(const struct kr_deployment *what) KR_MUST_USE;
 /* Whether run_args give the container the network of the machine: nothing is published then. */
 bool kr_docker_host_network(const json_t *run_args);
 
-/* rehearse.c: builds the files that are about to be launched, runs them as a Space would, and calls the app once. */
+/* rehearse.c: builds the files that are about to be launched, runs them as a Space would, and calls the app once.
+ * variables, secrets: {"NAME":"value"}, the latter with the auth key. Nothing of it is left behind. */
 struct kr_files;
 int kr_rehearse(const struct kr_deployer_env *env, const struct kr_deployment *what,
                 const struct kr_files *files, int app_port, const json_t *variables,

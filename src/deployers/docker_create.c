@@ -214,7 +214,10 @@ int kr_docker_create(const struct kr_docker *docker, const struct kr_docker_run 
         kr_words_add(&call.words, "--mount=type=volume,dst=" KR_DOCKER_SECRETS);
     add_labels(docker, run, &call.words);
     add_environment(docker, run, &call.words);
-    add_resources(docker->what->snapshot, &call.words);
+    if (!run->rehearsal)
+        add_resources(docker->what->snapshot, &call.words);
+    if (run->network != NULL)
+        kr_words_addf(&call.words, "--network=%s", run->network);
     if (kr_engine_options(run_args, "run_args", &call.words, err) < 0)
         return -(int)err->code;
     add_command(docker, run, host ? run->port : run->inside, &call.words);

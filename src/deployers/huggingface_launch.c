@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "deployers/docker.h"
 #include "hub/sync.h"
 #include "hub/vars.h"
 #include "pack/bundle.h"
@@ -389,6 +390,10 @@ int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deploymen
     if (kr_hf_init(&hf, env, what, err) < 0)
         return -(int)err->code;
     rc = prepare(&l, &hf, err);
+    if (rc == 0 && what->rehearse) {
+        rc = kr_rehearse(env, what, &l.files, l.want.app_port, l.want.variables, l.want.secrets, timeout_ms, err);
+        deadline_ms = kr_mono_ms() + timeout_ms;
+    }
     if (rc == 0)
         rc = launch(&l, deadline_ms, status, changed, err);
     status->metadata = json_incref(hf.metadata);

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.hub.fixtures import hub, token  # noqa: F401  (fixtures)
+from tests.hub.process import HubProcess
 from tests.support import baseimage, dockerd
 from tests.support.registry import Registry
 
@@ -116,3 +117,12 @@ def project(build_dir, tmp_path, images):
     yield one
     for container in images.engine.containers("kourou.deployment.id"):
         images.engine.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+
+
+@pytest.fixture
+def docker_hub_of_images(tmp_path, images):
+    """A Hub that builds and runs Spaces with this run's engine, and so can pull from this run's registries."""
+    with HubProcess(tmp_path / "hub", "--docker-host", images.engine.host, "--docker", str(images.folder / "docker"),
+                    "--user", "alice:hf_test_alice:write", "--set", "launch_timeout=60", "--set",
+                    "probe_interval=0.1") as process:
+        yield process
