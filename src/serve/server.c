@@ -67,7 +67,7 @@ static char *find_beside(const char *const *candidates, size_t n, const char *fi
 static int python_boot(struct kr_server *srv, char **boot, struct kr_err *err)
 {
     static const char *const places[] = {"../python", "python", "/usr/share/kourou/python",
-                                         "../share/kourou/python"};
+                                         "../share/kourou/python", "../../share/kourou/python"};
 
     if (srv->opt.python_path != NULL) {
         *boot = kr_path_join(srv->opt.python_path, "kourou/_boot.py");
