@@ -3,12 +3,13 @@
 #ifndef KR_CLI_CHECKS_H
 #define KR_CLI_CHECKS_H
 
-#include "cli/cmd.h"
+#include "cli/out.h"
 
 /* One line a finding, what to do below it. */
 void kr_checks_show(struct kr_cli *cli, const json_t *rows);
 
-/* How many findings have that status. */
-size_t kr_checks_count(const json_t *rows, const char *status);
+/* The findings in any format; one that failed makes the command fail. */
+int kr_checks_output(struct kr_cli *cli, enum kr_format format, const json_t *rows,
+                     struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -2,7 +2,6 @@
 /* container-registry check: whether it answers, takes the login, and lets strangers pull. */
 #include "app/build.h"
 
-#include "base/alloc.h"
 #include "cli/checks.h"
 #include "cli/cmds.h"
 #include "cli/out.h"
@@ -16,24 +15,11 @@ static int run_check(struct kr_cli *cli, const void *data, struct kr_err *err)
     const struct check_args *args = data;
     kr_auto_json json_t *rows = NULL;
     enum kr_format format;
-    size_t failed;
 
     if (kr_format_of(args->output, &format, err) < 0 ||
         kr_registry_checks(cli->app, args->name, args->image, &rows, err) < 0)
         return -(int)err->code;
-    if (format == KR_TABLE) {
-        kr_checks_show(cli, rows);
-    } else if (format == KR_JSON || format == KR_YAML) {
-        kr_out_value(cli, format, rows);
-    } else {
-        kr_auto_json json_t *columns =
-            json_pack("[s, s, s, s]", "check", "status", "detail", "hint");
-        kr_out_rows(cli, format, columns, rows);
-    }
-    failed = kr_checks_count(rows, "fail");
-    if (failed > 0)
-        return kr_fail(err, KR_E_STATE, "%zu %s failed", failed, failed == 1 ? "check" : "checks");
-    return 0;
+    return kr_checks_output(cli, format, rows, err);
 }
 
 static const struct kr_arg args[] = {

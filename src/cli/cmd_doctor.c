@@ -14,7 +14,7 @@ struct doctor_args {
     const char *output;
 };
 
-size_t kr_checks_count(const json_t *rows, const char *status)
+static size_t count(const json_t *rows, const char *status)
 {
     const json_t *row;
     size_t i, n = 0;
@@ -47,23 +47,11 @@ void kr_checks_show(struct kr_cli *cli, const json_t *rows)
     kr_out(cli, &out);
 }
 
-static int run_doctor(struct kr_cli *cli, const void *data, struct kr_err *err)
+int kr_checks_output(struct kr_cli *cli, enum kr_format format, const json_t *rows,
+                     struct kr_err *err)
 {
-    const struct doctor_args *args = data;
-    kr_auto_json json_t *rows = NULL;
-    struct kr_err why = KR_ERR_INIT;
-    struct kr_ui ui;
-    enum kr_format format;
-    size_t failed;
+    size_t failed = count(rows, "fail");
 
-    if (kr_format_of(args->output, &format, err) < 0)
-        return -(int)err->code;
-    kr_view_ui(cli->view, &ui);
-    /* Not by KR_NEEDS_STORE: a store that cannot be opened is one of the findings. */
-    if (kr_app_open(cli->prog, &ui, &cli->app, &why) < 0)
-        cli->app = NULL;
-    if (kr_doctor(cli->app, &why, &rows, err) < 0)
-        return -(int)err->code;
     if (format == KR_TABLE) {
         kr_checks_show(cli, rows);
     } else if (format == KR_JSON || format == KR_YAML) {
@@ -73,10 +61,28 @@ static int run_doctor(struct kr_cli *cli, const void *data, struct kr_err *err)
             json_pack("[s, s, s, s]", "check", "status", "detail", "hint");
         kr_out_rows(cli, format, columns, rows);
     }
-    failed = kr_checks_count(rows, "fail");
     if (failed > 0)
         return kr_fail(err, KR_E_STATE, "%zu %s failed", failed, failed == 1 ? "check" : "checks");
     return 0;
+}
+
+static int run_doctor(struct kr_cli *cli, const void *data, struct kr_err *err)
+{
+    const struct doctor_args *args = data;
+    kr_auto_json json_t *rows = NULL;
+    struct kr_err why = KR_ERR_INIT;
+    struct kr_ui ui;
+    enum kr_format format;
+
+    if (kr_format_of(args->output, &format, err) < 0)
+        return -(int)err->code;
+    kr_view_ui(cli->view, &ui);
+    /* Not by KR_NEEDS_STORE: a store that cannot be opened is one of the findings. */
+    if (kr_app_open(cli->prog, &ui, &cli->app, &why) < 0)
+        cli->app = NULL;
+    if (kr_doctor(cli->app, &why, &rows, err) < 0)
+        return -(int)err->code;
+    return kr_checks_output(cli, format, rows, err);
 }
 
 static const struct kr_opt opts[] = {

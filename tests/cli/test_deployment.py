@@ -228,3 +228,15 @@ def test_second_ctrl_c_ends_at_once(terminal, project):
     t = terminal("pipeline", "deploy", "--name", "deaf", "deaf.my_pipeline").expect("deaf now")
     t.type("\x03").expect("Ctrl-C again").type("\x03")
     assert t.end() in (1, 130)
+
+
+def test_runs_are_listed(kourou, deployed, rows):
+    assert kourou("deployment", "invoke", deployed, "--name=Ada").returncode == 0
+    assert kourou("deployment", "invoke", deployed, "--name=boom").returncode == 1
+    deadline = time.monotonic() + 30  # runs are recorded in batches behind the answers
+    while len(rows("pipeline", "runs", "list")) < 2 and time.monotonic() < deadline:
+        pass
+    listed = rows("pipeline", "runs", "list", "-c", "deployment,pipeline,status")
+    assert sorted(row["status"] for row in listed) == ["completed", "failed"]
+    assert {(row["deployment"], row["pipeline"]) for row in listed} == {("my_deployment", "my_pipeline")}
+    assert len(rows("pipeline", "runs", "list", "--status=failed")) == 1

@@ -1,24 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every example of every help page runs and ends well, in a home where its names exist."""
+import http.server
 import os
 import shlex
 import shutil
 import sqlite3
 import subprocess
+import threading
 
 import pytest
 
 BUILD = "4f9c2a10-0000-4000-8000-000000000000"
 
 
+class Registry(http.server.BaseHTTPRequestHandler):
+    """As much of a registry as says that it is one."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/v2/" else 404)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args):
+        pass
+
+
 @pytest.fixture
-def prepared(kourou, project, home):
+def registry():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}/someone"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def prepared(kourou, project, home, registry):
     """A home with the things that examples name."""
     for words in (
             "secret create hf_token --token=hf_aBcDeFgH",
             "deployer register hub --flavor=huggingface --secret_name=hf_token --space_hardware=t4-small",
             "artifact-store register bucket --flavor=s3 --path=s3://bucket/models --label team=vision",
-            "container-registry register registry --flavor=default --uri=docker.io/someone --default_repository=a",
+            f"container-registry register registry --flavor=default --uri={registry} --default_repository=a",
             "image-builder register builder --flavor=local --label team=audio",
             "orchestrator register runner --flavor=local --label team=audio",
             "stack register hub_stack -a default -o default -D default -i default",
