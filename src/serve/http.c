@@ -328,13 +328,17 @@ static enum kr_http_event parser_failed(struct kr_http *http, size_t n)
     return KR_HTTP_BAD;
 }
 
+/* What is refused does not depend on the pieces in which it came. */
 static enum kr_http_event limits(struct kr_http *http, size_t at)
 {
-    if (!http->head_done && at > KR_HTTP_HEAD_MAX) {
+    size_t head = http->head_done ? http->head_end : at;
+    size_t blank = http->url.n == 0 ? head : http->url.at;
+
+    if (head > KR_HTTP_HEAD_MAX) {
         (void)bad(http, http->header_count == 0 ? 414 : 431, "Request header fields too large");
         return KR_HTTP_BAD;
     }
-    if (!http->head_done && at > LEADING_BLANK_MAX && http->url.n == 0 && http->base[0] == '\r') {
+    if (blank > LEADING_BLANK_MAX && http->base[0] == '\r') {
         (void)bad(http, 400, "Invalid HTTP request");
         return KR_HTTP_BAD;
     }
@@ -366,12 +370,13 @@ enum kr_http_event kr_http_feed(struct kr_http *http, const char *base, size_t *
         return parser_failed(http, n);
     if (had_head)
         http->body_raw += *at - from;
+    else if (code == HPE_PAUSED)
+        http->head_end = (uint32_t)*at;
     if (limits(http, *at) == KR_HTTP_BAD)
         return KR_HTTP_BAD;
     if (code == HPE_OK)
         return KR_HTTP_MORE;
     if (had_head)
         return KR_HTTP_DONE;
-    http->head_end = (uint32_t)*at;
     return check_head(http) == 0 ? KR_HTTP_HEAD : KR_HTTP_BAD;
 }
