@@ -13,31 +13,15 @@
 
 enum { LOOK_MS = 10000, KEY_SHOWN = 8, DEFAULT_TIMEOUT_S = 600 };
 
-static int load_full(struct kr_app *app, const json_t *items, json_t *rows, struct kr_err *err)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach(items, i, item)
-    {
-        json_t *row = NULL;
-
-        if (kr_deployment_row(app, kr_json_str(item, "id", ""), &row, err) < 0)
-            return -(int)err->code;
-        (void)json_array_append_new(rows, row);
-    }
-    return 0;
-}
-
 /* The store learns the state of all deployments, so that filters and order see it. */
 static int refresh_all(struct kr_app *app, struct kr_err *err)
 {
-    kr_auto_json json_t *page = NULL, *rows = json_array();
+    struct kr_query query = {.page = 1, .hidden = true};
+    kr_auto_json json_t *page = NULL;
 
-    if (kr_store_list(app->store, KR_DEPLOYMENT, NULL, NULL, &page, err) < 0 ||
-        load_full(app, json_object_get(page, "items"), rows, err) < 0)
+    if (kr_store_list(app->store, KR_DEPLOYMENT, &query, NULL, &page, err) < 0)
         return -(int)err->code;
-    kr_live_rows(app, rows, LOOK_MS);
+    kr_live_rows(app, json_object_get(page, "items"), LOOK_MS);
     return 0;
 }
 
@@ -50,29 +34,38 @@ static bool asks_for_state(const struct kr_query *query)
            strstr(sort, "url") != NULL;
 }
 
+/* A full row becomes one of a list. */
+static void shorten(json_t *row)
+{
+    size_t n;
+    const struct kr_field *fields = kr_entity_fields(KR_DEPLOYMENT, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (fields[i].hidden)
+            (void)json_object_del(row, fields[i].name);
+    }
+    if (!kr_json_bool(row, "unread", false))
+        (void)json_object_del(row, "state_note");
+    (void)json_object_del(row, "unread");
+}
+
 int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t **page,
                         struct kr_err *err)
 {
-    static const char *const live[] = {"status", "url", "page_url"};
-    kr_auto_json json_t *rows = json_array(), *made = NULL;
-    json_t *item, *row;
+    static const struct kr_query everything = {.page = 1};
+    struct kr_query full = query != NULL ? *query : everything;
+    kr_auto_json json_t *made = NULL;
+    json_t *items, *row;
     size_t i;
 
+    full.hidden = true;
     kr_deployments_sweep(app);
-    if (query != NULL && asks_for_state(query) && refresh_all(app, err) < 0)
+    if ((asks_for_state(&full) && refresh_all(app, err) < 0) ||
+        kr_store_list(app->store, KR_DEPLOYMENT, &full, NULL, &made, err) < 0)
         return -(int)err->code;
-    if (kr_store_list(app->store, KR_DEPLOYMENT, query, NULL, &made, err) < 0 ||
-        load_full(app, json_object_get(made, "items"), rows, err) < 0)
-        return -(int)err->code;
-    kr_live_rows(app, rows, LOOK_MS);
-    json_array_foreach(json_object_get(made, "items"), i, item)
-    {
-        row = json_array_get(rows, i);
-        for (size_t k = 0; k < KR_ARRAY_LEN(live); k++)
-            kr_json_set(item, live[k], json_incref(json_object_get(row, live[k])));
-        if (kr_json_bool(row, "unread", false))
-            kr_json_set_str(item, "state_note", kr_json_str(row, "state_note", NULL));
-    }
+    items = json_object_get(made, "items");
+    kr_live_rows(app, items, LOOK_MS);
+    json_array_foreach(items, i, row) shorten(row);
     *page = kr_steal(&made);
     return 0;
 }

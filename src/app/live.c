@@ -99,6 +99,42 @@ static void take(struct kr_app *app, struct look *l)
         return;
 }
 
+/* Puts the records that the rows refer to into them, with one query for all. */
+static void attach(struct kr_app *app, json_t *rows, enum kr_entity entity, const char *link,
+                   const char *as)
+{
+    kr_auto_json json_t *scope = json_object(), *page = NULL, *by_id = json_object();
+    struct kr_query query = {.page = 1, .hidden = true};
+    struct kr_err ignored = KR_ERR_INIT; /* they are looked up one by one then */
+    json_t *ids = json_array(), *row;
+    size_t i;
+
+    kr_json_set(scope, "id", ids);
+    json_array_foreach(rows, i, row)
+    {
+        if (json_is_string(json_object_get(row, link)))
+            (void)json_array_append(ids, json_object_get(row, link));
+    }
+    if (json_array_size(ids) == 0 ||
+        kr_store_list(app->store, entity, &query, scope, &page, &ignored) < 0)
+        return;
+    json_array_foreach(json_object_get(page, "items"), i, row)
+        kr_json_set(by_id, kr_json_str(row, "id", ""), json_incref(row));
+    json_array_foreach(rows, i, row)
+    {
+        json_t *found = json_object_get(by_id, kr_json_str(row, link, ""));
+
+        if (found != NULL)
+            kr_json_set(row, as, json_incref(found));
+    }
+}
+
+static void detach(json_t *row)
+{
+    (void)json_object_del(row, "snapshot_row");
+    (void)json_object_del(row, "deployer_row");
+}
+
 void kr_live_rows(struct kr_app *app, json_t *rows, int64_t limit_ms)
 {
     struct looks all = {.n = json_array_size(rows), .mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -108,6 +144,8 @@ void kr_live_rows(struct kr_app *app, json_t *rows, int64_t limit_ms)
     if (v == NULL)
         return;
     all.v = v;
+    attach(app, rows, KR_SNAPSHOT, "snapshot_id", "snapshot_row");
+    attach(app, rows, KR_COMPONENT, "deployer_id", "deployer_row");
     for (size_t i = 0; i < all.n; i++) {
         v[i].row = json_array_get(rows, i);
         v[i].rc = kr_target_init(app, v[i].row, KR_TARGET_LOOK, &v[i].target, &v[i].err);
@@ -120,6 +158,7 @@ void kr_live_rows(struct kr_app *app, json_t *rows, int64_t limit_ms)
     look_all(&all);
     for (size_t i = 0; i < all.n; i++) {
         take(app, &v[i]);
+        detach(v[i].row);
         kr_target_finish(&v[i].target);
         kr_deployment_status_finish(&v[i].status);
     }

@@ -214,7 +214,7 @@ int kr_runs_refresh(struct kr_app *app, struct kr_err *err)
 
         if (kr_deployment_row(app, kr_json_str(item, "id", ""), &row, &problem) < 0)
             continue; /* deleted meanwhile */
-        if (open_source(app, row, &sources[i], &problem) < 0)
+        if (open_source(app, row, &sources[i], &problem) < 0 && problem.code != KR_E_NETWORK)
             note_unread(app, &sources[i], problem.msg);
     }
     rc = fetch_all(app, sources, n, err);

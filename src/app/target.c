@@ -48,7 +48,12 @@ int kr_deployment_deployer(struct kr_app *app, const json_t *row, json_t **compo
                            struct kr_err *err)
 {
     const char *id = kr_json_str(row, "deployer_id", NULL);
+    json_t *given = json_object_get(row, "deployer_row");
 
+    if (given != NULL) {
+        *component = json_incref(given);
+        return 0;
+    }
     if (id != NULL)
         return kr_store_find(app->store, KR_COMPONENT, id, NULL, component, err);
     *component = json_object();
@@ -158,13 +163,23 @@ static void fill_env(struct kr_target *t)
     };
 }
 
+/* Asked when the folders have been listed: every record that a folder can belong to is there by then. */
 static bool is_known(void *data, const char *id)
 {
     struct kr_target *t = data;
-    kr_auto_json json_t *row = NULL;
     struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *page = NULL;
+    const json_t *item;
+    size_t i;
 
-    return kr_deployment_row(t->app, id, &row, &err) == 0 || err.code != KR_E_NOT_FOUND;
+    if (t->metadata == NULL) {
+        if (kr_store_list(t->app->store, KR_DEPLOYMENT, NULL, NULL, &page, &err) < 0)
+            return true;
+        t->metadata = json_object();
+        json_array_foreach(json_object_get(page, "items"), i, item)
+            kr_json_set_bool(t->metadata, kr_json_str(item, "id", ""), true);
+    }
+    return json_object_get(t->metadata, id) != NULL;
 }
 
 void kr_deployments_sweep(struct kr_app *app)
@@ -173,6 +188,7 @@ void kr_deployments_sweep(struct kr_app *app)
 
     fill_env(&t);
     kr_deployers_sweep(&t.env, is_known, &t);
+    kr_target_finish(&t);
 }
 
 /* -- settings ---------------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ struct kr_target {
 /* What the call needs: to look, listen, call (settings and key), or to bring it about (all). */
 enum kr_target_depth { KR_TARGET_LOOK, KR_TARGET_FULL };
 
-/* row: a full record (kr_store_find), with "snapshot_row" when the snapshot is not the stored one. The deployer is NULL-safe but may be one that this build lacks: checked for
+/* row: a full record (kr_store_find), with "snapshot_row" when the snapshot is not the stored one; that and "deployer_row" spare looking them up. The deployer is NULL-safe but may be one that this build lacks: checked for
  * KR_TARGET_FULL. *out refers to itself: it must stay where it is. */
 int kr_target_init(struct kr_app *app, const json_t *row, enum kr_target_depth depth,
                    struct kr_target *out, struct kr_err *err) KR_MUST_USE;

@@ -14,6 +14,7 @@ struct kr_query {
     const char *sort_by; /* "asc:field", "desc:field" or NULL (desc:created) */
     int64_t page;        /* from 1 */
     int64_t size;        /* rows a page; 0: all */
+    bool hidden;         /* hidden fields too */
 };
 
 #endif

@@ -89,11 +89,12 @@ int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deploye
                             const struct kr_deployment *what, bool remove, int64_t timeout_ms,
                             struct kr_err *err) KR_MUST_USE;
 /* Ends what is left on this machine of deployments whose records are gone from env->store (known says whether
- * it has that id): the store was removed, or a forced delete could not do more. */
+ * it has that id; it is asked after everything on this machine was listed): the store was removed, or a forced delete could not do more. */
 typedef bool (*kr_record_known)(void *data, const char *id);
 void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data);
 
-/* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key). */
+/* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key). KR_E_NETWORK: it is known
+ * that the app does not run. */
 int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,
                         const struct kr_deployment *what, json_t **headers, struct kr_err *err) KR_MUST_USE;
 

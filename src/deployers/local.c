@@ -80,28 +80,35 @@ static void explain_absence(const struct kr_local *local, struct kr_deployment_s
                                  (int)local->live.process.pid, local->env->prog, what->name);
 }
 
+/* The server that there is, or NULL. */
+static const struct kr_local_server *current(struct kr_local *local)
+{
+    struct kr_process found[8];
+
+    if (local->live.generation != 0 && kr_process_alive(local->live.process))
+        return &local->live;
+    /* A deploy is at work, or was cut off. */
+    if (local->next.generation == 0 ||
+        kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found,
+                        KR_ARRAY_LEN(found)) == 0)
+        return NULL;
+    local->next.process = found[0];
+    return &local->next;
+}
+
 static int local_status(const struct kr_deployer_env *env, const struct kr_deployment *what,
                         struct kr_deployment_status *status, struct kr_err *err)
 {
     kr_auto_local struct kr_local local = {0};
-    struct kr_process found[8];
-    size_t n = 0;
+    const struct kr_local_server *server;
 
     (void)err;
     kr_local_open(env, what, &local);
-    if (local.live.generation != 0 && kr_process_alive(local.live.process)) {
-        judge(&local, &local.live, status);
-        return 0;
-    }
-    if (local.next.generation != 0) /* a deploy is at work, or was cut off */
-        n = kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", what->id, found,
-                            KR_ARRAY_LEN(found));
-    if (n > 0) {
-        local.next.process = found[0];
-        judge(&local, &local.next, status);
-        return 0;
-    }
-    explain_absence(&local, status);
+    server = current(&local);
+    if (server != NULL)
+        judge(&local, server, status);
+    else
+        explain_absence(&local, status);
     return 0;
 }
 
@@ -220,6 +227,26 @@ static int local_deprovision(const struct kr_deployer_env *env, const struct kr_
     return kr_local_save(&local, err);
 }
 
+/* The port of a server that ended may belong to somebody else by now, who must not get our calls and key. */
+static int local_headers(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                         json_t **headers, struct kr_err *err)
+{
+    kr_auto_local struct kr_local local = {0};
+    kr_auto_free char *bearer = NULL;
+
+    kr_local_open(env, what, &local);
+    if (current(&local) == NULL) {
+        (void)kr_fail(err, KR_E_NETWORK, "deployment '%s' does not run", what->name);
+        return kr_hint(err, "%s deployment provision %s", env->prog, what->name);
+    }
+    *headers = json_object();
+    if (what->auth_key != NULL) {
+        bearer = kr_asprintf("Bearer %s", what->auth_key);
+        kr_json_set_str(*headers, "Authorization", bearer);
+    }
+    return 0;
+}
+
 const struct kr_deployer kr_deployer_local = {
     .flavor = "local",
     .validate = local_validate,
@@ -228,5 +255,6 @@ const struct kr_deployer kr_deployer_local = {
     .status = local_status,
     .logs = kr_local_logs,
     .deprovision = local_deprovision,
+    .headers = local_headers,
     .sweep = kr_local_sweep,
 };

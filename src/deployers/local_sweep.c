@@ -45,16 +45,25 @@ void kr_local_sweep(const struct kr_deployer_env *env, kr_record_known known, vo
 {
     kr_auto_free char *parent = kr_path_join(env->data_dir, "deployments");
     kr_auto_dir DIR *dir = opendir(parent);
+    kr_auto_json json_t *ids = json_array();
     struct dirent *entry;
+    const json_t *item;
+    size_t i;
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        struct kr_deployment what = {.id = entry->d_name, .name = entry->d_name};
+        if (kr_uuid_is(entry->d_name))
+            (void)json_array_append_new(ids, json_string(entry->d_name));
+    }
+    json_array_foreach(ids, i, item)
+    {
+        const char *id = json_string_value(item);
+        struct kr_deployment what = {.id = id, .name = id};
         kr_auto_local struct kr_local local = {0};
 
-        if (!kr_uuid_is(entry->d_name))
+        if (known(data, id))
             continue;
         kr_local_open(env, &what, &local);
-        if (is_of_store(&local) && !known(data, entry->d_name))
+        if (is_of_store(&local))
             remove_one(&local);
     }
 }

@@ -173,7 +173,7 @@ static int read_page(struct kr_store *store, enum kr_entity entity, const struct
     bool more;
 
     kr_buf_adds(&sql, "SELECT ");
-    kr_sql_fields(info, false, &sql);
+    kr_sql_fields(info, query->hidden, &sql);
     kr_buf_addf(&sql, " FROM %s t%s", info->table, kr_buf_str(&where->sql));
     if (add_order(info, query->sort_by, &sql, err) < 0)
         return -(int)err->code;
@@ -186,7 +186,7 @@ static int read_page(struct kr_store *store, enum kr_entity entity, const struct
     while (kr_stmt_step(&stmt, &more, err) == 0 && more) {
         json_t *row = NULL;
 
-        if (kr_sql_row(&stmt, entity, false, &row, err) < 0)
+        if (kr_sql_row(&stmt, entity, query->hidden, &row, err) < 0)
             return -(int)err->code;
         (void)json_array_append_new(items, row);
     }
