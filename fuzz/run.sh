@@ -5,7 +5,7 @@
 # is found, and new inputs, stay in build-fuzz/found and build-fuzz/corpora.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# An empty value stands for the shell's own counter, which is a variable of that name too.
+# The shell has a variable of that name, its clock: what counts is the environment.
 seconds=$(printenv SECONDS || true)
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || seconds=60
 build=${FUZZ_BUILD:-build-fuzz}
