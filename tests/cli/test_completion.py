@@ -10,7 +10,7 @@ import pytest
 def offers(kourou):
     """offers("secret", "get", "") gives the words for the last one."""
 
-    def get(*words, check_silent=True):
+    def get(*words):
         done = kourou("__complete", "--", *words, check=0)
         assert done.stderr == ""
         return [line.split("\t")[0] for line in done.stdout.splitlines()]

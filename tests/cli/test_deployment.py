@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """pipeline and deployment commands against a real deployment on this machine."""
 import json
-import signal
-import os
 import time
 
 import pytest
