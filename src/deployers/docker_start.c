@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { FIRST_MS = 20, MOST_MS = 500 };
+enum { FIRST_MS = 20, MOST_MS = 500, ATTEMPTS = 5 };
 
 const char *kr_docker_image(const struct kr_deployment *what)
 {
@@ -151,7 +151,7 @@ static int swap_in(struct kr_docker *docker, int port, int64_t timeout_ms, struc
         return -(int)err->code;
     if (kr_docker_start(docker, docker->name, port, timeout_ms, err) == 0)
         return had ? kr_docker_remove(docker, docker->old, err) : 0;
-    if (err->code != KR_E_CANCELLED)
+    if (err->code != KR_E_CANCELLED && err->code != KR_E_CONFLICT)
         kr_docker_show_end(docker, docker->name);
     if (had || err->code != KR_E_TIMEOUT)
         take_back(docker, had, ran);
@@ -166,6 +166,28 @@ static int save(const struct kr_docker *docker, int port, struct kr_err *err)
     kr_json_set_str(metadata, "image", kr_docker_image(docker->what));
     kr_json_set_int(metadata, "port", port);
     return kr_denv_save(docker->env, metadata, err);
+}
+
+/* Somebody else may be quicker to take the port that was free just now: then another one is taken. */
+static int run_somewhere(struct kr_docker *docker, struct kr_docker_run *run, int64_t timeout_ms,
+                         struct kr_err *err)
+{
+    const json_t *settings = docker->what->settings;
+    bool others = kr_json_int(settings, "port", 0) == 0 ||
+                  kr_json_bool(settings, "allocate_port_if_busy", true);
+
+    for (int attempt = 1;; attempt++) {
+        if (choose_port(docker, &run->port, err) < 0 || save(docker, run->port, err) < 0 ||
+            kr_docker_create(docker, run, err) < 0)
+            return -(int)err->code;
+        if (swap_in(docker, run->port, timeout_ms, err) == 0)
+            return 0;
+        if (err->code != KR_E_CONFLICT || !others || attempt == ATTEMPTS)
+            return -(int)err->code;
+        kr_err_clear(err);
+        if (kr_docker_look(docker, err) < 0)
+            return -(int)err->code;
+    }
 }
 
 int kr_docker_replace(struct kr_docker *docker, int64_t timeout_ms, struct kr_err *err)
@@ -187,11 +209,9 @@ int kr_docker_replace(struct kr_docker *docker, int64_t timeout_ms, struct kr_er
         return kr_fail(err, KR_E_INVALID, "there is no image to run: skip_build needs the docker setting "
                                           "parent_image");
     kr_denv_step(docker->env, "start", "Starting the container", 0, 0, false, false);
-    if (reconcile(docker, err) < 0 || choose_port(docker, &run.port, err) < 0 ||
-        save(docker, run.port, err) < 0 ||
+    if (reconcile(docker, err) < 0 ||
         kr_engine_need_image(docker->env, run.image, logged_in ? &login : NULL, err) < 0 ||
-        kr_docker_create(docker, &run, err) < 0 ||
-        swap_in(docker, run.port, timeout_ms, err) < 0)
+        run_somewhere(docker, &run, timeout_ms, err) < 0)
         return -(int)err->code;
     kr_denv_step(docker->env, "start", "Container started", 0, 0, false, true);
     return kr_docker_look(docker, err);

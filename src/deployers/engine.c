@@ -148,7 +148,7 @@ static struct kr_view cause(const struct kr_buf *text)
 
     while (more) {
         more = kr_view_cut(&rest, '\n', &line);
-        if (line.n > 6 && (memmem(line.p, line.n, "ERROR:", 6) != NULL ||
+        if (line.p != NULL && line.n > 6 && (memmem(line.p, line.n, "ERROR:", 6) != NULL ||
                            memmem(line.p, line.n, "Error response", 14) != NULL))
             found = kr_view_trim(line);
     }
@@ -168,6 +168,8 @@ static int fail(const struct kr_buf *said, const char *what, int status, struct 
         says(said, "permission denied while trying to connect"))
         return kr_fail(err, KR_E_NETWORK, "%s: the Docker engine does not answer: " KR_VIEW_FMT, what,
                        KR_VIEW_ARG(line));
+    if (says(said, "address already in use") || says(said, "port is already allocated"))
+        return kr_fail(err, KR_E_CONFLICT, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
     if (says(said, "No such ") || says(said, "no such "))
         return kr_fail(err, KR_E_NOT_FOUND, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
     if (says(said, "no space left on device"))

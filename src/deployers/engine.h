@@ -40,7 +40,7 @@ void kr_engine_call_finish(struct kr_engine_call *call);
 #define kr_auto_call kr_auto(kr_engine_call_finish)
 
 /* Runs it. A status other than 0 is an error with what the program said last; KR_E_NOT_FOUND when it said that
- * there is no such thing. out: its standard output when it is not shown line by line, or NULL. `what` is the
+ * there is no such thing, KR_E_CONFLICT when a port is taken. out: its standard output when it is not shown line by line, or NULL. `what` is the
  * failed action, for the message. */
 int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *out,
                   struct kr_err *err) KR_MUST_USE;

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { CALL_MS = 120000, ANSWER_MAX = 1 << 20 };
+enum { CALL_MS = 120000, ANSWER_MAX = 1 << 20, ATTEMPTS = 5 };
 
 struct rehearsal {
     const struct kr_deployer_env *env;
@@ -120,13 +120,18 @@ static int start(struct rehearsal *r, int *port, int64_t timeout_ms, struct kr_e
     kr_auto_free char *note = NULL, *net = network();
 
     run.network = net;
-    if (kr_docker_remove(&r->docker, r->docker.name, err) < 0 ||
-        kr_local_choose_port(&local, &run.port, &note, err) < 0 ||
-        kr_docker_create(&r->docker, &run, err) < 0)
-        return -(int)err->code;
-    *port = run.port;
-    if (kr_docker_start(&r->docker, r->docker.name, run.port, timeout_ms, err) == 0)
-        return 0;
+    for (int attempt = 1;; attempt++) {
+        if (kr_docker_remove(&r->docker, r->docker.name, err) < 0 ||
+            kr_local_choose_port(&local, &run.port, &note, err) < 0 ||
+            kr_docker_create(&r->docker, &run, err) < 0)
+            return -(int)err->code;
+        *port = run.port;
+        if (kr_docker_start(&r->docker, r->docker.name, run.port, timeout_ms, err) == 0)
+            return 0;
+        if (err->code != KR_E_CONFLICT || attempt == ATTEMPTS)
+            break;
+        kr_err_clear(err); /* somebody else was quicker to take the port */
+    }
     kr_docker_show_end(&r->docker, r->docker.name);
     return -(int)err->code;
 }

@@ -116,3 +116,39 @@ def test_no_docker_names_daemonless(project):
     project.stack("huggingface", "--token=hf_x", registry=name, builder="local")
     done = project.deploy(env={**nowhere, "HF_ENDPOINT": "http://127.0.0.1:9"}, check=1)
     assert "daemonless" in done.stderr, done.stderr
+
+
+def test_update_that_was_cut_off_is_put_right(project):
+    project.stack("docker", f"--run_args={json.dumps(NETWORK)}")
+    project.deploy(check=0)
+    one = container(project)
+    name = one["Name"].removeprefix("/")
+    api = project.images.engine.api
+    api("POST", f"/containers/{one['Id']}/stop")
+    api("POST", f"/containers/{one['Id']}/rename?name={name}-old")
+    project.deploy(check=0)
+    again = container(project)
+    assert again["Name"] == f"/{name}" and again["State"]["Running"]
+    assert project.invoke(name="Ada")["outputs"]["length"] == 11
+
+
+def test_stop_and_bring_back(project):
+    project.stack("docker", f"--run_args={json.dumps(NETWORK)}")
+    project.deploy(check=0)
+    url = project.row()["url"]
+    project.run("deployment", "deprovision", "greeter", "--yes", check=0)
+    assert not container(project)["State"]["Running"] and project.row()["status"] == "absent"
+    project.run("deployment", "provision", "greeter", check=0)
+    assert project.row()["status"] == "running" and project.row()["url"] == url
+
+
+def test_own_dockerfile_with_a_context_of_its_own(project):
+    other = project.folder / "base"
+    other.mkdir()
+    (other / "Dockerfile").write_text("FROM python:3.11-slim\nCOPY note.txt /note.txt\n")
+    (other / "note.txt").write_text("from the other folder")
+    source = project.folder / "my_module.py"
+    source.write_text(source.read_text().replace('f"Hello, {name}!"', 'open("/note.txt").read()'))
+    project.stack("docker", f"--run_args={json.dumps(NETWORK)}")
+    project.deploy(config=project.config(docker={"dockerfile": "base/Dockerfile", "build_context_root": "base"}), check=0)
+    assert project.invoke(name="Ada")["outputs"]["greeting"] == "from the other folder"
