@@ -13,7 +13,7 @@ import sys
 import pytest
 
 import kourou
-from conftest import PYTHON
+from tests.python.conftest import PYTHON
 
 ROOT = PYTHON.parent
 

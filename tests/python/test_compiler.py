@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conftest import PYTHON
+from tests.python.conftest import PYTHON
 
 FULL = """
 '''Module.'''

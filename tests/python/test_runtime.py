@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conftest import PYTHON, parse_event
+from tests.python.conftest import PYTHON, parse_event
 from kourou.errors import LoadError
 
 SCALARS = """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: servers that are stopped after the test and checked for what they leave behind."""
 import pytest
-from serve_harness import Server, make_snapshot
+from tests.serve.serve_harness import Server, make_snapshot
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from serve_client import Client
+from tests.serve.serve_client import Client
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -3,8 +3,8 @@
 import json
 import time
 
-from serve_client import head, read_all, statuses
-from serve_harness import wait_for
+from tests.serve.serve_client import head, read_all, statuses
+from tests.serve.serve_harness import wait_for
 
 
 def test_invoke_and_its_body(server):

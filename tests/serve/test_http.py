@@ -5,8 +5,8 @@ import socket
 import time
 
 import pytest
-from serve_client import head, read_all, statuses
-from serve_harness import wait_for
+from tests.serve.serve_client import head, read_all, statuses
+from tests.serve.serve_harness import wait_for
 
 BODY = b'{"parameters":{"op":"echo","value":1}}'
 J = "Content-Type: application/json"

@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
-from serve_client import head
-from serve_harness import BIN, Server, make_snapshot, wait_for
+from tests.serve.serve_client import head
+from tests.serve.serve_harness import BIN, Server, make_snapshot, wait_for
 
 
 def control(path, line):

@@ -9,9 +9,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from serve_client import head
-from serve_harness import ROOT, Server, wait_for
-from test_schema import NATIVE, build_native
+from tests.serve.serve_client import head
+from tests.serve.serve_harness import ROOT, Server, wait_for
+from tests.serve.test_schema import NATIVE, build_native
 
 BAD = r"""
 #include <kourou/pipeline.h>

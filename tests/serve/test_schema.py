@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from serve_harness import BUILD, PYTHON, ROOT, Server
+from tests.serve.serve_harness import BUILD, PYTHON, ROOT, Server
 
 NATIVE = os.environ.get("KOUROU_NATIVE_BIN", str(BUILD / "kourou-native"))
 

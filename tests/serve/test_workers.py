@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from serve_client import head
-from serve_harness import wait_for
+from tests.serve.serve_client import head
+from tests.serve.serve_harness import wait_for
 
 
 def in_background(call, *args, **more):
