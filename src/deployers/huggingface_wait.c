@@ -129,6 +129,26 @@ static void follow_log(struct wait *w)
         w->log = NULL;
 }
 
+static void look_for_commit(void *data, const char *text, const char *when)
+{
+    struct wait *w = data;
+
+    (void)when;
+    if (names_commit(text, w->goal->commit))
+        w->move_seen = true;
+}
+
+/* A build that failed between two looks: its log says whether it was ours. */
+static void ask_build_log(struct wait *w)
+{
+    struct kr_log_options options = {.space = w->goal->want->id, .build = true, .tail = -1,
+                                     .idle_ms = 1000, .line = look_for_commit, .data = w};
+    struct kr_err ignored = KR_ERR_INIT;
+
+    if (w->rt.stage == KR_STAGE_BUILD_ERROR || w->rt.stage == KR_STAGE_RUNTIME_ERROR)
+        (void)!kr_hub_logs(w->hf->hub, &options, &ignored);
+}
+
 /* Lets time pass, reading the log meanwhile. */
 static int pass_time(struct wait *w, struct kr_err *err)
 {
@@ -321,6 +341,8 @@ static int turn(struct wait *w, struct kr_err *err)
 
     if (look(w, err) < 0)
         return -(int)err->code;
+    if (!w->move_seen && w->goal->new_commit)
+        ask_build_log(w);
     at.move_seen = w->move_seen;
     at.stage = w->rt.stage;
     at.sha = w->rt.sha;

@@ -74,10 +74,10 @@ def test_only_what_was_set_is_written():
         app_extensions=[{"extension": "pkg.mod.install"}])
     settings.uvicorn_workers = 3
     assert plain(settings, "deployment") == {
-        "app_title": "T", "log_level": "DEBUG", "cors": {"allow_origins": ["a"]}, "startup_hook": "test_settings.handler",
+        "app_title": "T", "log_level": "DEBUG", "cors": {"allow_origins": ["a"]}, "startup_hook": "tests.python.test_settings.handler",
         "secure_headers": {"xfo": False}, "include_default_endpoints": ["docs", "redoc"],
-        "custom_endpoints": [{"path": "/a", "method": "GET", "handler": "test_settings.handler", "auth_required": False}],
-        "custom_middlewares": [{"middleware": "test_settings.Middleware", "order": 2}],
+        "custom_endpoints": [{"path": "/a", "method": "GET", "handler": "tests.python.test_settings.handler", "auth_required": False}],
+        "custom_middlewares": [{"middleware": "tests.python.test_settings.Middleware", "order": 2}],
         "app_extensions": [{"extension": "pkg.mod.install"}], "uvicorn_workers": 3}
     assert plain(DeploymentSettings(), "deployment") == {}
     assert plain({"uvicorn_port": 1}, "deployment") == {"uvicorn_port": 1}
