@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kourou import get_step_context, pipeline, step
 
-Pixel = Annotated[float, Field(ge=0, le=16)]
+Pixel = Annotated[float, Field(ge=0, le=16, strict=True)]
 Row = Annotated[List[Pixel], Field(min_length=8, max_length=8)]
 Image = Annotated[List[Row], Field(min_length=8, max_length=8, description="8 rows of 8 pixels, 0 (white) to 16")]
 

@@ -38,10 +38,12 @@ class Example(Server):
                          ROOT / "python")
 
 
-@pytest.fixture(params=["greeting", "native"])
+@pytest.fixture(params=["greeting", "digits", "native"])
 def example(request, tmp_path):
     if request.param == "native":
         made, root = build_native(tmp_path)
+    elif request.param == "digits":
+        made, root = compile_example("digits", "digits.predict_digit", tmp_path)
     else:
         made, root = compile_example("greeting", "my_module.my_pipeline", tmp_path)
     server = Example(tmp_path, made, root).ready()
