@@ -206,6 +206,28 @@ def test_paused_by_quota(ready, hub):
     assert done.returncode == 1 and "quota" in done.stderr
 
 
+@pytest.mark.parametrize("mode,words", [("wrong_port", "8000"), ("hang", "RUNTIME_ERROR")])
+def test_app_that_is_not_there_for_the_hub(ready, hub, mode, words):
+    hub.settings(launch_timeout=4)
+    hub.script(app={"mode": mode, "log": ["Uvicorn running on http://0.0.0.0:8000"] if mode == "wrong_port" else ["loading"]})
+    done = ready.deploy()
+    error = [line for line in done.stderr.splitlines() if line.startswith("Error: ")][0]
+    assert done.returncode == 1 and words in error, done.stderr
+    hub.script(app={})
+    ready.change()
+    ready.deploy(check=0)
+
+
+def test_repository_at_its_size_limit(ready, hub):
+    hub.fault("status", "POST", "*/commit/*", status=403, times=-1,
+              body=json.dumps({"error": "Repository storage limit reached (Max: 1 GB)"}))
+    done = ready.deploy()
+    assert done.returncode == 1 and "storage limit" in done.stderr.lower()
+    hub.clear_faults()
+    ready.deploy(check=0)
+    assert hub.counters()["commits"] == 1
+
+
 def test_huge_file_is_refused_at_once(ready, hub):
     with open(ready.folder / "huge.bin", "wb") as file:
         file.truncate(2_000_000_000)
