@@ -59,7 +59,7 @@ def debian_mirror():
     for word in policy.split():
         if word.startswith("http") and "debian-security" not in word:
             return word
-    return "http://deb.debian.org/debian"
+    raise RuntimeError("apt names no mirror for python3.11-minimal: run apt-get update")
 
 
 def key():
