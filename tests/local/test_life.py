@@ -277,6 +277,8 @@ def test_blocking_stays_until_interrupted(project):
     config = project.settings(blocking=True)
     process = project.popen("pipeline", "deploy", "--name", "app", "my_module.my_pipeline", *config)
     wait_for(lambda: [row for row in project.rows("deployment") if row["status"] == "running"], what="running")
+    # The server answers a moment before the deploy has recorded that it is done; an interrupt then cancels the deploy.
+    wait_for(lambda: [event for event in project.row()["history"] if event["what"] == "deployed"], what="deployed")
     assert process.poll() is None and project.output() == "hello world"
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
