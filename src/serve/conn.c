@@ -190,6 +190,7 @@ static void next_request(struct kr_conn *conn)
     conn->chunked_out = conn->no_body_out = conn->paused = conn->expect_sent = false;
     kr_buf_reset(&conn->out);
     conn->state = KR_C_HEAD;
+    conn->since_ms = conn->srv->loop.now_ms;
     kr_conn_deadline(conn, conn->srv->draining ? DRAIN_LINGER : conn->srv->opt.idle_timeout_ms);
 }
 
@@ -211,12 +212,12 @@ static void linger(struct kr_conn *conn)
 void kr_conn_resume(struct kr_conn *conn)
 {
     count_request(conn);
-    if (!conn->keep_alive || conn->eof) {
+    if (!conn->keep_alive || (conn->eof && conn->in_n == conn->in_at)) {
         linger(conn);
         return;
     }
     next_request(conn);
-    kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
+    kr_watch_set(&conn->srv->loop, &conn->watch, conn->eof ? 0 : EPOLLIN);
     if (!conn->processing && conn->in_n > 0)
         process(conn);
 }
@@ -316,6 +317,8 @@ static void process(struct kr_conn *conn)
         go = conn->state == KR_C_BODY || conn->in_n > conn->in_at;
     }
     conn->processing = false;
+    if (conn->eof && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY))
+        kr_conn_close(conn); /* the rest of a request will never come */
 }
 
 /* -- events ------------------------------------------------------------------------------------ */
@@ -381,6 +384,8 @@ static void on_readable(struct kr_conn *conn)
     } else if (n == 0) {
         client_ended(conn);
     } else {
+        if (conn->in_n == 0)
+            conn->since_ms = conn->srv->loop.now_ms;
         conn->in_n += (size_t)n;
         process(conn);
     }
@@ -418,6 +423,7 @@ void kr_conn_open(struct kr_server *srv, int fd)
     srv->conns = conn;
     srv->conn_count++;
     srv->metrics.connections++;
+    conn->since_ms = srv->loop.now_ms;
     kr_conn_deadline(conn, srv->opt.header_timeout_ms);
     if (kr_watch_add(&srv->loop, &conn->watch, EPOLLIN, &err) < 0) {
         kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
@@ -457,4 +463,5 @@ void kr_conn_sweep(struct kr_server *srv)
         next = conn->deadline_ms < next ? conn->deadline_ms : next;
     if (next != INT64_MAX)
         kr_timer_at(&srv->loop, &srv->sweep, next);
+    kr_server_accept_more(srv);
 }

@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG        1024
-#define ACCEPT_AT_ONCE 64
+#define BACKLOG         1024
+#define ACCEPT_AT_ONCE  64
+#define ACCEPT_AGAIN_MS 250
 
 static int parse_address(const char *host, int port, struct sockaddr_storage *out, socklen_t *n,
                          struct kr_err *err)
@@ -73,6 +74,14 @@ static int port_of(int fd)
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
+/* Goes on when a connection is closed, and looks again anyway: one may have become idle. */
+static void accept_later(struct kr_server *srv)
+{
+    srv->accept_paused = true;
+    kr_watch_set(&srv->loop, &srv->listener, 0);
+    kr_timer_at(&srv->loop, &srv->sweep, srv->loop.now_ms + ACCEPT_AGAIN_MS);
+}
+
 static void on_listener(struct kr_watch *watch, uint32_t events)
 {
     struct kr_server *srv =
@@ -83,18 +92,18 @@ static void on_listener(struct kr_watch *watch, uint32_t events)
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         int fd;
 
-        if (srv->conn_count >= (uint32_t)srv->opt.max_connections) {
-            srv->accept_paused = true;
-            kr_watch_set(&srv->loop, watch, 0);
+        if (srv->conn_count >= (uint32_t)srv->opt.max_connections && !kr_conn_make_room(srv)) {
+            accept_later(srv);
             return;
         }
         fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE) {
-                kr_log(KR_LOG_ERROR, "serve", "no descriptors left, accepting waits");
-                srv->accept_paused = true;
-                kr_watch_set(&srv->loop, watch, 0);
-            }
+            if (errno != EMFILE && errno != ENFILE)
+                return;
+            if (kr_conn_make_room(srv))
+                continue;
+            kr_log(KR_LOG_ERROR, "serve", "no descriptors left, accepting waits");
+            accept_later(srv);
             return;
         }
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

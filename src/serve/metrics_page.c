@@ -125,6 +125,8 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
     single(out, "connections", "gauge", "Open client connections", srv->conn_count);
     single(out, "connections_total", "counter", "Client connections accepted",
            srv->metrics.connections);
+    single(out, "connections_evicted_total", "counter",
+           "Idle connections closed to make room for new ones", srv->metrics.evicted);
     single(out, "bad_requests_total", "counter", "Requests refused by the HTTP parser or too slow",
            srv->metrics.bad_requests);
     single(out, "received_bytes_total", "counter", "Bytes of requests", srv->metrics.bytes_in);

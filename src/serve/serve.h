@@ -60,7 +60,7 @@ struct kr_conn {
     struct kr_conn *prev, *next;
     enum kr_conn_state state;
     bool keep_alive, no_body_out, chunked_out, eof, processing, paused, expect_sent;
-    int64_t deadline_ms, arrived_us;
+    int64_t deadline_ms, arrived_us, since_ms; /* since: it waits for a head */
     struct kr_http http;
     char *in;
     size_t in_n, in_cap, in_at;
@@ -129,6 +129,7 @@ void kr_conn_close(struct kr_conn *conn);
 void kr_conn_resume(struct kr_conn *conn); /* the answer was sent: next request, if there is one */
 void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms);
 void kr_conn_sweep(struct kr_server *srv);
+bool kr_conn_make_room(struct kr_server *srv); /* room.c; false: every connection is in use */
 struct kr_view kr_conn_body(const struct kr_conn *conn);
 
 /* cors.c */

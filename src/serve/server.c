@@ -316,10 +316,22 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
     return 0;
 }
 
+static void log_counts(const struct kr_server *srv)
+{
+    uint64_t answers = srv->metrics.other.count;
+
+    for (const struct kr_route *r = srv->routes; r != NULL; r = r->next)
+        answers += r->stats.count;
+    if (srv->port > 0)
+        kr_log(KR_LOG_INFO, "serve", "stopped: %llu connections, %llu answers",
+               (unsigned long long)srv->metrics.connections, (unsigned long long)answers);
+}
+
 void kr_server_finish(struct kr_server *srv)
 {
     while (srv->conns != NULL)
         kr_conn_close(srv->conns);
+    log_counts(srv);
     kr_control_close(srv);
     kr_pool_finish(&srv->pool);
     kr_journal_close(srv);
