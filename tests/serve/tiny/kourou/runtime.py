@@ -22,6 +22,7 @@ class Runner:
         self.routes = snapshot.get("tiny_routes", [])
         self.runs = 0
         self.lock = threading.Lock()
+        self.executed = None
 
     def start(self):
         print("tiny runner starts", flush=True)
@@ -41,9 +42,21 @@ class Runner:
     def stop(self):
         print("tiny runner stops", flush=True)
 
+    def _note(self, token):
+        """For tests that count executions: one line in the file EXECUTED for each."""
+        with self.lock:
+            if self.executed is None:
+                self.executed = os.open(os.environ["EXECUTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.write(self.executed, token.encode() + b"\n")
+
     def _do(self, op, p):
+        if "token" in p:
+            self._note(p["token"])
         if op == "echo":
             return p.get("value")
+        if op == "token":
+            time.sleep(p.get("seconds", 0))
+            return p["token"]
         if op == "sleep":
             time.sleep(p["seconds"])
         elif op == "spin":
@@ -107,7 +120,10 @@ class Runner:
 
     def stream(self, body, run_id):
         p = json.loads(body)["parameters"]
-        yield b'event: run_started\ndata: {"run_id":"%s"}\n\n' % run_id.encode()
+        if "token" in p:
+            self._note(p["token"])
+        started = {"run_id": run_id, "token": p.get("token")}
+        yield b"event: run_started\ndata: %s\n\n" % json.dumps(started).encode()
         for i in range(int(p.get("count", 3))):
             if p.get("pause"):
                 time.sleep(p["pause"])

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to the server meanwhile: workers are killed and stopped, the disk is full, a new server takes over."""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import threading
+import time
+
+from .good import KEY
+from .wire import Broken, Torn, Wire, request
+
+
+class Disk:
+    """A small file system for the journal and the log, that can be filled."""
+
+    SIZE = 8 << 20
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE},mode=0700", "kourou-soak", str(folder)],
+                              capture_output=True, text=True, check=False)
+        self.mounted = done.returncode == 0
+        self.why_not = done.stderr.strip()
+
+    def fill(self):
+        with open(self.folder / "ballast", "ab", buffering=0) as ballast:
+            for size in (65536, 4096, 512, 1):
+                try:
+                    while True:
+                        ballast.write(b"b" * size)
+                except OSError:
+                    pass
+
+    def free(self):
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
+            self.mounted = False
+
+
+class Killer(threading.Thread):
+    """SIGKILL, SIGTERM, SIGABRT, or SIGSTOP for a while: to any worker at any moment."""
+
+    def __init__(self, soak):
+        super().__init__(daemon=True, name="killer")
+        self.soak, self.rng = soak, random.Random(f"{soak.seed} killer")
+
+    def run(self):
+        while not self.soak.ending.wait(self.rng.uniform(0.2, 1.8)):
+            workers = self.soak.server.workers()
+            if not workers or not self.soak.gate.open:
+                continue
+            pid = self.rng.choice(workers)
+            number = self.rng.choice([signal.SIGKILL] * 4 + [signal.SIGTERM, signal.SIGABRT, signal.SIGSTOP])
+            try:
+                os.kill(pid, number)
+                self.soak.ledger.trying(f"worker gets {number.name}")
+                if number == signal.SIGSTOP:
+                    self.soak.ending.wait(self.rng.uniform(0.05, 1.5))
+                    os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
+
+class Filler(threading.Thread):
+    """The disk is full for a second or two. Not while servers change: then the log would not tell the old one's
+    counts."""
+
+    def __init__(self, soak):
+        super().__init__(daemon=True, name="filler")
+        self.soak, self.rng = soak, random.Random(f"{soak.seed} disk")
+
+    def run(self):
+        while not self.soak.ending.wait(self.rng.uniform(0.5, 4)):
+            with self.soak.disk_lock:
+                self.soak.ledger.trying("disk is full")
+                self.soak.disk.fill()
+                self.soak.ending.wait(self.rng.uniform(0.3, 2))
+                self.soak.disk.free()
+                self.soak.ending.wait(0.2)
+
+
+class Reader(threading.Thread):
+    """Reads the pages about the service all the time; each must be whole."""
+
+    def __init__(self, soak, number):
+        super().__init__(daemon=True, name=f"reader-{number}")
+        self.soak, self.ledger = soak, soak.ledger
+        self.rng = random.Random(f"{soak.seed} reader {number}")
+
+    def run(self):
+        wire = None
+        while True:
+            with self.soak.gate.pass_through() as go:
+                if not go:
+                    break
+                path = self.rng.choice(["/metrics", "/health", "/info", "/openapi.json", "/runs", "/runs?size=500",
+                                        "/runs?status=crashed", "/runs?page=0"])
+                self.ledger.trying(f"reads {path}")
+                before = self.soak.reloading.count
+                try:
+                    if wire is not None and not wire.nothing_more():
+                        wire.close()
+                        wire = None
+                    used = wire is not None
+                    wire = wire or Wire(self.soak.port)
+                    wire.send(request("GET", path, headers=[KEY]))
+                    self._check(path, wire)
+                except (Torn, Broken, OSError, ValueError, KeyError) as error:
+                    empty = not getattr(error, "got", b"") and not isinstance(error, Broken)
+                    if not (used and empty and self.soak.reloading.since(before)):
+                        self.ledger.problem(f"{path}: {type(error).__name__}: {error}")
+                    wire.close()
+                    wire = None
+                if wire is not None and (self.rng.random() < 0.2 or not self.soak.gate.open):
+                    wire.close()
+                    wire = None
+            self.soak.ending.wait(self.rng.uniform(0.01, 0.15))
+        if wire is not None:
+            wire.close()
+
+    def _check(self, path, wire):
+        answer = wire.answer()
+        self.ledger.answered(f"reads {path}", answer)
+        allowed = {"/health": (200, 503), "/runs?page=0": (422,)}.get(path, (200,))
+        if answer.status not in allowed:
+            self.ledger.problem(f"{path}: {answer}")
+        elif path == "/metrics":
+            if b"kourou_uptime_seconds" not in answer.body:
+                self.ledger.problem("/metrics is not whole")
+        else:
+            answer.json()
+        if answer.closes:
+            raise Torn(b"", "the last answer of this connection")
+
+
+class Reloads:
+    """Counts hand-overs, so that a client can tell whether one happened around a moment."""
+
+    def __init__(self):
+        self.count = 0
+        self.running = False
+
+    def since(self, count):
+        return self.running or self.count != count
+
+
+def hand_over(soak):
+    """Another server takes the listening socket over; the old one finishes and ends with 0."""
+    old = soak.server
+    with soak.disk_lock:
+        soak.ledger.trying("a new server takes over")
+        soak.reloading.running = True
+        try:
+            new = soak.start(takeover=True)
+            for pid in old.workers():  # the killer may have stopped one
+                try:
+                    os.kill(pid, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+            status = old.process.wait(60)
+            if status != 0:
+                soak.ledger.problem(f"the replaced server ended with {status}: {old.log()[-2000:]}")
+        finally:
+            soak.reloading.count += 1
+            soak.reloading.running = False
+    return new
+
+
+def failed_hand_over(soak):
+    """A new server whose workers cannot start gives up; the old one goes on."""
+    with soak.disk_lock:
+        soak.ledger.trying("a new server fails to take over")
+        server = soak.make_server("failing", takeover=True, mode="fatal")
+        status = server.process.wait(60)
+        if status != 1:
+            soak.ledger.problem(f"a server that cannot start ended with {status}: {server.log()[-2000:]}")
+
+
+def processes_with(marker):
+    """{pid: command} of every process whose environment has the marker."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if marker.encode() in (entry / "environ").read_bytes():
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+    return found
+
+
+def settle(check, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not check() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return check()
+

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that break off, lie, send garbage or poison: they get what they deserve, nobody else notices."""
+import random
+import threading
+
+from tests.serve.test_http import SMUGGLING
+
+from .good import JSON, KEY, Judge, WAIT, invocation, post
+from .wire import Broken, Torn, Wire, request
+
+
+class RudeClient(threading.Thread):
+    def __init__(self, soak, number):
+        super().__init__(daemon=True, name=f"rude-{number}")
+        self.soak, self.ledger = soak, soak.ledger
+        self.rng = random.Random(f"{soak.seed} rude {number}")
+        self.judge = Judge(soak.ledger)
+        self.kinds = [(self.cut_in_head, 6), (self.cut_in_body, 6), (self.leaves, 8), (self.cut_stream, 8),
+                      (self.garbage, 5), (self.giant_header, 4), (self.many_headers, 4), (self.smuggling, 10),
+                      (self.slow_head, 2), (self.slow_body, 2), (self.takes_nothing, 1), (self.only_connects, 4),
+                      (self.pipelines_and_leaves, 4), (self.too_large, 3), (self.half_closed_in_head, 3)]
+
+    def run(self):
+        while True:
+            with self.soak.gate.pass_through() as go:
+                if not go:
+                    return
+                kind = self.rng.choices([k for k, _ in self.kinds], [w for _, w in self.kinds])[0]
+                name = kind.__name__
+                self.ledger.trying(name)
+                wire = None
+                try:
+                    wire = Wire(self.soak.port, WAIT)
+                    kind(wire)
+                except (Torn, Broken, ValueError, KeyError) as error:
+                    self.ledger.problem(f"{name}: {type(error).__name__}: {error}")
+                except OSError:  # cut while this client was still sending
+                    self.ledger.left(name)
+                finally:
+                    if wire is not None:
+                        wire.close(reset=self.rng.random() < 0.3)
+            self.soak.ending.wait(self.rng.uniform(0, 0.02))
+
+    def one_of(self, kind, wire, *allowed):
+        """Reads one answer, which must be one of these, and the end of the connection. Whoever still sends when it is
+        cut may lose the answer."""
+        try:
+            answer = wire.answer()
+        except Torn as error:
+            if error.got:
+                raise
+            self.ledger.left(kind)
+            return None
+        self.ledger.answered(kind, answer)
+        if answer.status not in allowed:
+            self.ledger.problem(f"{kind}: wanted {allowed}, got {answer}")
+        else:
+            answer.json()
+        if not answer.closes:
+            self.ledger.problem(f"{kind}: the connection stays open after {answer}")
+        elif wire.rest(5):
+            self.ledger.problem(f"{kind}: bytes after the last answer")
+        return answer
+
+    def _pause(self):
+        if self.rng.random() < 0.5:
+            self.soak.ending.wait(self.rng.uniform(0, 0.05))
+
+    # -- breaking off -----------------------------------------------------------------------------------------------
+
+    def cut_in_head(self, wire):
+        token = self.ledger.token()
+        data = post("/invoke", invocation("token", token))
+        wire.send(data[:self.rng.randrange(1, data.index(b"\r\n\r\n") + 3)])
+        self._pause()
+        self.ledger.expect(token, 0, 0)
+        self.ledger.left("cut_in_head", 0)
+
+    def cut_in_body(self, wire):
+        token = self.ledger.token()
+        size = self.rng.choice([10, 70_000, 400_000])
+        data = post("/invoke", invocation("token", token, pad="p" * size), chunked=self.rng.choice([0, 0, 50, 70_000]))
+        wire.send(data[:self.rng.randrange(data.index(b"\r\n\r\n") + 4, len(data) - 1)])
+        self._pause()
+        self.ledger.expect(token, 0, 0)
+        self.ledger.left("cut_in_body", 0)
+
+    def leaves(self, wire):
+        token = self.ledger.token()
+        self.ledger.expect(token, 0, 1)
+        wire.send(post("/invoke", invocation("token", token, seconds=self.rng.choice([0, 0.01, 0.3]))))
+        self._pause()
+        self.ledger.left("leaves")
+
+    def pipelines_and_leaves(self, wire):
+        tokens = [self.ledger.token() for _ in range(self.rng.randint(2, 20))]
+        for token in tokens:
+            self.ledger.expect(token, 0, 1)
+        wire.send(b"".join(post("/invoke", invocation("token", token)) for token in tokens))
+        self._pause()
+        self.ledger.left("pipelines_and_leaves", len(tokens))
+
+    def cut_stream(self, wire):
+        token = self.ledger.token()
+        self.ledger.expect(token, 0, 1)
+        self.ledger.left("cut_stream")
+        wire.send(post("/invoke/stream", b'{"parameters":{"token":"%s","count":200,"pause":0.005,"pad":%d}}' % (
+            token.encode(), self.rng.choice([0, 100, 20_000]))))
+        status, headers = wire.head()
+        if headers.get("transfer-encoding") != "chunked":
+            return
+        for n, _ in enumerate(wire.chunks()):
+            if n >= self.rng.randrange(8):
+                break
+
+    def only_connects(self, wire):
+        self._pause()
+        self.ledger.left("only_connects", 0)
+
+    def half_closed_in_head(self, wire):
+        wire.send(b"POST /invoke HTTP/1.1\r\nHost: soak\r\n")
+        wire.half_close()
+        data = wire.rest(5)
+        if data and b"HTTP/1.1 400" not in data:
+            self.ledger.problem(f"half_closed_in_head: {data[:200]!r}")
+        self.ledger.left("half_closed_in_head")
+
+    # -- breaking rules ---------------------------------------------------------------------------------------------
+
+    def garbage(self, wire):
+        data = bytes(self.rng.randrange(256) for _ in range(self.rng.randrange(1, 300))) + b"\r\n\r\n"
+        if data.lstrip(b"\r\n"):
+            wire.send(data)
+            self.one_of("garbage", wire, 400, 405, 505)
+
+    def giant_header(self, wire):
+        data = request("GET", "/health", headers=[("X-Giant", "g" * self.rng.choice([40_000, 1_000_000]))])
+        wire.send(data)
+        self.one_of("giant_header", wire, 431)
+
+    def many_headers(self, wire):
+        wire.send(request("GET", "/health", headers=[(f"X-{i}", "a") for i in range(self.rng.choice([120, 1500]))]))
+        self.one_of("many_headers", wire, 431)
+
+    def smuggling(self, wire):
+        name = self.rng.choice(sorted(SMUGGLING))
+        token = self.ledger.token()
+        self.ledger.expect(token, 0, 0)
+        wire.send(SMUGGLING[name] + post("/invoke", invocation("token", token)))
+        self.one_of(f"smuggling ({name})", wire, 400)
+
+    def too_large(self, wire):
+        wire.send(request("POST", "/invoke", headers=(JSON, KEY, ("Content-Length", "999999999")))
+                  .replace(b"Content-Length: 0\r\n", b"") + b"x" * self.rng.choice([0, 100_000]))
+        self.one_of("too_large", wire, 413)
+
+    # -- slow -------------------------------------------------------------------------------------------------------
+
+    def _drip(self, kind, wire, first):
+        wire.send(first)
+        wire.sock.settimeout(0.1)
+        while not self.soak.ending.is_set():
+            try:
+                data = wire.sock.recv(4096)
+                break
+            except TimeoutError:
+                wire.send(b"a")
+        else:
+            self.ledger.left(kind)
+            return
+        wire.sock.settimeout(WAIT)
+        wire.buffer += data
+        self.one_of(kind, wire, 408)
+
+    def slow_head(self, wire):
+        self._drip("slow_head", wire, b"GET /health HTTP/1.1\r\nHost: soak\r\nX-Slow: ")
+
+    def slow_body(self, wire):
+        self._drip("slow_body", wire, request("POST", "/invoke", headers=(JSON, KEY, ("Content-Length", "1000")))
+                   .replace(b"Content-Length: 0\r\n", b""))
+
+    def takes_nothing(self, wire):
+        """Asks for megabytes and reads none: it is closed after the write timeout."""
+        token = self.ledger.token()
+        self.ledger.expect(token, 0, 1)
+        wire.send(post("/invoke", invocation("big", token, n=8_000_000)))
+        self.soak.ending.wait(2.5)
+        self.ledger.left("takes_nothing")
+
+
+class Poisoner(threading.Thread):
+    """Requests that hang, exit, abort or eat memory: they get 502 or 504, once."""
+
+    def __init__(self, soak):
+        super().__init__(daemon=True, name="poison")
+        self.soak, self.ledger = soak, soak.ledger
+        self.rng = random.Random(f"{soak.seed} poison")
+        self.judge = Judge(soak.ledger)
+        self.kinds = [("sleeps_too_long", "sleep", {"seconds": 60}, 0.3), ("holds_the_gil", "spin_gil", {"n": 3e9}, 0.3),
+                      ("spins", "spin", {"seconds": 60}, 0.3), ("exits", "exit", {}, None), ("aborts", "abort", {}, None),
+                      ("eats_memory", "eat", {}, None), ("leaves_a_child", "child", {}, None),
+                      ("exits_in_a_stream", None, {"count": 9, "exit_at": 4, "pause": 0.002}, None)]
+
+    def run(self):
+        while True:
+            with self.soak.gate.pass_through() as go:
+                if not go:
+                    return
+                kind, op, parameters, timeout = self.rng.choice(self.kinds)
+                self.ledger.trying(kind)
+                try:
+                    self._send(kind, op, parameters, timeout)
+                except (Torn, Broken, OSError, ValueError, KeyError) as error:
+                    self.ledger.problem(f"{kind}: {type(error).__name__}: {error}")
+            self.soak.ending.wait(self.rng.uniform(0.2, 1.5))
+
+    def _send(self, kind, op, parameters, timeout):
+        token = self.ledger.token()
+        self.ledger.expect(token, 0, 1)
+        wire = Wire(self.soak.port, WAIT)
+        try:
+            path = "/invoke" if op else "/invoke/stream"
+            wire.send(post(path, invocation(op, token, timeout, **parameters)))
+            answer = wire.answer()
+        finally:
+            wire.close()
+        if op == "child" or op is None:
+            self.ledger.answered(kind, answer)
+            if answer.status == 200 and op is None and b"event: error" not in answer.body:
+                self.ledger.problem(f"{kind}: the stream does not tell that it broke off: {answer.body[-300:]}")
+        else:
+            self.judge.judge(kind, [token], answer, 504 if timeout else 502)
