@@ -342,6 +342,8 @@ static bool make_room(struct kr_conn *conn)
     if (want > conn->in_cap) {
         conn->in = kr_reallocarray(conn->in, want, 1);
         conn->in_cap = want;
+        if (conn->call.where != KR_CALL_IDLE) /* pipelined bytes: the body of the call has moved */
+            conn->call.body = kr_conn_body(conn);
     }
     return true;
 }

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.serve.serve_client import head
+from tests.serve.serve_client import head, read_all, statuses
 from tests.serve.serve_harness import wait_for
 
 
@@ -144,6 +144,35 @@ def test_requests_that_had_not_started_survive_a_crash(start):
     assert doomed["answer"].status == 502
     assert [(a.status, a.json()["outputs"]["output"]) for a in answers] == [(200, i) for i in range(10)]
     assert server.metric("kourou_redispatched_total") >= 5
+
+
+def test_pipelined_bytes_do_not_disturb_the_body_of_a_waiting_request(start):
+    """The buffer of the connection grows, and moves, while a request of it waits and is given to another worker."""
+    server = start({"thread_pool_size": 1})
+    doomed = in_background(server.invoke, "sleep", seconds=30)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the first runs")
+    socks = [server.socket(20) for _ in range(12)]
+
+    def echo(value):
+        body = json.dumps({"parameters": {"op": "echo", "value": value}}).encode()
+        return head("POST", "/invoke", "Content-Type: application/json", f"Content-Length: {len(body)}") + body
+
+    for n, sock in enumerate(socks):
+        sock.sendall(echo(f"first-{n}-" + "a" * 3000))
+    wait_for(lambda: server.metric("kourou_in_flight") + server.metric("kourou_queue_length") == 13, "they wait")
+    for n, sock in enumerate(socks):
+        sock.sendall(b"".join(echo(f"more-{n}-{i}-" + "b" * 1500) for i in range(20)))
+    server.get("/health")
+    os.kill(server.workers()[0], signal.SIGKILL)
+    doomed["join"]()
+    for n, sock in enumerate(socks):
+        sock.sendall(head("GET", "/nothing", "Connection: close"))
+        data = read_all(sock)
+        sock.close()
+        assert statuses(data) == [200] * 21 + [404], data[:500]
+        assert b'"first-%d-aaa' % n in data
+        at = [data.index(b'"more-%d-%d-bbb' % (n, i)) for i in range(20)]
+        assert at == sorted(at)
 
 
 def test_slow_requests_run_at_the_same_time_in_one_worker(server):
