@@ -72,7 +72,8 @@ class Audit:
                 len(self.soak.server.workers()) == 2
         if not settle(check, 40):
             page, _ = self.page()
-            self.problem(f"the server does not come to rest: {page}, workers {self.soak.server.workers()}")
+            text = ", ".join(f"{k[0][7:]}{k[1]} {v:g}" for k, v in page.items() if "request" not in k[0])
+            self.problem(f"the server does not come to rest: {text}, workers {self.soak.server.workers()}")
 
     def begin(self):
         server = self.soak.server

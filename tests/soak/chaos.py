@@ -88,44 +88,49 @@ class Filler(threading.Thread):
 class Reader(threading.Thread):
     """Reads the pages about the service all the time; each must be whole."""
 
+    PATHS = ["/metrics", "/health", "/info", "/openapi.json", "/runs", "/runs?size=500", "/runs?status=crashed",
+             "/runs?page=0"]
+
     def __init__(self, soak, number):
         super().__init__(daemon=True, name=f"reader-{number}")
         self.soak, self.ledger = soak, soak.ledger
         self.rng = random.Random(f"{soak.seed} reader {number}")
 
     def run(self):
-        wire = None
+        self.wire = None
         while True:
-            with self.soak.gate.pass_through() as go:
+            with self.soak.gate.pass_through(self.drop) as go:
                 if not go:
                     break
-                path = self.rng.choice(["/metrics", "/health", "/info", "/openapi.json", "/runs", "/runs?size=500",
-                                        "/runs?status=crashed", "/runs?page=0"])
+                path = self.rng.choice(self.PATHS)
                 self.ledger.trying(f"reads {path}")
-                before = self.soak.reloading.count
-                try:
-                    if wire is not None and not wire.nothing_more():
-                        wire.close()
-                        wire = None
-                    used = wire is not None
-                    wire = wire or Wire(self.soak.port)
-                    wire.send(request("GET", path, headers=[KEY]))
-                    self._check(path, wire)
-                except (Torn, Broken, OSError, ValueError, KeyError) as error:
-                    empty = not getattr(error, "got", b"") and not isinstance(error, Broken)
-                    if not (used and empty and self.soak.reloading.since(before)):
-                        self.ledger.problem(f"{path}: {type(error).__name__}: {error}")
-                    wire.close()
-                    wire = None
-                if wire is not None and (self.rng.random() < 0.2 or not self.soak.gate.open):
-                    wire.close()
-                    wire = None
+                self._read(path)
+                if self.rng.random() < 0.2:
+                    self.drop()
             self.soak.ending.wait(self.rng.uniform(0.01, 0.15))
-        if wire is not None:
-            wire.close()
+        self.drop()
 
-    def _check(self, path, wire):
-        answer = wire.answer()
+    def drop(self):
+        if self.wire is not None:
+            self.wire.close()
+        self.wire = None
+
+    def _read(self, path):
+        reloads = self.soak.reloading.count
+        if self.wire is not None and not self.wire.nothing_more():
+            self.drop()
+        used = self.wire is not None
+        try:
+            self.wire = self.wire or Wire(self.soak.port)
+            self.wire.send(request("GET", path, headers=[KEY]))
+            self._check(path, self.wire.answer())
+        except (Torn, Broken, OSError, ValueError, KeyError) as error:
+            empty = not getattr(error, "got", b"") and not isinstance(error, Broken)
+            if not (used and empty and self.soak.reloading.since(reloads)):
+                self.ledger.problem(f"{path}: {type(error).__name__}: {error}")
+            self.drop()
+
+    def _check(self, path, answer):
         self.ledger.answered(f"reads {path}", answer)
         allowed = {"/health": (200, 503), "/runs?page=0": (422,)}.get(path, (200,))
         if answer.status not in allowed:
@@ -136,7 +141,7 @@ class Reader(threading.Thread):
         else:
             answer.json()
         if answer.closes:
-            raise Torn(b"", "the last answer of this connection")
+            self.drop()
 
 
 class Reloads:

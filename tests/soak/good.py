@@ -79,12 +79,10 @@ class GoodClient(threading.Thread):
 
     def run(self):
         while True:
-            with self.soak.gate.pass_through() as go:
+            with self.soak.gate.pass_through(self.drop) as go:
                 if not go:
                     break
                 self._one()
-                if not self.soak.gate.open:
-                    self.drop()
             self.soak.ending.wait(self.rng.uniform(0, 0.006))
         self.drop()
 

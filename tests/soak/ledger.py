@@ -66,9 +66,11 @@ class Gate:
         self.open, self.inside, self.stopped = True, 0, False
 
     @contextlib.contextmanager
-    def pass_through(self):
-        """Yields False when the soak ends."""
+    def pass_through(self, before_waiting=None):
+        """Yields False when the soak ends. A client that must wait drops its connection first."""
         with self.condition:
+            if not self.open and before_waiting is not None:
+                before_waiting()
             self.condition.wait_for(lambda: self.open or self.stopped)
             go = not self.stopped
             self.inside += go

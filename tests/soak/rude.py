@@ -146,7 +146,8 @@ class RudeClient(threading.Thread):
         name = self.rng.choice(sorted(SMUGGLING))
         token = self.ledger.token()
         self.ledger.expect(token, 0, 0)
-        wire.send(SMUGGLING[name] + post("/invoke", invocation("token", token)))
+        shape = SMUGGLING[name].replace(b"Host: test\r\n", b"Host: test\r\nX-API-Key: soak-key\r\n")
+        wire.send(shape + post("/invoke", invocation("token", token)))
         self.one_of(f"smuggling ({name})", wire, 400)
 
     def too_large(self, wire):
