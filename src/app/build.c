@@ -184,20 +184,15 @@ static bool still_there(const struct kr_build *b, const char *image)
 {
     kr_auto_json json_t *found = NULL;
     struct kr_err ignored = KR_ERR_INIT;
-    struct kr_login login;
-    char registry[256], digest[KR_DIGEST_SIZE];
+    char digest[KR_DIGEST_SIZE];
     kr_auto_http struct kr_http *http = NULL;
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
     kr_auto_repo struct kr_repo *repo = NULL;
-    struct kr_repo_auth auth = {0};
+    struct kr_repo_auth auth;
 
     if (!b->push)
         return kr_engine_inspect("image", image, &found, &ignored) == 0;
-    (void)kr_engine_login(b->target->stack, &login, registry);
-    auth.user = login.user;
-    auth.password = login.password;
-    auth.plain_http = kr_json_bool(kr_json_at(b->target->stack, "container_registry", "config", NULL),
-                                   "insecure", false);
+    auth = kr_registry_auth(kr_json_at(b->target->stack, "container_registry", NULL));
     http = kr_http_open("kourou/" KR_VERSION);
     return kr_ref_parse(image, &ref, &ignored) == 0 &&
            kr_repo_open(http, &ref, &auth, false, NULL, &repo, &ignored) == 0 &&

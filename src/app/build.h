@@ -5,6 +5,7 @@
 
 #include "app/target.h"
 #include "deployers/engine.h"
+#include "oci/repo.h"
 #include "pack/launch.h"
 
 /* An image that is to be made. */
@@ -41,7 +42,10 @@ int kr_build_daemonless(const struct kr_build *build, char **image, struct kr_er
 /* Value of ${NAME} in requirements: environment of the image, of the app, or a secret (*secret), or NULL. */
 const char *kr_build_variable(const struct kr_build *build, const char *name, bool *secret);
 
-/* registry.c: fills "login" of the stack's container registry from its authentication_secret. */
+/* registry.c: how the registry of a resolved component with its "login" is spoken to. Borrows from it. */
+struct kr_repo_auth kr_registry_auth(const json_t *registry);
+
+/* Fills "login" of the stack's container registry from its authentication_secret. */
 int kr_registry_login(struct kr_app *app, json_t *registry, struct kr_err *err) KR_MUST_USE;
 
 /* Asks for the image as a stranger. A private one is an error that says what the registry said; the ways out, as commands for this

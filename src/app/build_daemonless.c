@@ -86,15 +86,14 @@ static void warn(const struct kr_build *b, const json_t *warnings)
 }
 
 /* Logins: the registry's own for the target, and for a base image of the same registry. */
-static void set_logins(const struct kr_build *b, struct kr_image_build *what, char registry[256])
+static void set_logins(const struct kr_build *b, struct kr_image_build *what)
 {
-    const json_t *config = kr_json_at(b->target->stack, "container_registry", "config", NULL);
-    struct kr_login login;
+    const json_t *row = json_object_get(b->target->stack, "container_registry");
+    const char *uri = kr_json_str(json_object_get(row, "config"), "uri", "");
+    size_t n = strcspn(uri, "/");
 
-    (void)kr_engine_login(b->target->stack, &login, registry);
-    what->target_auth = (struct kr_repo_auth){.user = login.user, .password = login.password,
-                                              .plain_http = kr_json_bool(config, "insecure", false)};
-    if (strncmp(what->base, registry, strlen(registry)) == 0 && what->base[strlen(registry)] == '/')
+    what->target_auth = kr_registry_auth(row);
+    if (strncmp(what->base, uri, n) == 0 && what->base[n] == '/')
         what->base_auth = what->target_auth;
 }
 
@@ -114,7 +113,7 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
     kr_auto_image_built struct kr_image_built built = {.reference = NULL};
     struct kr_requirements_in wanted = {b->launch.root, b->docker, b->launch.snapshot, b->launch.python};
-    char registry[256], sent[16], added[16];
+    char sent[16], added[16];
     struct kr_image_build what = {.http = http, .cache_dir = b->cache, .base = base, .target = b->name,
                                   .native = is_native(b), .runtime = &runtime, .code = &code,
                                   .snapshot = snapshot, .python = b->launch.python,
@@ -131,7 +130,7 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
         installer_env(b, reqs.variables, variables, err) < 0)
         return -(int)err->code;
     warn(b, warnings);
-    set_logins(b, &what, registry);
+    set_logins(b, &what);
     what.requirements = text_or_null(reqs.text);
     what.constraints = text_or_null(reqs.constraints);
     what.installer_args = reqs.installer_args;

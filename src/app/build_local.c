@@ -210,6 +210,10 @@ static int push(const struct local *l, char **image, struct kr_err *err)
         if (err->code == KR_E_AUTH)
             (void)kr_hint(err, "log in with `docker login %s`, or give the registry an "
                                "authentication_secret with the keys username and password", registry);
+        if (strstr(err->msg, "x509:") != NULL)
+            (void)kr_hint(err, "the Docker engine pushes, and ca_file is not for it: put the authority's "
+                               "certificate to /etc/docker/certs.d/%s/ca.crt on the engine's machine, or use an "
+                               "image builder of flavor daemonless", registry);
         return -(int)err->code;
     }
     kr_denv_step(p.env, "push", "Pushed the image", 0, 0, false, true);

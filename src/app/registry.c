@@ -32,6 +32,16 @@ int kr_registry_login(struct kr_app *app, json_t *registry, struct kr_err *err)
     return 0;
 }
 
+struct kr_repo_auth kr_registry_auth(const json_t *registry)
+{
+    const json_t *config = json_object_get(registry, "config"), *login = json_object_get(registry, "login");
+
+    return (struct kr_repo_auth){.user = kr_json_str(login, "username", NULL),
+                                 .password = kr_json_str(login, "password", NULL),
+                                 .plain_http = kr_json_bool(config, "insecure", false),
+                                 .ca_file = kr_json_str(config, "ca_file", NULL)};
+}
+
 static bool is_loopback(const char *registry)
 {
     return kr_starts_with(registry, "localhost") || kr_starts_with(registry, "127.") ||
@@ -84,7 +94,7 @@ static void show_ways(struct kr_app *app, const struct kr_target *target, const 
 int kr_registry_check_public(struct kr_app *app, const struct kr_target *target, const char *image,
                              struct kr_err *err)
 {
-    const json_t *config = kr_json_at(target->stack, "container_registry", "config", NULL);
+    struct kr_repo_auth way = kr_registry_auth(json_object_get(target->stack, "container_registry"));
     const char *endpoint = kr_env_get("HF_ENDPOINT");
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
@@ -95,8 +105,18 @@ int kr_registry_check_public(struct kr_app *app, const struct kr_target *target,
     if (is_loopback(ref.registry) && (endpoint == NULL || !kr_starts_with(endpoint, "http://")))
         kr_note(app, KR_NOTE_WARN, "the registry %s is on this machine: the Hub cannot reach it",
                 ref.registry);
-    if (kr_image_check_public(http, image, kr_json_bool(config, "insecure", false), digest, err) == 0)
+    if (way.ca_file != NULL && endpoint == NULL)
+        way.ca_file = NULL; /* the Hub does not have it */
+    else if (way.ca_file != NULL)
+        kr_note(app, KR_NOTE_WARN, "the registry %s is trusted here because of its ca_file: the builder of the Hub "
+                                   "has to trust it too", ref.registry);
+    if (kr_image_check_public(http, image, &way, digest, err) == 0)
         return 0;
+    if (err->code == KR_E_NETWORK && way.ca_file == NULL && err->hint[0] != '\0' && strstr(err->hint, "ca_file") != NULL) {
+        err->hint[0] = '\0';
+        return kr_hint(err, "the Hub trusts public certificate authorities only; --build-mode=source lets the "
+                            "Space build from the source");
+    }
     if (err->code != KR_E_AUTH && err->code != KR_E_NOT_FOUND)
         return -(int)err->code;
     show_ways(app, target, &ref);
@@ -143,14 +163,14 @@ static char *last_image(struct kr_app *app, const char *uri)
     return NULL;
 }
 
-static void check_image(struct kr_app *app, struct kr_http *http, const char *image, bool plain,
+static void check_image(struct kr_app *app, struct kr_http *http, const char *image, const struct kr_repo_auth *way,
                         json_t *rows)
 {
     struct kr_err why = KR_ERR_INIT;
     kr_auto_free char *detail = NULL, *hint = NULL;
     char digest[KR_DIGEST_SIZE];
 
-    if (kr_image_check_public(http, image, plain, digest, &why) < 0) {
+    if (kr_image_check_public(http, image, way, digest, &why) < 0) {
         if (why.code == KR_E_AUTH || why.code == KR_E_NOT_FOUND) {
             hint = kr_asprintf("Spaces pull without credentials: make it public, or let the Space build from "
                                "the source (%s pipeline deploy --build-mode=source)", app->prog);
@@ -169,7 +189,7 @@ int kr_registry_checks(struct kr_app *app, const char *ref, const char *image, j
 {
     kr_auto_json json_t *row = NULL, *config = NULL;
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
-    struct kr_repo_auth auth = {0};
+    struct kr_repo_auth auth;
     struct kr_err why = KR_ERR_INIT;
     kr_auto_free char *found = NULL, *registry = NULL;
     const char *uri;
@@ -185,9 +205,7 @@ int kr_registry_checks(struct kr_app *app, const char *ref, const char *image, j
         add_failure(*rows, "login", &why);
         return 0;
     }
-    auth.user = kr_json_str(json_object_get(row, "login"), "username", NULL);
-    auth.password = kr_json_str(json_object_get(row, "login"), "password", NULL);
-    auth.plain_http = kr_json_bool(config, "insecure", false);
+    auth = kr_registry_auth(row);
     if (kr_registry_check(http, registry, &auth, &why) < 0)
         add_failure(*rows, "registry", &why);
     else
@@ -195,7 +213,7 @@ int kr_registry_checks(struct kr_app *app, const char *ref, const char *image, j
     if (image == NULL)
         image = found = last_image(app, uri);
     if (image != NULL)
-        check_image(app, http, image, auth.plain_http, *rows);
+        check_image(app, http, image, &auth, *rows);
     else
         add(*rows, "public image", "warn", "no image was built for this registry yet",
             "name one with --image");

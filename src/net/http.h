@@ -38,6 +38,7 @@ struct kr_http_request {
     const char *url;
     const char *const *headers; /* "Name: value" lines, NULL at the end; or NULL */
     const char *authorization;  /* the header's value; goes to the origin of url only */
+    const char *ca_file; /* certificates to trust besides the system's, on redirects too; or NULL */
     struct kr_http_body body;
     enum kr_repeat repeat; /* KR_REPEAT_BY_METHOD: GET HEAD PUT DELETE may be sent again */
     bool no_redirects;     /* else GET and HEAD follow up to five; other methods never do */
@@ -60,6 +61,7 @@ struct kr_http_response {
     struct kr_buf body;
     enum kr_http_failure failure; /* KR_HTTP_ANSWERED when the call gave 0 */
     bool stopped;                 /* on_data had enough */
+    bool untrusted;               /* no answer because of the server's certificate */
     int attempts;                 /* exchanges made, repeats included */
     bool maybe_acted; /* an earlier attempt was lost or failed with 5xx: 404 on a repeated
                          DELETE, 409 on a create may be our own doing */

@@ -166,13 +166,16 @@ static void set_body(struct transfer *t)
     (void)curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
 }
 
-/* As the curl program does it: libcurl itself looks at none of these. */
-static void set_certificates(CURL *easy)
+/* As the curl program does it: libcurl itself looks at none of these. A file of the request is one
+ * besides the folder of the system, which libcurl goes on looking at. */
+static void set_certificates(CURL *easy, const char *own)
 {
     const char *bundle = kr_env_get("CURL_CA_BUNDLE");
     const char *file = bundle != NULL ? bundle : kr_env_get("SSL_CERT_FILE");
     const char *folder = bundle != NULL ? NULL : kr_env_get("SSL_CERT_DIR");
 
+    if (own != NULL)
+        file = own;
     if (file != NULL)
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, file);
     if (folder != NULL)
@@ -203,7 +206,7 @@ static void set_options(struct transfer *t)
      * where the server may have acted on the first one. */
     if (t->x->req->repeat != KR_REPEAT_SAFE)
         (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    set_certificates(easy);
+    set_certificates(easy, t->x->req->ca_file);
     set_body(t);
 }
 
@@ -279,7 +282,9 @@ static void explain(struct transfer *t, CURLcode code)
         class == KR_HTTP_LOST ? "the connection broke before the answer of" : "cannot reach", host,
         cause);
     kr_http_lose(t->x, class, code == CURLE_OPERATION_TIMEDOUT ? KR_E_TIMEOUT : KR_E_NETWORK, why);
-    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+    t->x->res->untrusted =
+        code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
+    if (t->x->res->untrusted)
         (void)kr_hint(&t->x->err, "name a file with the trusted certificates in SSL_CERT_FILE");
     else if (class == KR_HTTP_UNSENT)
         (void)kr_hint(&t->x->err, "check the network, the address and the proxy variables");

@@ -74,10 +74,12 @@ static int probe_layers(struct kr_repo *repo, const json_t *layers, struct kr_er
     return 0;
 }
 
-int kr_image_check_public(struct kr_http *http, const char *image, bool plain_http,
+int kr_image_check_public(struct kr_http *http, const char *image, const struct kr_repo_auth *way,
                           char digest[KR_DIGEST_SIZE], struct kr_err *err)
 {
-    struct kr_repo_auth stranger = {.anonymous = true, .plain_http = plain_http};
+    struct kr_repo_auth stranger = {.anonymous = true,
+                                    .plain_http = way != NULL && way->plain_http,
+                                    .ca_file = way != NULL ? way->ca_file : NULL};
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
     kr_auto_repo struct kr_repo *repo = NULL;
     kr_auto_image struct kr_image got = {0};

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/redact.h"
 #include "base/view.h"
 #include "net/base64.h"
@@ -10,7 +11,9 @@
 #include "oci/challenge.h"
 #include "oci/credentials.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TOKEN_MAX   ((size_t)1 << 20)
 #define FRESH_MS    2000
@@ -19,6 +22,7 @@
 struct kr_repo {
     struct kr_http *http;
     char *registry, *name, *base;
+    char *ca_file;
     char *scopes[2]; /* of the repository, and of the one blobs are mounted from */
     bool anonymous;
     struct kr_credentials credentials;
@@ -32,6 +36,15 @@ static char *scope_of(const char *name, const char *actions)
     return kr_asprintf("repository:%s:%s", name, actions);
 }
 
+static int use_ca_file(struct kr_repo *repo, const char *file, struct kr_err *err)
+{
+    repo->ca_file = kr_path_expand_home(file);
+    if (access(repo->ca_file, R_OK) == 0)
+        return 0;
+    (void)kr_fail_errno(err, errno, "ca_file '%s' of the container registry %s", repo->ca_file, repo->registry);
+    return -(int)err->code;
+}
+
 static int choose_base(struct kr_repo *repo, const struct kr_repo_auth *auth, struct kr_err *err)
 {
     kr_auto_free char *plain = kr_asprintf("http://%s", kr_ref_host(repo->registry));
@@ -39,11 +52,11 @@ static int choose_base(struct kr_repo *repo, const struct kr_repo_auth *auth, st
 
     if (!kr_url_parse(plain, &url))
         return kr_fail(err, KR_E_INVALID, "'%s' is not a registry host", repo->registry);
-    if (kr_url_is_loopback(plain) || auth->plain_http)
+    if (auth->ca_file == NULL && (kr_url_is_loopback(plain) || auth->plain_http))
         repo->base = kr_steal(&plain);
     else
         repo->base = kr_asprintf("https://%s", kr_ref_host(repo->registry));
-    return 0;
+    return auth->ca_file != NULL ? use_ca_file(repo, auth->ca_file, err) : 0;
 }
 
 static int choose_credentials(struct kr_repo *repo, const struct kr_repo_auth *auth,
@@ -87,6 +100,7 @@ void kr_repo_close(struct kr_repo *repo)
     free(repo->registry);
     free(repo->name);
     free(repo->base);
+    free(repo->ca_file);
     free(repo->scopes[0]);
     free(repo->scopes[1]);
     free(repo->authorization);
@@ -118,6 +132,7 @@ char *kr_repo_url(const struct kr_repo *repo, const char *rest)
 void kr_repo_authorize(struct kr_repo *repo, struct kr_http_request *req)
 {
     req->authorization = kr_url_same_origin(req->url, repo->base) ? repo->authorization : NULL;
+    req->ca_file = repo->ca_file;
 }
 
 static char *basic_of(const struct kr_credentials *c)
@@ -182,7 +197,8 @@ static int fetch_token(struct kr_repo *repo, struct kr_err *err)
     kr_auto_buf struct kr_buf fields = KR_BUF_INIT(TOKEN_MAX);
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
     kr_auto_free char *basic = NULL, *url = NULL;
-    struct kr_http_request req = {.method = "GET", .max_body = TOKEN_MAX, .repeat = KR_REPEAT_SAFE};
+    struct kr_http_request req = {.method = "GET", .max_body = TOKEN_MAX, .repeat = KR_REPEAT_SAFE,
+                                  .ca_file = repo->ca_file};
     const struct kr_credentials *c = &repo->credentials;
 
     if (check_realm(repo, err) < 0)
@@ -215,8 +231,10 @@ static int fetch_token(struct kr_repo *repo, struct kr_err *err)
                           kr_buf_str(&fields));
     }
     req.url = url;
-    if (kr_http_call(repo->http, &req, &res, err) < 0)
+    if (kr_http_call(repo->http, &req, &res, err) < 0) {
+        (void)kr_repo_no_answer(repo, &res, err);
         return kr_wrap(err, "log in at %s", repo->registry);
+    }
     if (res.status == 200)
         return take_token(repo, &res, err);
     return kr_repo_fail(repo, &res, "log in", err);
@@ -267,8 +285,10 @@ int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_ht
 
     while (again) {
         kr_repo_authorize(repo, req);
-        if (kr_http_call(repo->http, req, res, err) < 0)
+        if (kr_http_call(repo->http, req, res, err) < 0) {
+            (void)kr_repo_no_answer(repo, res, err);
             return kr_wrap(err, "registry %s", repo->registry);
+        }
         again = false;
         if (res->status == 401 && kr_repo_refused(repo, res, &tries, &again, err) < 0)
             return -(int)err->code;
@@ -309,6 +329,9 @@ static int hint_for(const struct kr_repo *repo, int status, bool rate_limit, str
 {
     bool stranger = repo->credentials.password == NULL && repo->credentials.identity_token == NULL;
 
+    if (status == 400 && kr_starts_with(repo->base, "http:")) /* what servers with TLS say to others */
+        return kr_hint(err, "if %s speaks TLS, name a file with its authority's certificates as the container "
+                            "registry's ca_file", repo->registry);
     if (rate_limit && stranger)
         return kr_hint(err, "%s limits pulls without an account; log in with 'docker login %s' or "
                             "wait", repo->registry, repo->registry);
@@ -323,6 +346,18 @@ static int hint_for(const struct kr_repo *repo, int status, bool rate_limit, str
                        repo->credentials.origin != NULL ? repo->credentials.origin : "docker login",
                        repo->name);
     return err != NULL ? -(int)err->code : 0;
+}
+
+int kr_repo_no_answer(const struct kr_repo *repo, const struct kr_http_response *res, struct kr_err *err)
+{
+    if (err == NULL || !res->untrusted)
+        return err != NULL ? -(int)err->code : 0;
+    err->hint[0] = '\0';
+    if (repo->ca_file != NULL)
+        return kr_hint(err, "the certificates in ca_file '%s' of the container registry do not vouch for it",
+                       repo->ca_file);
+    return kr_hint(err, "when %s has certificates of your own authority, name a file with them as the "
+                        "container registry's ca_file (or in SSL_CERT_FILE)", repo->registry);
 }
 
 int kr_repo_fail(const struct kr_repo *repo, const struct kr_http_response *res, const char *what,

@@ -13,6 +13,7 @@ struct kr_repo_auth {
     const char *user, *password; /* NULL: what `docker login` stored */
     bool anonymous;              /* no credentials at all, as a stranger */
     bool plain_http;             /* allow http for a registry that is not this machine */
+    const char *ca_file;         /* certificates to trust besides the system's (then https in any case), or NULL */
 };
 
 struct kr_repo;
@@ -34,7 +35,7 @@ const char *kr_repo_registry(const struct kr_repo *repo); /* "docker.io" */
 /* "<base>/v2/<name>/<rest>"; caller frees. */
 char *kr_repo_url(const struct kr_repo *repo, const char *rest) KR_MUST_USE;
 
-/* Fills req->authorization for req->url: nothing for another origin. The text lives until the next
+/* Fills req->authorization for req->url (nothing for another origin) and req->ca_file. The texts live until the next
  * call with this repo. */
 void kr_repo_authorize(struct kr_repo *repo, struct kr_http_request *req);
 
@@ -46,6 +47,9 @@ int kr_repo_refused(struct kr_repo *repo, const struct kr_http_response *res, in
 /* kr_http_call with authorization. An answer of any status is success, as there; the last 401 too. */
 int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_http_response *res,
                  struct kr_err *err) KR_MUST_USE;
+
+/* After a call without an answer: adds what to do when the registry's certificate was the reason. Returns -err->code. */
+int kr_repo_no_answer(const struct kr_repo *repo, const struct kr_http_response *res, struct kr_err *err);
 
 /* Turns an answer that is no success into an error: what the registry said, what it means, what to do
  * next. `what` is the failed action ("push layer sha256:ab..."). Returns -err->code. */

@@ -245,6 +245,7 @@ static int give_up(struct kr_upload *up, const struct kr_http_response *res, int
 
     if (rc < 0) {
         *err = *call_err;
+        (void)kr_repo_no_answer(up->step == KR_UP_FETCH ? up->push->from : up->push->to, res, err);
         return kr_wrap(err, "%s", what);
     }
     return kr_repo_fail(up->step == KR_UP_FETCH ? up->push->from : up->push->to, res, what, err);

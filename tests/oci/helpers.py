@@ -6,10 +6,13 @@ import http.server
 import json
 import secrets
 import socket
+import ssl
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 
 from tests.support.registry import CONFIG, Registry
 
@@ -72,7 +75,7 @@ class TokenService:
     """Tokens as the distribution protocol has them: signed with a key of this run, for the scopes asked for. One user with
     a password; strangers may pull what is in `public`. `lifetime` and `revoke()` make tokens fail early."""
 
-    def __init__(self, folder, user="ann", password="open sesame"):
+    def __init__(self, folder, user="ann", password="open sesame", tls=None):
         self.folder, self.user, self.password = folder, user, password
         self.public, self.lifetime, self.asked = set(), 300, []
         self.key, self.cert = folder / "key.pem", folder / "cert.pem"
@@ -89,7 +92,9 @@ class TokenService:
             def log_message(self, *_):
                 pass
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.realm = f"http://127.0.0.1:{self.server.server_port}/token"
+        if tls:
+            self.server.socket = tls.server().wrap_socket(self.server.socket, server_side=True)
+        self.realm = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}/token"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -130,25 +135,113 @@ class TokenService:
         return (text + b"." + base64.urlsafe_b64encode(signed.stdout).rstrip(b"=")).decode()
 
 
-class TokenRegistry(Registry):
+def token_config(service):
+    return (f"auth:\n  token: {{{{realm: \"{service.realm}\", service: registry, issuer: issuer, "
+            f"rootcertbundle: {service.cert}}}}}\n")
+
+
+class OddRegistry(Registry):
+    """docker-registry with another configuration."""
+
+    def __init__(self, config, folder, **more):
+        import tests.support.registry as module
+        before = module.CONFIG
+        module.CONFIG = config
+        try:
+            super().__init__(folder=folder, **more)
+        finally:
+            module.CONFIG = before
+
+
+class TokenRegistry(OddRegistry):
     """docker-registry behind that service."""
 
     def __init__(self, service, folder):
         self.service = service
-        import tests.support.registry as module
-        before = module.CONFIG
-        module.CONFIG = CONFIG + (f"auth:\n  token: {{{{realm: \"{service.realm}\", service: registry, issuer: issuer, "
-                                  f"rootcertbundle: {service.cert}}}}}\n")
-        try:
-            super().__init__(folder=folder)
-        finally:
-            module.CONFIG = before
+        super().__init__(CONFIG + token_config(service), folder)
 
     def _answers(self):
         try:
             return self.request("GET", "/v2/")[0] == 401
         except OSError:
             return False
+
+
+class Authority:
+    """A certificate authority of this run, and what it signed: for registry.localhost and 127.0.0.1."""
+
+    def __init__(self, folder):
+        self.ca, self.cert, self.key = (str(folder / name) for name in ("ca.pem", "server.pem", "server.key"))
+        own, request, names = (str(folder / name) for name in ("ca.key", "server.csr", "names"))
+
+        def openssl(*args):
+            subprocess.run(["openssl", *args], check=True, capture_output=True)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", own, "-out", self.ca, "-days", "2",
+                "-subj", "/CN=Authority of the test", "-addext", "keyUsage=critical,keyCertSign")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out", request, "-subj", "/CN=server")
+        with open(names, "w") as out:
+            out.write("subjectAltName=DNS:registry.localhost,IP:127.0.0.1\n")
+        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", own, "-CAcreateserial", "-out", self.cert,
+                "-days", "2", "-extfile", names)
+
+    def server(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
+
+class TlsRegistry(OddRegistry):
+    """docker-registry with a certificate of that authority. `name` is one that is not known to be this machine."""
+
+    def __init__(self, authority, folder, more=""):
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority.ca)))
+        super().__init__(CONFIG.replace("secret: test", f"secret: test, tls: {{{{certificate: {authority.cert}, "
+                                        f"key: {authority.key}}}}}") + more, folder)
+        self.name = f"registry.localhost:{self.port}"
+
+    def request(self, method, path, body=None, headers=None, auth=True):
+        place = path.split("/v2/", 1)[1]
+        request = urllib.request.Request(f"https://127.0.0.1:{self.port}/v2/{place}", body, headers or {}, method=method)
+        try:
+            with self.opener.open(request, timeout=60) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as wrong:
+            return wrong.code, wrong.headers, wrong.read()
+
+    def _answers(self):
+        try:
+            return self.request("GET", "/v2/")[0] in (200, 401)
+        except OSError:
+            return False
+
+
+class Redirecting:
+    """Sends every GET on to `to`, with TLS of that authority: what a registry does that keeps its blobs elsewhere."""
+
+    def __init__(self, authority, to):
+        front = self
+        self.sent_on = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                front.sent_on.append(self.path)
+                self.send_response(307)
+                self.send_header("Location", to + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.socket = authority.server().wrap_socket(self.server.socket, server_side=True)
+        self.name = f"registry.localhost:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class StrictRegistry:

@@ -23,7 +23,8 @@ static struct kr_repo_auth auth_of(const json_t *in, const char *key)
     return (struct kr_repo_auth){.user = kr_json_str(a, "user", NULL),
                                  .password = kr_json_str(a, "password", NULL),
                                  .anonymous = kr_json_bool(a, "anonymous", false),
-                                 .plain_http = kr_json_bool(a, "plain_http", false)};
+                                 .plain_http = kr_json_bool(a, "plain_http", false),
+                                 .ca_file = kr_json_str(a, "ca_file", NULL)};
 }
 
 /* {"target": reference, "file": path, "cache", "chunk"}: the file becomes a blob of the repository. */
@@ -77,9 +78,10 @@ static int get_image(struct kr_http *http, const json_t *in, json_t *out, struct
 
 static int check(struct kr_http *http, const json_t *in, json_t *out, struct kr_err *err)
 {
+    struct kr_repo_auth way = auth_of(in, "auth");
     char digest[KR_DIGEST_SIZE];
 
-    if (kr_image_check_public(http, kr_json_str(in, "image", ""), false, digest, err) < 0)
+    if (kr_image_check_public(http, kr_json_str(in, "image", ""), &way, digest, err) < 0)
         return -(int)err->code;
     kr_json_set_str(out, "digest", digest);
     return 0;
