@@ -93,7 +93,7 @@ static int compile(struct deploy *d, struct kr_err *err)
         return 0;
     if (ui->progress != NULL)
         ui->progress(ui->data, &p);
-    if (kr_make(d->app, d->request, d->app->source_root, d->deployer, &d->made, err) < 0)
+    if (kr_make(d->app, d->request, d->app->source_root, d->stack, d->deployer, &d->made, err) < 0)
         return -(int)err->code;
     d->is_made = true;
     p.finished = true;

@@ -109,7 +109,8 @@ static int remake(struct kr_app *app, const json_t *row, const json_t *snapshot,
 
     if (kr_deployment_deployer(app, row, &deployer, err) < 0)
         return -(int)err->code;
-    return kr_make(app, &request, kr_json_str(snapshot, "source_root", ""), deployer, made, err);
+    return kr_make(app, &request, kr_json_str(snapshot, "source_root", ""), NULL, deployer, made,
+                   err);
 }
 
 static int add_plan(struct kr_app *app, const json_t *row, const struct kr_made *made, json_t *out,

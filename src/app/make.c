@@ -147,13 +147,13 @@ static int merge_environment(const json_t *config, json_t *document, struct kr_e
     return 0;
 }
 
-int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
-                   char digest[KR_SHA256_HEX + 7], struct kr_err *err)
+static int digest_within(struct kr_app *app, const char *root, const json_t *document, uint64_t max,
+                         char digest[KR_SHA256_HEX + 7], struct kr_err *err)
 {
     kr_auto_free char *cache = kr_path_join(app->data_dir, "cache"), *library = NULL;
     kr_auto_json json_t *warnings = json_array();
     kr_auto_files struct kr_files files = {0};
-    struct kr_bundle bundle = {.root = root, .cache_dir = cache};
+    struct kr_bundle bundle = {.root = root, .cache_dir = cache, .max_total = max};
     const char *source = kr_json_str(json_object_get(document, "pipeline"), "source", "");
 
     if (kr_mkdir_p(cache, 0700, err) < 0 || kr_bundle_collect(&bundle, &files, warnings, err) < 0)
@@ -168,14 +168,35 @@ int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
     return 0;
 }
 
-static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor,
+int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
+                   char digest[KR_SHA256_HEX + 7], struct kr_err *err)
+{
+    return digest_within(app, root, document, 0, digest, err);
+}
+
+/* How much code may go where it is built; 0: any. What is built here goes into an image and not into a Space. */
+static uint64_t code_max(const struct kr_deploy_request *request, const json_t *stack, const char *flavor,
+                         const json_t *settings)
+{
+    const char *mode = kr_json_str(json_object_get(settings, "deployer"), "build_mode", "auto");
+    bool skip = kr_json_bool(json_object_get(settings, "docker"), "skip_build", false);
+    bool registry = json_is_object(kr_json_at(stack, "components", "container_registry", NULL));
+
+    if (stack == NULL || strcmp(flavor, "huggingface") != 0 || request->build != NULL)
+        return 0;
+    if (!skip && (strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry)))
+        return 0;
+    return KR_BUNDLE_SPACE_MAX;
+}
+
+static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor, uint64_t max,
                     struct kr_err *err)
 {
     char digest[KR_SHA256_HEX + 7];
     json_t *code = json_object();
 
     kr_json_set(made->document, "code", code);
-    if (kr_code_digest(app, made->source_root, made->document, digest, err) < 0) {
+    if (digest_within(app, made->source_root, made->document, max, digest, err) < 0) {
         if (err->code != KR_E_LIMIT || strcmp(flavor, "local") != 0)
             return kr_wrap(err, "the code in %s", made->source_root);
         kr_note(app, KR_NOTE_WARN, "%s: changes of the code will not be noticed", err->msg);
@@ -187,8 +208,8 @@ static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor
 }
 
 static int complete(struct kr_app *app, const struct kr_deploy_request *request,
-                    const json_t *config, const json_t *deployer, struct kr_made *made,
-                    struct kr_err *err)
+                    const json_t *config, const json_t *stack, const json_t *deployer,
+                    struct kr_made *made, struct kr_err *err)
 {
     const char *flavor = kr_json_str(deployer, "flavor", "");
     kr_auto_json json_t *merged = NULL;
@@ -199,7 +220,7 @@ static int complete(struct kr_app *app, const struct kr_deploy_request *request,
         return -(int)err->code;
     kr_json_set(merged, "deployer", public_settings(flavor, merged, &made->auth_key));
     kr_json_set(made->document, "settings", json_incref(merged));
-    if (add_code(app, made, flavor, err) < 0)
+    if (add_code(app, made, flavor, code_max(request, stack, flavor, merged), err) < 0)
         return -(int)err->code;
     text = kr_json_canonical(made->document);
     memcpy(made->digest, "sha256:", 7);
@@ -208,7 +229,7 @@ static int complete(struct kr_app *app, const struct kr_deploy_request *request,
 }
 
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,
-            const json_t *deployer, struct kr_made *out, struct kr_err *err)
+            const json_t *stack, const json_t *deployer, struct kr_made *out, struct kr_err *err)
 {
     kr_auto_json json_t *config = NULL;
     struct kr_compile compile = {
@@ -222,7 +243,7 @@ int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const c
     out->source_root = kr_strdup(root);
     if (kr_compile(app, &compile, &out->document, &out->python, err) < 0)
         return -(int)err->code;
-    return complete(app, request, config, deployer, out, err);
+    return complete(app, request, config, stack, deployer, out, err);
 }
 
 static int store_pipeline(struct kr_app *app, const json_t *document, json_t **row,

@@ -16,9 +16,11 @@ struct kr_made {
 void kr_made_finish(struct kr_made *made);
 #define kr_auto_made kr_auto(kr_made_finish)
 
-/* deployer: row of the component whose flavor and configuration take part in the merge. */
+/* deployer: row of the component whose flavor and configuration take part in the merge. stack: row with its components, or
+ * NULL; code that would not fit into a Space is refused by its size then, before any of it is read. */
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,
-            const json_t *deployer, struct kr_made *out, struct kr_err *err) KR_MUST_USE;
+            const json_t *stack, const json_t *deployer, struct kr_made *out,
+            struct kr_err *err) KR_MUST_USE;
 
 /* Digest of the code below root as it is now ("sha256:..."). KR_E_LIMIT when there is too much of it. */
 int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,

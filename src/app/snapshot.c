@@ -35,7 +35,7 @@ int kr_snapshot_create(struct kr_app *app, const struct kr_deploy_request *reque
     if ((name != NULL && kr_name_check("snapshot name", name, err) < 0) ||
         kr_stack_get(app, request->stack, &stack, err) < 0 ||
         deployer_of(app, stack, &deployer, err) < 0 ||
-        kr_make(app, request, app->source_root, deployer, &made, err) < 0)
+        kr_make(app, request, app->source_root, stack, deployer, &made, err) < 0)
         return -(int)err->code;
     return kr_made_store(app, &made, stack,
                          name != NULL || description != NULL || tags != NULL ? &label : NULL, row,

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/view.h"
+#include "deployers/lifecycle.h"
 #include "hub/logs.h"
 
 #include <string.h>
@@ -216,7 +217,7 @@ static bool healthy(struct wait *w)
 {
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
     kr_auto_free char *base = kr_runtime_url(w->hf->hub, &w->rt);
-    kr_auto_free char *path = kr_space_health_path(w->hf->what->snapshot);
+    kr_auto_free char *path = kr_endpoint_path(w->hf->what->snapshot, "health_url_path", "/health");
     kr_auto_free char *bearer = NULL, *url = NULL;
     struct kr_http_request req = {.method = "GET", .timeout_ms = 15000, .max_body = 65536};
     struct kr_err ignored = KR_ERR_INIT;

@@ -167,12 +167,3 @@ char *kr_space_storage_hint(const char *tier, const char *space)
                        "\"%s-data\",\"mount_path\":\"/data\"}]",
                        tier, size, space);
 }
-
-char *kr_space_health_path(const json_t *snapshot)
-{
-    const json_t *settings = kr_json_at(snapshot, "settings", "deployment", NULL);
-    const char *path = kr_json_str(settings, "health_url_path", "/health");
-
-    return kr_asprintf("%s%s%s%s", kr_json_str(settings, "root_url_path", ""),
-                       kr_json_str(settings, "api_url_path", ""), path[0] == '/' ? "" : "/", path);
-}

@@ -68,7 +68,4 @@ int kr_space_port_in_line(const char *line, bool *loopback);
 /* The volume that replaces a storage tier nobody can get any more, as a sentence. Caller frees. */
 char *kr_space_storage_hint(const char *tier, const char *space) KR_MUST_USE;
 
-/* Path of the app's health check, from the snapshot's deployment settings. Caller frees. */
-char *kr_space_health_path(const json_t *snapshot) KR_MUST_USE;
-
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a deployment in a Space, against the Hub's protocol with scripted builds."""
 import json
+import time
 
 import pytest
 
@@ -233,6 +234,16 @@ def test_huge_file_is_refused_at_once(ready, hub):
         file.truncate(2_000_000_000)
     done = ready.deploy()
     assert done.returncode == 1 and "huge.bin" in done.stderr and hub.spaces() == []
+
+
+def test_a_file_too_large_for_a_space_is_not_read(ready, hub):
+    """Reading two terabytes would take longer than any test may."""
+    with open(ready.folder / "huge.bin", "wb") as file:
+        file.truncate(2_000_000_000_000)
+    begun = time.monotonic()
+    done = ready.deploy()
+    assert done.returncode == 1 and "'huge.bin' has 2.0 TB" in done.stderr and ".kourouignore" in done.stderr, done.stderr
+    assert time.monotonic() - begun < 60 and hub.spaces() == []
 
 
 def test_slow_hub(ready, hub):
