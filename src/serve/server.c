@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "serve/sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -268,6 +269,17 @@ static void raise_descriptors(struct kr_server *srv)
         srv->opt.max_connections = limit.rlim_cur > 512 ? (int64_t)limit.rlim_cur - 256 : 256;
 }
 
+/* Before any thread and worker, so that it holds for all of them. */
+static void confine(struct kr_server *srv)
+{
+    struct kr_sandbox sandbox = {false, false, false};
+    char text[KR_SANDBOX_TEXT];
+
+    if (!srv->opt.allow_privileges)
+        kr_sandbox_enter(&sandbox);
+    kr_log(KR_LOG_INFO, "serve", "confinement: %s", kr_sandbox_text(&sandbox, text));
+}
+
 static int start_pool(struct kr_server *srv, struct kr_err *err)
 {
     struct kr_pool_config cfg = {.argv = srv->worker_argv,
@@ -293,6 +305,7 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
     if (kr_config_load(&srv->opt, &srv->cfg, err) < 0 || kr_log_open(srv, err) < 0 ||
         kr_loop_init(&srv->loop, err) < 0)
         return -(int)err->code;
+    confine(srv);
     srv->loop.after_round = after_round;
     srv->sweep.on_time = on_sweep;
     srv->drain_timer.on_time = on_drain_timer;

@@ -87,6 +87,10 @@ class Runner:
             return threading.active_count()
         elif op == "print":
             print(p["text"], flush=True)
+        elif op == "python":
+            scope = {"__name__": "step"}
+            exec(p["code"], scope)
+            return scope["result"]
         elif op == "child":
             import subprocess
 
