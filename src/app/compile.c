@@ -193,6 +193,7 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
                     (char *)(uintptr_t)"--root", (char *)(uintptr_t)what->root, NULL};
     struct kr_proc_opts opts = {
         .cwd = what->root, .out = &out, .err_out = &noise, .timeout_ms = DESCRIBE_MS};
+    json_t *pipeline;
     int status = 0;
 
     if (kr_path_check_relative(file, err) < 0)
@@ -211,7 +212,10 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
     }
     if (kr_json_parse(kr_buf_str(&out), out.n, what->source, snapshot, err) < 0)
         return -(int)err->code;
-    kr_json_set_str(json_object_get(*snapshot, "pipeline"), "source", what->source);
+    pipeline = json_object_get(*snapshot, "pipeline");
+    if (!json_is_object(pipeline))
+        return kr_fail(err, KR_E_INVALID, "%s: its description has no \"pipeline\"", what->source);
+    kr_json_set_str(pipeline, "source", what->source);
     return 0;
 }
 

@@ -388,7 +388,8 @@ static int take_patch(struct kr_upload *up, const struct kr_http_response *res, 
     if (take_location(up, res, err) < 0)
         return -(int)err->code;
     (void)range_end(res, &next);
-    if (next > up->blob->size || next < up->offset)
+    /* A registry that takes chunks and keeps nothing of them would be sent the same one for ever. */
+    if (next > up->blob->size || next <= up->offset)
         return take_lost_upload(up, res, err);
     up->chunked = true; /* what was begun by PATCH is closed by an empty PUT */
     advance(up, next);

@@ -230,6 +230,7 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
     if (slot == NULL || !fine) {
         if (answer.fd >= 0)
             (void)close(answer.fd);
+        answer.fd = -1;
         kr_log(KR_LOG_ERROR, "worker", "worker %d: answer that fits no request", w->index);
         if (slot == NULL)
             return;

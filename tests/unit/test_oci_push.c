@@ -105,6 +105,20 @@ static void test_an_upload_that_is_forgotten_begins_again(void **state)
          {"GET /up/1", 204, "Range: 0-0", ""}, {HEAD_IT, 404, NULL, ""}, START, {PUT_IT, 201, NULL, ""});
 }
 
+/* It takes every chunk, and says each time that it holds what it held before. */
+static void test_a_registry_that_keeps_nothing(void **state)
+{
+#define STUCK                                                                                      \
+    {HEAD_IT, 404, NULL, ""}, START, {"PATCH /up/1", 202, "Range: 0-1", ""},                       \
+        {"PATCH /up/1", 202, "Range: 0-1", ""}
+    (void)state;
+    PLAY(2, "he|ll|he|ll|o|", NULL, STUCK, {HEAD_IT, 404, NULL, ""}, START,
+         {"PATCH /up/1", 202, "Range: 0-1", ""}, {"PATCH /up/1", 202, "Range: 0-3", ""},
+         {"PATCH /up/1", 202, "Range: 0-4", ""}, {PUT_IT, 201, NULL, ""});
+    PLAY(2, "he|ll|he|ll|he|ll|he|ll|he|ll|he|ll|", "answered 202", STUCK, STUCK, STUCK, STUCK,
+         STUCK, STUCK);
+}
+
 static void test_what_cannot_be_mended(void **state)
 {
     (void)state;
@@ -192,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_the_plain_ways),
         cmocka_unit_test(test_a_lost_answer_is_asked_for),
         cmocka_unit_test(test_an_upload_that_is_forgotten_begins_again),
+        cmocka_unit_test(test_a_registry_that_keeps_nothing),
         cmocka_unit_test(test_what_cannot_be_mended),
         cmocka_unit_test(test_who_sees_the_token),
         cmocka_unit_test(test_a_token_service_without_encryption),
