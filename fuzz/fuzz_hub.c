@@ -89,6 +89,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     options.http = fuzz_net_open(&net, in);
     options.http->policy.attempts = 2;
+    net.home = options.endpoint;
+    net.calls_max = 4096;
+    net.repeats = which >= 224;
     FUZZ_CHECK(kr_hub_open(&options, &hub, &err) == 0);
     calls[which % KR_ARRAY_LEN(calls)](hub, &err);
     kr_redact_clear();

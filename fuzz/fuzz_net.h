@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A transport whose answers are the input: "STATUS\nheader lines\n\nbody", one behind the other
- * with a line "--" between them. When they are used up, connections are refused. */
+ * with a line "--" between them. When they are used up, connections are refused, or the last answer
+ * is given again and again: whoever asks has to find an end. */
 #ifndef KR_FUZZ_FUZZ_NET_H
 #define KR_FUZZ_FUZZ_NET_H
 
@@ -11,8 +12,36 @@
 struct fuzz_net {
     struct fuzz_input answers;
     int64_t now;
-    unsigned calls;
+    unsigned calls, calls_max;
+    bool repeats;     /* the last answer */
+    const char *home; /* the only origin that may get credentials; NULL: not looked at */
+    void (*look)(const struct kr_http_exchange *x, const char *body, size_t n); /* or NULL */
 };
+
+static inline bool fuzz_net_is_at(const char *url, const char *origin)
+{
+    size_t n = strlen(origin);
+
+    return strncmp(url, origin, n) == 0 && strchr("/?#", url[n]) != NULL;
+}
+
+/* What a real transport does with a request: reads its body to the end. */
+static inline void fuzz_net_send(const struct fuzz_net *net, const struct kr_http_exchange *x)
+{
+    const struct kr_http_body *body = &x->req->body;
+    kr_auto_free char *bytes = NULL;
+
+    FUZZ_CHECK(body->size < (1 << 24));
+    bytes = kr_malloc(body->size + 1);
+    if (body->kind == KR_BODY_FD)
+        FUZZ_CHECK(pread(body->fd, bytes, body->size, (off_t)body->offset) == (ssize_t)body->size);
+    else if (body->kind == KR_BODY_BYTES && body->size != 0)
+        memcpy(bytes, body->bytes, body->size);
+    if (net->home != NULL && x->authorization != NULL)
+        FUZZ_CHECK(fuzz_net_is_at(x->url, net->home));
+    if (net->look != NULL)
+        net->look(x, bytes, body->kind == KR_BODY_NONE ? 0 : body->size);
+}
 
 static inline void fuzz_net_answer(struct kr_http *http, struct kr_http_exchange *x, char *text,
                                    size_t n)
@@ -40,14 +69,19 @@ static inline void fuzz_net_begin(struct kr_http *http, struct kr_http_exchange 
 {
     struct fuzz_net *net = http->impl;
     kr_auto_free char *text = NULL;
+    struct fuzz_input again;
     size_t n;
 
-    FUZZ_CHECK(++net->calls < 64);
+    FUZZ_CHECK(++net->calls < net->calls_max);
+    fuzz_net_send(net, x);
     if (net->answers.n == 0) {
         kr_http_lose(x, KR_HTTP_UNSENT, KR_E_NETWORK, "refused");
         return;
     }
+    again = net->answers;
     text = fuzz_part(&net->answers, "\n--\n", &n);
+    if (net->repeats && net->answers.n == 0)
+        net->answers = again;
     fuzz_net_answer(http, x, text, n);
 }
 
@@ -83,7 +117,7 @@ static inline struct kr_http *fuzz_net_open(struct fuzz_net *net, struct fuzz_in
                                                        fuzz_net_close};
     struct kr_http *http;
 
-    *net = (struct fuzz_net){.answers = answers, .now = 1000000};
+    *net = (struct fuzz_net){.answers = answers, .now = 1000000, .calls_max = 64};
     http = kr_http_open_over(&transport, net, "fuzz/1");
     http->hooks =
         (struct kr_http_hooks){.data = net, .now_ms = fuzz_net_now, .sleep_ms = fuzz_net_sleep};
