@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/build.h"
 
+#include "app/build_log.h"
 #include "base/alloc.h"
 #include "base/digest.h"
 #include "base/path.h"
@@ -215,12 +216,14 @@ static int find_equal(const struct kr_build *b, const char *key, char **image, s
         if (found == NULL || !still_there(b, found))
             continue;
         *image = kr_strdup(found);
+        kr_build_log_use(b->app, b->target->what.id, kr_json_str(item, "id", ""));
         return 0;
     }
     return 0;
 }
 
-static int record(const struct kr_build *b, const char *key, const char *image, struct kr_err *err)
+static int record(const struct kr_build *b, const char *key, const char *image, json_t **stored,
+                  struct kr_err *err)
 {
     kr_auto_json json_t *row = json_object();
 
@@ -228,17 +231,46 @@ static int record(const struct kr_build *b, const char *key, const char *image, 
     kr_json_set_str(row, "digest", key);
     kr_json_set_str(row, "image", image);
     kr_json_set_str(row, "kind", b->builder);
-    return kr_store_insert(b->app->store, KR_BUILD, row, NULL, err);
+    return kr_store_insert(b->app->store, KR_BUILD, row, stored, err);
 }
 
 /* -- building ---------------------------------------------------------------------------------- */
+
+/* Builds, and keeps what was said meanwhile. */
+static int build_logged(struct kr_build *b, const char *key, char **image, struct kr_err *err)
+{
+    kr_auto_build_log struct kr_build_log log;
+    kr_auto_json json_t *stored = NULL;
+    kr_auto_free char *text = kr_asprintf("Building image %s (%s)", b->name, b->builder), *error = NULL;
+    int rc;
+
+    kr_build_log_init(&log);
+    b->target->build_log = &log;
+    kr_denv_step(&b->target->env, "image", text, 0, 0, false, false);
+    rc = strcmp(b->builder, "daemonless") == 0 ? kr_build_daemonless(b, image, err)
+                                               : kr_build_local(b, image, err);
+    free(text);
+    text = rc == 0 ? kr_asprintf("Built image %s", *image) : NULL;
+    if (rc == 0)
+        kr_denv_step(&b->target->env, "image", text, 0, 0, false, true);
+    b->target->build_log = NULL;
+    if (rc == 0)
+        rc = record(b, key, *image, &stored, err);
+    else
+        rc = kr_wrap(err, "build image %s", b->name);
+    if (rc < 0) {
+        error = kr_asprintf("ERROR: %s", err->msg);
+        kr_build_log_line(&log, error);
+    }
+    kr_build_log_keep(b->app, &log, b->target->what.id, kr_json_str(stored, "id", NULL));
+    return rc;
+}
 
 static int build(struct kr_build *b, char **image, struct kr_err *err)
 {
     const struct kr_deployer_env *env = &b->target->env;
     bool again = b->target->what.prevent_build_reuse ||
                  kr_json_bool(b->docker, "prevent_build_reuse", false);
-    kr_auto_free char *text = NULL;
     char key[KR_SHA256_HEX];
 
     if (key_of(b, key, err) < 0 || (!again && find_equal(b, key, image, err) < 0))
@@ -247,15 +279,7 @@ static int build(struct kr_build *b, char **image, struct kr_err *err)
         kr_denv_note(env, false, "nothing that goes into the image has changed: using %s", *image);
         return 0;
     }
-    text = kr_asprintf("Building image %s (%s)", b->name, b->builder);
-    kr_denv_step(env, "image", text, 0, 0, false, false);
-    if (strcmp(b->builder, "daemonless") == 0 ? kr_build_daemonless(b, image, err) < 0
-                                              : kr_build_local(b, image, err) < 0)
-        return kr_wrap(err, "build image %s", b->name);
-    free(text);
-    text = kr_asprintf("Built image %s", *image);
-    kr_denv_step(env, "image", text, 0, 0, false, true);
-    return record(b, key, *image, err);
+    return build_logged(b, key, image, err);
 }
 
 int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *err)
@@ -274,6 +298,8 @@ int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *
         free(target->image);
         target->image = image;
         target->what.image = image;
+    } else {
+        kr_build_log_use(app, target->what.id, NULL);
     }
     if (target->what.image == NULL || !is_flavor(target, "huggingface"))
         return 0;

@@ -2,6 +2,7 @@
 /* Showing deployments, taking them down and bringing them back. */
 #include "app/deployment.h"
 
+#include "app/build_log.h"
 #include "app/code.h"
 #include "app/example.h"
 #include "app/live.h"
@@ -311,6 +312,7 @@ int kr_deployment_delete(struct kr_app *app, const char *ref, bool force, int ti
     }
     if (kr_store_delete(app->store, KR_DEPLOYMENT, kr_json_str(record, "id", ""), err) < 0)
         return -(int)err->code;
+    kr_build_log_use(app, kr_json_str(record, "id", ""), NULL);
     kr_code_prune(app);
     return 0;
 }
@@ -331,6 +333,9 @@ int kr_deployment_logs(struct kr_app *app, const char *ref, const struct kr_logs
         return -(int)err->code;
     if (target.deployer == NULL &&
         kr_deployer_need(kr_json_str(record, "flavor", ""), &target.deployer, err) < 0)
+        return -(int)err->code;
+    if (request->build && kr_build_log_show(app, kr_json_str(record, "id", ""), request->tail, request->line,
+                                            request->data, &what.image_shown, err) < 0)
         return -(int)err->code;
     return kr_deployer_logs(target.deployer, &target.env, &target.what, &what, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/target.h"
 
+#include "app/build_log.h"
 #include "app/runtime_env.h"
 #include "app/secret.h"
 #include "base/alloc.h"
@@ -97,6 +98,7 @@ static void on_step(void *data, const char *step, const char *text, int64_t done
     struct kr_progress p = {.step = step, .text = text, .done = done, .total = total,
                             .bytes = bytes, .finished = finished};
 
+    kr_build_log_step(t->build_log, text);
     if (!t->quiet && t->app->ui.progress != NULL)
         t->app->ui.progress(t->app->ui.data, &p);
 }
@@ -105,6 +107,7 @@ static void on_note(void *data, bool warning, const char *text)
 {
     struct kr_target *t = data;
 
+    kr_build_log_line(t->build_log, text);
     if (!t->quiet)
         kr_note(t->app, warning ? KR_NOTE_WARN : KR_NOTE_INFO, "%s", text);
 }
@@ -114,6 +117,7 @@ static void on_log_line(void *data, const char *source, const char *line)
     struct kr_target *t = data;
     kr_auto_free char *copy = NULL;
 
+    kr_build_log_line(t->build_log, line);
     if (t->quiet || t->app->ui.log_line == NULL)
         return;
     copy = kr_strdup(line);

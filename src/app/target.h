@@ -7,6 +7,8 @@
 #include "app/app.h"
 #include "deployers/deployer.h"
 
+struct kr_build_log;
+
 struct kr_target {
     struct kr_app *app;
     json_t *row;          /* the deployment's record */
@@ -19,6 +21,7 @@ struct kr_target {
     struct kr_deployer_env env;
     struct kr_deployment what;
     bool quiet;           /* no progress, notes, log lines: looks from other threads */
+    struct kr_build_log *build_log; /* gets what is shown while an image is built, or NULL */
     int64_t until_ms;     /* monotonic: a look is given up then; 0: never */
 };
 

@@ -56,6 +56,7 @@ void kr_deployment_status_finish(struct kr_deployment_status *status);
 
 struct kr_log_request {
     bool follow, build;
+    bool image_shown; /* build: the log of the image's build was shown already */
     int64_t tail; /* -1: all */
     void (*line)(void *data, const char *line);
     void *data;

@@ -159,9 +159,10 @@ static int docker_logs(const struct kr_deployer_env *env, const struct kr_deploy
     kr_auto_docker struct kr_docker docker = {0};
     kr_auto_call struct kr_engine_call call = {.line = request->line, .data = request->data};
 
+    if (request->build && request->image_shown)
+        return 0;
     if (request->build)
-        return kr_fail(err, KR_E_INVALID, "the log of an image build is shown while it is built, and not "
-                                          "kept");
+        return kr_fail(err, KR_E_NOT_FOUND, "no log of an image build is kept for deployment '%s'", what->name);
     if (kr_docker_open(env, what, &docker, err) < 0)
         return -(int)err->code;
     if (docker.found == NULL) {

@@ -241,6 +241,8 @@ static int logs(const struct kr_deployer_env *env, const struct kr_deployment *w
     if (kr_hf_init(&hf, env, what, err) < 0)
         return -(int)err->code;
     options.space = kr_hf_space_id(&hf);
+    if (options.space == NULL && request->image_shown)
+        return 0;
     if (options.space == NULL) {
         (void)kr_fail(err, KR_E_NOT_FOUND, "deployment %s has no Space yet", what->name);
         return kr_hint(err, "deploy it again to go on");
@@ -250,7 +252,9 @@ static int logs(const struct kr_deployer_env *env, const struct kr_deployment *w
     if (kr_hub_logs(hf.hub, &options, err) < 0) {
         bool no_container = !request->build && err->code != KR_E_AUTH && err->code != KR_E_NETWORK &&
                             err->code != KR_E_CANCELLED && sink.lines == 0;
-        if (!no_container)
+        bool no_build = request->image_shown && err->code == KR_E_NOT_FOUND;
+
+        if (!no_container && !no_build)
             return -(int)err->code;
         kr_err_clear(err);
     }
