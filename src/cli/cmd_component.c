@@ -9,6 +9,7 @@
 #include "base/redact.h"
 #include "cli/cmds.h"
 #include "cli/listing.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/panel.h"
 #include "core/flavor.h"
@@ -220,20 +221,6 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
         .name = "NAME", .help = "Name, id or unique prefix" is_optional,                           \
         .optional = sizeof(is_optional) > 1, .complete = KR_COMPLETE_COMPONENT, .offset = AT(name) \
     }
-#define LABEL_OPT                                                                                  \
-    {                                                                                              \
-        .name = "label", .alias = "labels", .brief = "l", .type = KR_OPT_PAIRS, .help = "A label", \
-        .offset = AT(labels)                                                                       \
-    }
-#define ENV_OPT(text)                                                                              \
-    {                                                                                              \
-        .name = "env", .type = KR_OPT_PAIRS, .help = text, .offset = AT(env)                       \
-    }
-#define SECRET_OPT                                                                                 \
-    {                                                                                              \
-        .name = "secret", .type = KR_OPT_LIST, .metavar = "NAME", .complete = KR_COMPLETE_SECRET,  \
-        .help = "Secret whose values become environment variables", .offset = AT(secrets)          \
-    }
 
 static const struct kr_arg new_args[] = {
     {.name = "NAME", .help = "Name of the new component", .offset = AT(name)},
@@ -264,21 +251,16 @@ static const struct kr_opt register_opts[] = {
      .complete = KR_COMPLETE_FLAVOR,
      .help = "Which implementation",
      .offset = AT(flavor)},
-    LABEL_OPT,
-    SECRET_OPT,
-    ENV_OPT("An environment variable of what runs"),
+    KR_ROW_LABEL(AT(labels)),
+    KR_ROW_SECRET(AT(secrets)),
+    KR_ROW_ENV(AT(env), ""),
     {0},
 };
 static const struct kr_opt update_opts[] = {
-    LABEL_OPT,
-    SECRET_OPT,
-    {.name = "remove-secret",
-     .type = KR_OPT_LIST,
-     .metavar = "NAME",
-     .complete = KR_COMPLETE_SECRET,
-     .help = "Secret that is no longer exported",
-     .offset = AT(remove_secrets)},
-    ENV_OPT("An environment variable of what runs; KEY= removes it"),
+    KR_ROW_LABEL(AT(labels)),
+    KR_ROW_SECRET(AT(secrets)),
+    KR_ROW_REMOVE_SECRET(AT(remove_secrets)),
+    KR_ROW_ENV(AT(env), "; KEY= removes it"),
     {0},
 };
 static const struct kr_opt remove_opts[] = {
@@ -298,11 +280,6 @@ static const struct kr_opt output_opts[] = {
 static const struct kr_listing listing = {
     .entity = KR_COMPONENT, .columns = "id,name,flavor,user,created", .by_type = true};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define ROW(type, group, verb, sentence)                                                           \
     .path = group " " verb, .help = sentence, .kind = (type), .needs = KR_NEEDS_STORE,             \
     .size = sizeof(struct component_args)
@@ -317,37 +294,37 @@ static const struct kr_listing listing = {
      .opts = register_opts,                                                                        \
      .args = new_args,                                                                             \
      ATTRIBUTES,                                                                                   \
-     EXAMPLES(__VA_ARGS__),                                                                        \
+     KR_EXAMPLES(__VA_ARGS__),                                                                     \
      .run = run_register},                                                                         \
         {.path = group " list",                                                                    \
          .help = "List " titles,                                                                   \
          .kind = (type),                                                                           \
          .needs = KR_NEEDS_STORE,                                                                  \
          .size = sizeof(struct kr_list_args),                                                      \
-         EXAMPLES(group " list", group " list --flavor=local --output json"),                      \
+         KR_EXAMPLES(group " list", group " list --flavor=local --output json"),                   \
          .run = kr_list_run,                                                                       \
          .list = &listing},                                                                        \
         {ROW(type, group, "get", "Show the name of the one in the active stack"),                  \
-         .opts = output_opts, EXAMPLES(group " get"), .run = run_get},                             \
+         .opts = output_opts, KR_EXAMPLES(group " get"), .run = run_get},                          \
         {ROW(type, group, "describe", "Show attributes and labels of " title),                     \
-         .opts = output_opts, .args = maybe_args, EXAMPLES(group " describe " name),               \
+         .opts = output_opts, .args = maybe_args, KR_EXAMPLES(group " describe " name),            \
          .run = run_describe},                                                                     \
         {ROW(type, group, "update", "Change attributes, labels or environment of " title),         \
          .opts = update_opts,                                                                      \
          .args = maybe_args,                                                                       \
          ATTRIBUTES,                                                                               \
-         EXAMPLES(group " update " name " " set),                                                  \
+         KR_EXAMPLES(group " update " name " " set),                                               \
          .run = run_update},                                                                       \
         {ROW(type, group, "remove-attribute", "Remove attributes or labels of " title),            \
          .opts = remove_opts, .args = remove_args,                                                 \
-         EXAMPLES(group " remove-attribute " name " " unset), .run = run_remove},                  \
+         KR_EXAMPLES(group " remove-attribute " name " " unset), .run = run_remove},               \
         {ROW(type, group, "rename", "Give " title " another name"), .args = two_args,              \
-         EXAMPLES(group " rename " name " renamed"), .run = run_rename},                           \
+         KR_EXAMPLES(group " rename " name " renamed"), .run = run_rename},                        \
         {ROW(type, group, "copy", "Copy " title), .args = two_args,                                \
-         EXAMPLES(group " copy " name " copied"), .run = run_copy},                                \
+         KR_EXAMPLES(group " copy " name " copied"), .run = run_copy},                             \
     {                                                                                              \
         ROW(type, group, "delete", "Delete " title " that no stack and no deployment needs"),      \
-            .args = name_args, EXAMPLES(group " delete " name), .run = run_delete                  \
+            .args = name_args, KR_EXAMPLES(group " delete " name), .run = run_delete               \
     }
 
 static const struct kr_cmd rows[] = {

@@ -8,6 +8,7 @@
 #include "cli/cmds.h"
 #include "cli/deployed.h"
 #include "cli/listing.h"
+#include "cli/opt_rows.h"
 #include "cli/panel.h"
 #include "core/state.h"
 
@@ -120,10 +121,7 @@ static const struct kr_opt output_opts[] = {
     {0},
 };
 static const struct kr_arg name_args[] = {
-    {.name = "NAME",
-     .help = "Name, id or unique prefix of the deployment",
-     .complete = KR_COMPLETE_DEPLOYMENT,
-     .offset = AT(name)},
+    KR_ARG_DEPLOYMENT(AT(name), false),
     {0},
 };
 
@@ -135,11 +133,6 @@ static const struct kr_listing listing = {
     .live = true,
     .flatten = add_owner};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define LOOK(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
     .size = sizeof(struct look_args), .args = name_args
@@ -149,18 +142,19 @@ static const struct kr_cmd rows[] = {
      .help = "List deployments with their live state",
      .needs = KR_NEEDS_STORE,
      .size = sizeof(struct kr_list_args),
-     EXAMPLES("deployment list", "deployment list --status=running -c name,url -o csv"),
+     KR_EXAMPLES("deployment list", "deployment list --status=running -c name,url -o csv"),
      .run = kr_list_run,
      .list = &listing},
     {LOOK("describe", "Show state, addresses, how to call it, and its history"),
      .opts = describe_opts,
-     EXAMPLES("deployment describe my_deployment", "deployment describe my_deployment -sc -o json"),
+     KR_EXAMPLES("deployment describe my_deployment",
+                 "deployment describe my_deployment -sc -o json"),
      .run = run_describe},
     {LOOK("refresh", "Look at the live state, store and show it"), .opts = output_opts,
-     EXAMPLES("deployment refresh my_deployment"), .run = run_refresh},
+     KR_EXAMPLES("deployment refresh my_deployment"), .run = run_refresh},
     {LOOK("diff", "Show what deploying it again would change"), .opts = output_opts,
-     EXAMPLES("deployment diff my_deployment"), .run = run_diff},
-    {LOOK("open", "Print the address of its page"), EXAMPLES("deployment open my_deployment"),
+     KR_EXAMPLES("deployment diff my_deployment"), .run = run_diff},
+    {LOOK("open", "Print the address of its page"), KR_EXAMPLES("deployment open my_deployment"),
      .run = run_open},
 };
 

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "cli/cmds.h"
 #include "cli/deployed.h"
+#include "cli/opt_rows.h"
 #include "cli/view.h"
 
 struct call_args {
@@ -80,18 +81,10 @@ static const struct kr_opt logs_opts[] = {
     {0},
 };
 static const struct kr_arg name_args[] = {
-    {.name = "NAME",
-     .help = "Name, id or unique prefix of the deployment",
-     .complete = KR_COMPLETE_DEPLOYMENT,
-     .offset = AT(name)},
+    KR_ARG_DEPLOYMENT(AT(name), false),
     {0},
 };
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define CALL(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
     .size = sizeof(struct call_args), .args = name_args
@@ -102,9 +95,9 @@ static const struct kr_cmd rows[] = {
              "option of this command goes behind `--`.",
      .free_rule = KR_FREE_ATTRIBUTES, .free_offset = AT(parameters),
      .free_help = "A parameter of the pipeline; objects and lists as JSON, @FILE reads a file",
-     EXAMPLES("deployment invoke my_deployment --name=Ada"), .run = run_invoke},
+     KR_EXAMPLES("deployment invoke my_deployment --name=Ada"), .run = run_invoke},
     {CALL("logs", "Print the log of a deployment"), .opts = logs_opts,
-     EXAMPLES("deployment logs my_deployment --tail 20"), .run = run_logs},
+     KR_EXAMPLES("deployment logs my_deployment --tail 20"), .run = run_logs},
 };
 
 const struct kr_cmds kr_cmds_deployment_call = KR_CMDS(rows);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "cli/cmds.h"
 #include "cli/deployed.h"
+#include "cli/opt_rows.h"
 #include "cli/view.h"
 
 struct life_args {
@@ -186,15 +187,6 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
     return run_bulk(cli, &bulk, data, err);
 }
 
-#define TIMEOUT_OPT                                                                                \
-    {                                                                                              \
-        .name = "timeout", .brief = "t", .type = KR_OPT_INT, .min = 1, .metavar = "SECONDS",       \
-        .help = "How long to wait; the deployer's lcm_timeout without it", .offset = AT(timeout)   \
-    }
-#define YES_OPT                                                                                    \
-    {                                                                                              \
-        .name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)  \
-    }
 #define BULK_OPTS(count)                                                                           \
     {.name = "all",                                                                                \
      .brief = "a",                                                                                 \
@@ -211,7 +203,7 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
          .type = KR_OPT_FLAG,                                                                      \
          .help = "Go on with the others when one fails",                                           \
          .offset = AT(ignore_errors)},                                                             \
-        YES_OPT,                                                                                   \
+        KR_ROW_YES(AT(yes)),                                                                       \
         {.name = "max-count",                                                                      \
          .brief = "c",                                                                             \
          .type = KR_OPT_INT,                                                                       \
@@ -219,7 +211,7 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
          .dflt = count,                                                                            \
          .help = "Most deployments to take with --all or --mine",                                  \
          .offset = AT(max_count)},                                                                 \
-        TIMEOUT_OPT
+        KR_ROW_TIMEOUT(AT(timeout), "How long to wait")
 
 static const struct kr_opt provision_opts[] = {
     {.name = "snapshot",
@@ -229,30 +221,16 @@ static const struct kr_opt provision_opts[] = {
      .complete = KR_COMPLETE_SNAPSHOT,
      .help = "Snapshot to run; the recorded one without it",
      .offset = AT(snapshot)},
-    {.name = "pipeline",
-     .brief = "p",
-     .type = KR_OPT_STR,
-     .metavar = "NAME",
-     .complete = KR_COMPLETE_PIPELINE,
-     .help = "Pipeline that the snapshot is of",
-     .offset = AT(pipeline)},
-    {.name = "overtake",
-     .brief = "o",
-     .type = KR_OPT_FLAG,
-     .help = "Do it even if it belongs to another user",
-     .offset = AT(overtake)},
-    TIMEOUT_OPT,
-    YES_OPT,
-    {.name = "output",
-     .type = KR_OPT_ENUM,
-     .choices = kr_format_names,
-     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table",
-     .offset = AT(output)},
+    KR_ROW_PIPELINE(AT(pipeline)),
+    KR_ROW_OVERTAKE(AT(overtake), "Do it"),
+    KR_ROW_TIMEOUT(AT(timeout), "How long to wait"),
+    KR_ROW_YES(AT(yes)),
+    KR_ROW_LONG_OUTPUT(AT(output)),
     {0},
 };
 static const struct kr_opt rollback_opts[] = {
-    TIMEOUT_OPT,
-    YES_OPT,
+    KR_ROW_TIMEOUT(AT(timeout), "How long to wait"),
+    KR_ROW_YES(AT(yes)),
     KR_OPT_OUTPUT_ROW(struct life_args, output),
     {0},
 };
@@ -267,35 +245,25 @@ static const struct kr_opt delete_opts[] = {
     {0},
 };
 
-#define NAME_ROW(may_be_left_out)                                                                  \
-    {                                                                                              \
-        .name = "NAME", .help = "Name, id or unique prefix of the deployment",                     \
-        .optional = may_be_left_out, .complete = KR_COMPLETE_DEPLOYMENT, .offset = AT(name)        \
-    }
-static const struct kr_arg name_args[] = {NAME_ROW(false), {0}};
-static const struct kr_arg maybe_args[] = {NAME_ROW(true), {0}};
+static const struct kr_arg name_args[] = {KR_ARG_DEPLOYMENT(AT(name), false), {0}};
+static const struct kr_arg maybe_args[] = {KR_ARG_DEPLOYMENT(AT(name), true), {0}};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define LIFE(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
     .size = sizeof(struct life_args)
 
 static const struct kr_cmd rows[] = {
     {LIFE("provision", "Bring a deployment to life again, or another snapshot of it"),
-     .opts = provision_opts, .args = name_args, EXAMPLES("deployment provision my_deployment"),
+     .opts = provision_opts, .args = name_args, KR_EXAMPLES("deployment provision my_deployment"),
      .run = run_provision},
     {LIFE("rollback", "Go back to the previous snapshot"), .opts = rollback_opts, .args = name_args,
-     EXAMPLES("deployment rollback my_deployment --yes"), .run = run_rollback},
+     KR_EXAMPLES("deployment rollback my_deployment --yes"), .run = run_rollback},
     {LIFE("deprovision", "Stop deployments; provision brings them back"), .opts = deprovision_opts,
      .args = maybe_args,
-     EXAMPLES("deployment deprovision my_deployment --yes", "deployment deprovision --mine -y"),
+     KR_EXAMPLES("deployment deprovision my_deployment --yes", "deployment deprovision --mine -y"),
      .run = run_deprovision},
     {LIFE("delete", "Stop deployments and forget them"), .opts = delete_opts, .args = maybe_args,
-     EXAMPLES("deployment delete my_deployment --yes"), .run = run_delete},
+     KR_EXAMPLES("deployment delete my_deployment --yes"), .run = run_delete},
 };
 
 const struct kr_cmds kr_cmds_deployment_life = KR_CMDS(rows);

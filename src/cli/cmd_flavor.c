@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "cli/cmds.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/table.h"
 #include "core/flavor.h"
@@ -192,28 +193,23 @@ static const struct kr_opt output_opts[] = {
     {0},
 };
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define GROUP(of_type, group, title, name)                                                         \
     {.path = group " explain",                                                                     \
      .help = "Say what " title " is for",                                                          \
      .kind = (of_type),                                                                            \
-     EXAMPLES(group " explain"),                                                                   \
+     KR_EXAMPLES(group " explain"),                                                                \
      .run = run_explain},                                                                          \
         {.path = group " flavor list",                                                             \
          .help = "List the flavors",                                                               \
          .kind = (of_type),                                                                        \
          .opts = output_opts,                                                                      \
          .size = sizeof(struct flavor_args),                                                       \
-         EXAMPLES(group " flavor list"),                                                           \
+         KR_EXAMPLES(group " flavor list"),                                                        \
          .run = run_list},                                                                         \
     {                                                                                              \
         .path = group " flavor describe", .help = "Show the attributes of a flavor",               \
         .kind = (of_type), .opts = output_opts, .args = flavor_args,                               \
-        .size = sizeof(struct flavor_args), EXAMPLES(group " flavor describe " name),              \
+        .size = sizeof(struct flavor_args), KR_EXAMPLES(group " flavor describe " name),           \
         .run = run_describe                                                                        \
     }
 

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "cli/checks.h"
 #include "cli/cmds.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/table.h"
 #include "cli/view.h"
@@ -284,10 +285,6 @@ static int run_upgrade(struct kr_cli *cli, const void *data, struct kr_err *err)
         .name = "ignore-integration", .brief = "i", .type = KR_OPT_LIST, .metavar = "NAME",        \
         .complete = KR_COMPLETE_INTEGRATION, .help = "One to leave out", .offset = AT(ignored)     \
     }
-#define YES_OPT                                                                                    \
-    {                                                                                              \
-        .name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)  \
-    }
 #define UV_OPT                                                                                     \
     {                                                                                              \
         .name = "uv", .type = KR_OPT_FLAG, .help = "Use uv instead of pip", .offset = AT(uv)       \
@@ -317,8 +314,8 @@ static const struct kr_opt export_opts[] = {
      .offset = AT(installed_only)},
     {0},
 };
-static const struct kr_opt install_opts[] = {IGNORE_OPT, YES_OPT, UV_OPT, {0}};
-static const struct kr_opt change_opts[] = {YES_OPT, UV_OPT, {0}};
+static const struct kr_opt install_opts[] = {IGNORE_OPT, KR_ROW_YES(AT(yes)), UV_OPT, {0}};
+static const struct kr_opt change_opts[] = {KR_ROW_YES(AT(yes)), UV_OPT, {0}};
 
 #define NAMES                                                                                      \
     {                                                                                              \
@@ -327,33 +324,29 @@ static const struct kr_opt change_opts[] = {YES_OPT, UV_OPT, {0}};
     }
 static const struct kr_arg names_args[] = {NAMES, {0}};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define INTEGRATION(verb, sentence)                                                                \
     .path = "integration " verb, .help = sentence, .needs = KR_NEEDS_STORE,                        \
     .size = sizeof(struct integration_args)
 
 static const struct kr_cmd rows[] = {
     {INTEGRATION("list", "List integrations and whether they are there"), .opts = list_opts,
-     EXAMPLES("integration list"), .run = run_list},
+     KR_EXAMPLES("integration list"), .run = run_list},
     {INTEGRATION("requirements", "Show the Python packages of integrations"), .args = names_args,
-     EXAMPLES("integration requirements sklearn"), .run = run_requirements},
+     KR_EXAMPLES("integration requirements sklearn"), .run = run_requirements},
     {INTEGRATION("export-requirements", "Print the Python packages of integrations, or write them "
                                         "to a file"),
      .opts = export_opts, .args = names_args,
-     EXAMPLES("integration export-requirements sklearn --output-file requirements.txt"),
+     KR_EXAMPLES("integration export-requirements sklearn --output-file requirements.txt"),
      .run = run_export},
     {INTEGRATION("install", "Install the Python packages of integrations"), .opts = install_opts,
      .args = names_args,
      .more = "What is built in needs nothing: then it is shown what this machine has for it.",
-     EXAMPLES("integration install huggingface"), .run = run_install},
+     KR_EXAMPLES("integration install huggingface"), .run = run_install},
     {INTEGRATION("uninstall", "Uninstall the Python packages of integrations"), .opts = change_opts,
-     .args = names_args, EXAMPLES("integration uninstall huggingface --yes"), .run = run_uninstall},
+     .args = names_args, KR_EXAMPLES("integration uninstall huggingface --yes"),
+     .run = run_uninstall},
     {INTEGRATION("upgrade", "Upgrade the Python packages of integrations that are installed"),
-     .opts = change_opts, .args = names_args, EXAMPLES("integration upgrade huggingface"),
+     .opts = change_opts, .args = names_args, KR_EXAMPLES("integration upgrade huggingface"),
      .run = run_upgrade},
 };
 

@@ -8,6 +8,7 @@
 #include "cli/cmds.h"
 #include "cli/deployed.h"
 #include "cli/listing.h"
+#include "cli/opt_rows.h"
 #include "cli/view.h"
 
 struct deploy_args {
@@ -113,18 +114,8 @@ static const struct kr_opt deploy_opts[] = {
      .complete = KR_COMPLETE_DEPLOYMENT,
      .help = "Name of the deployment; the pipeline's without it",
      .offset = AT(name)},
-    {.name = "config",
-     .brief = "c",
-     .type = KR_OPT_FILE,
-     .help = "YAML file with parameters and settings",
-     .offset = AT(config)},
-    {.name = "stack",
-     .brief = "s",
-     .type = KR_OPT_STR,
-     .metavar = "NAME",
-     .complete = KR_COMPLETE_STACK,
-     .help = "Stack for this deployment; the active one without it",
-     .offset = AT(stack)},
+    KR_ROW_CONFIG(AT(config)),
+    KR_ROW_STACK(AT(stack), "Stack for this deployment"),
     {.name = "build",
      .brief = "b",
      .type = KR_OPT_STR,
@@ -141,28 +132,14 @@ static const struct kr_opt deploy_opts[] = {
      .type = KR_OPT_FLAG,
      .help = "Build even if nothing changed",
      .offset = AT(prevent_build_reuse)},
-    {.name = "update",
-     .brief = "u",
-     .type = KR_OPT_FLAG,
-     .help = "Update an existing deployment of that name without asking",
-     .offset = AT(update)},
-    {.name = "overtake",
-     .brief = "o",
-     .type = KR_OPT_FLAG,
-     .help = "Update it even if it belongs to another user",
-     .offset = AT(overtake)},
+    KR_ROW_UPDATE(AT(update)),
+    KR_ROW_OVERTAKE(AT(overtake), "Update it"),
     {.name = "attach",
      .brief = "a",
      .type = KR_OPT_FLAG,
      .help = "Follow the log once the deployment runs",
      .offset = AT(attach)},
-    {.name = "timeout",
-     .brief = "t",
-     .type = KR_OPT_INT,
-     .min = 1,
-     .metavar = "SECONDS",
-     .help = "How long to wait until it runs; the deployer's lcm_timeout without it",
-     .offset = AT(timeout)},
+    KR_ROW_TIMEOUT(AT(timeout), "How long to wait until it runs"),
     {.name = "dry-run",
      .type = KR_OPT_FLAG,
      .help = "Show what would be done and sent, do nothing",
@@ -175,19 +152,9 @@ static const struct kr_opt deploy_opts[] = {
      .type = KR_OPT_FLAG,
      .help = "Before a Space is touched, build and run with Docker here what it would run",
      .offset = AT(rehearse)},
-    {.name = "python",
-     .type = KR_OPT_STR,
-     .metavar = "PROGRAM",
-     .complete = KR_COMPLETE_FILE,
-     .help = "Python that has the pipeline's packages; without it the active virtual environment, "
-             ".venv of the source root, python3",
-     .offset = AT(python)},
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
-    {.name = "output",
-     .type = KR_OPT_ENUM,
-     .choices = kr_format_names,
-     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table",
-     .offset = AT(output)},
+    KR_ROW_PYTHON(AT(python)),
+    KR_ROW_YES(AT(yes)),
+    KR_ROW_LONG_OUTPUT(AT(output)),
     {0},
 };
 static const struct kr_arg deploy_args[] = {
@@ -199,11 +166,7 @@ static const struct kr_arg deploy_args[] = {
 };
 
 static const struct kr_opt yes_opts[] = {
-    {.name = "yes",
-     .brief = "y",
-     .type = KR_OPT_FLAG,
-     .help = "Do not ask",
-     .offset = offsetof(struct ref_args, yes)},
+    KR_ROW_YES(offsetof(struct ref_args, yes)),
     {0},
 };
 static const struct kr_arg pipeline_args[] = {
@@ -231,11 +194,6 @@ static const struct kr_listing runs = {
 static const struct kr_listing builds = {
     .entity = KR_BUILD, .columns = "id,pipeline,snapshot,kind,image,created", .plural = "builds"};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define LIST(words, sentence, of)                                                                  \
     .path = words, .help = sentence, .needs = KR_NEEDS_STORE, .size = sizeof(struct kr_list_args), \
     .run = kr_list_run, .list = &(of)
@@ -252,17 +210,17 @@ static const struct kr_cmd rows[] = {
      .args = deploy_args,
      .needs = KR_NEEDS_STORE,
      .size = sizeof(struct deploy_args),
-     EXAMPLES("pipeline deploy --name my_deployment my_module.my_pipeline --update",
-              "pipeline deploy my_module.my_pipeline --dry-run --output json"),
+     KR_EXAMPLES("pipeline deploy --name my_deployment my_module.my_pipeline --update",
+                 "pipeline deploy my_module.my_pipeline --dry-run --output json"),
      .run = run_deploy},
-    {LIST("pipeline list", "List pipelines", pipelines), EXAMPLES("pipeline list")},
+    {LIST("pipeline list", "List pipelines", pipelines), KR_EXAMPLES("pipeline list")},
     {REF("pipeline delete", "Delete a pipeline with its snapshots and records of runs"),
-     .args = pipeline_args, EXAMPLES("pipeline delete old_pipeline --yes"), .run = run_delete},
+     .args = pipeline_args, KR_EXAMPLES("pipeline delete old_pipeline --yes"), .run = run_delete},
     {LIST("pipeline runs list", "List runs that this store knows", runs),
-     EXAMPLES("pipeline runs list --status=failed")},
-    {LIST("pipeline builds list", "List builds", builds), EXAMPLES("pipeline builds list")},
+     KR_EXAMPLES("pipeline runs list --status=failed")},
+    {LIST("pipeline builds list", "List builds", builds), KR_EXAMPLES("pipeline builds list")},
     {REF("pipeline builds delete", "Delete the record of a build"), .args = build_args,
-     EXAMPLES("pipeline builds delete 4f9c2a10 --yes"), .run = run_build_delete},
+     KR_EXAMPLES("pipeline builds delete 4f9c2a10 --yes"), .run = run_build_delete},
 };
 
 const struct kr_cmds kr_cmds_pipeline = KR_CMDS(rows);

@@ -10,6 +10,7 @@
 #include "base/yaml.h"
 #include "cli/cmds.h"
 #include "cli/listing.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/panel.h"
 #include "cli/value.h"
@@ -314,7 +315,7 @@ static const struct kr_opt rename_opts[] = {
     {0},
 };
 static const struct kr_opt delete_opts[] = {
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
+    KR_ROW_YES(AT(yes)),
     {0},
 };
 static const struct kr_opt export_opts[] = {

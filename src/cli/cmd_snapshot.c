@@ -8,6 +8,7 @@
 #include "cli/cmds.h"
 #include "cli/deployed.h"
 #include "cli/listing.h"
+#include "cli/opt_rows.h"
 #include "cli/view.h"
 
 struct snapshot_args {
@@ -99,38 +100,17 @@ static const struct kr_opt create_opts[] = {
      .metavar = "TAG",
      .help = "A tag",
      .offset = AT(tags)},
-    {.name = "config",
-     .brief = "c",
-     .type = KR_OPT_FILE,
-     .help = "YAML file with parameters and settings",
-     .offset = AT(config)},
-    {.name = "stack",
-     .brief = "s",
-     .type = KR_OPT_STR,
-     .metavar = "NAME",
-     .complete = KR_COMPLETE_STACK,
-     .help = "Stack to compile for; the active one without it",
-     .offset = AT(stack)},
-    {.name = "python",
-     .type = KR_OPT_STR,
-     .metavar = "PROGRAM",
-     .complete = KR_COMPLETE_FILE,
-     .help = "Python that has the pipeline's packages",
-     .offset = AT(python)},
+    KR_ROW_CONFIG(AT(config)),
+    KR_ROW_STACK(AT(stack), "Stack to compile for"),
+    KR_ROW_PYTHON(AT(python)),
     {0},
 };
 static const struct kr_opt delete_opts[] = {
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
+    KR_ROW_YES(AT(yes)),
     {0},
 };
 static const struct kr_opt deploy_opts[] = {
-    {.name = "pipeline",
-     .brief = "p",
-     .type = KR_OPT_STR,
-     .metavar = "NAME",
-     .complete = KR_COMPLETE_PIPELINE,
-     .help = "Pipeline that the snapshot is of",
-     .offset = AT(pipeline)},
+    KR_ROW_PIPELINE(AT(pipeline)),
     {.name = "deployment",
      .brief = "d",
      .type = KR_OPT_STR,
@@ -139,29 +119,11 @@ static const struct kr_opt deploy_opts[] = {
      .help = "Deployment to make or update; the pipeline's name "
              "without it",
      .offset = AT(deployment)},
-    {.name = "update",
-     .brief = "u",
-     .type = KR_OPT_FLAG,
-     .help = "Update an existing deployment of that name without asking",
-     .offset = AT(update)},
-    {.name = "overtake",
-     .brief = "o",
-     .type = KR_OPT_FLAG,
-     .help = "Update it even if it belongs to another user",
-     .offset = AT(overtake)},
-    {.name = "timeout",
-     .brief = "t",
-     .type = KR_OPT_INT,
-     .min = 1,
-     .metavar = "SECONDS",
-     .help = "How long to wait until it runs; the deployer's lcm_timeout without it",
-     .offset = AT(timeout)},
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
-    {.name = "output",
-     .type = KR_OPT_ENUM,
-     .choices = kr_format_names,
-     .help = "Format of the output; $KOUROU_DEFAULT_OUTPUT, else table",
-     .offset = AT(output)},
+    KR_ROW_UPDATE(AT(update)),
+    KR_ROW_OVERTAKE(AT(overtake), "Update it"),
+    KR_ROW_TIMEOUT(AT(timeout), "How long to wait until it runs"),
+    KR_ROW_YES(AT(yes)),
+    KR_ROW_LONG_OUTPUT(AT(output)),
     {0},
 };
 
@@ -181,31 +143,26 @@ static const struct kr_listing snapshots = {.entity = KR_SNAPSHOT,
                                             .columns = "id,name,pipeline,stack,tags,user,created",
                                             .plural = "snapshots"};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define SNAPSHOT(verb, sentence)                                                                   \
     .path = "pipeline snapshot " verb, .help = sentence, .needs = KR_NEEDS_STORE,                  \
     .size = sizeof(struct snapshot_args)
 
 static const struct kr_cmd rows[] = {
     {SNAPSHOT("create", "Compile a pipeline and keep it under a name"), .opts = create_opts,
-     .args = source_args, EXAMPLES("pipeline snapshot create my_module.my_pipeline --name first"),
-     .run = run_create},
+     .args = source_args,
+     KR_EXAMPLES("pipeline snapshot create my_module.my_pipeline --name first"), .run = run_create},
     {.path = "pipeline snapshot list",
      .help = "List snapshots",
      .needs = KR_NEEDS_STORE,
      .size = sizeof(struct kr_list_args),
-     EXAMPLES("pipeline snapshot list --name=contains:kept"),
+     KR_EXAMPLES("pipeline snapshot list --name=contains:kept"),
      .run = kr_list_run,
      .list = &snapshots},
     {SNAPSHOT("deploy", "Deploy a snapshot"), .opts = deploy_opts, .args = ref_args,
-     EXAMPLES("pipeline snapshot deploy kept --deployment my_deployment --update"),
+     KR_EXAMPLES("pipeline snapshot deploy kept --deployment my_deployment --update"),
      .run = run_deploy},
     {SNAPSHOT("delete", "Delete a snapshot"), .opts = delete_opts, .args = ref_args,
-     EXAMPLES("pipeline snapshot delete kept --yes"), .run = run_delete},
+     KR_EXAMPLES("pipeline snapshot delete kept --yes"), .run = run_delete},
 };
 
 const struct kr_cmds kr_cmds_snapshot = KR_CMDS(rows);

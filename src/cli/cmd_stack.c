@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "cli/cmds.h"
 #include "cli/listing.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/panel.h"
 #include "cli/view.h"
@@ -233,26 +234,12 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
         REFUSED("alerter", "al", "alerters"), REFUSED("annotator", "an", "annotators"),            \
         REFUSED("data_validator", "dv", "data validators")
 
-#define SECRET_OPT                                                                                 \
-    {                                                                                              \
-        .name = "secret", .type = KR_OPT_LIST, .metavar = "NAME", .complete = KR_COMPLETE_SECRET,  \
-        .help = "Secret whose values become environment variables", .offset = AT(secrets)          \
-    }
-#define ENV_OPT(text)                                                                              \
-    {                                                                                              \
-        .name = "env", .type = KR_OPT_PAIRS, .help = text, .offset = AT(env)                       \
-    }
-
 static const struct kr_opt register_opts[] = {
     COMPONENTS(true),
     {.name = "set", .type = KR_OPT_FLAG, .help = "Make it the active stack", .offset = AT(set)},
-    SECRET_OPT,
-    ENV_OPT("An environment variable of what runs"),
-    {.name = "label",
-     .alias = "labels",
-     .type = KR_OPT_PAIRS,
-     .help = "A label",
-     .offset = AT(labels)},
+    KR_ROW_SECRET(AT(secrets)),
+    KR_ROW_ENV(AT(env), ""),
+    KR_ROW_LABEL(AT(labels)),
     REFUSED_COMPONENTS,
     REFUSED("provider", "p", "cloud providers to set up"),
     REFUSED("connector", "sc", "service connectors"),
@@ -260,19 +247,10 @@ static const struct kr_opt register_opts[] = {
 };
 static const struct kr_opt update_opts[] = {
     COMPONENTS(false),
-    SECRET_OPT,
-    {.name = "remove-secret",
-     .type = KR_OPT_LIST,
-     .metavar = "NAME",
-     .complete = KR_COMPLETE_SECRET,
-     .help = "Secret that is no longer exported",
-     .offset = AT(remove_secrets)},
-    ENV_OPT("An environment variable of what runs; KEY= removes it"),
-    {.name = "label",
-     .alias = "labels",
-     .type = KR_OPT_PAIRS,
-     .help = "A label",
-     .offset = AT(labels)},
+    KR_ROW_SECRET(AT(secrets)),
+    KR_ROW_REMOVE_SECRET(AT(remove_secrets)),
+    KR_ROW_ENV(AT(env), "; KEY= removes it"),
+    KR_ROW_LABEL(AT(labels)),
     REFUSED_COMPONENTS,
     {0},
 };
@@ -295,7 +273,7 @@ static const struct kr_opt output_opts[] = {
     {0},
 };
 static const struct kr_opt delete_opts[] = {
-    {.name = "yes", .brief = "y", .type = KR_OPT_FLAG, .help = "Do not ask", .offset = AT(yes)},
+    KR_ROW_YES(AT(yes)),
     {.name = "recursive",
      .brief = "r",
      .type = KR_OPT_FLAG,
@@ -327,43 +305,39 @@ static const struct kr_listing listing = {
     .columns = "active,id,name,user,artifact_store,orchestrator,deployer",
     .plural = "stacks"};
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define STACK(verb, sentence)                                                                      \
     .path = "stack " verb, .help = sentence, .needs = KR_NEEDS_STORE,                              \
     .size = sizeof(struct stack_args)
 
 static const struct kr_cmd rows[] = {
     {STACK("register", "Register a stack of components"), .opts = register_opts, .args = new_args,
-     EXAMPLES("stack register my_stack -D hub -a default -o default --set"), .run = run_register},
+     KR_EXAMPLES("stack register my_stack -D hub -a default -o default --set"),
+     .run = run_register},
     {.path = "stack list",
      .help = "List stacks",
      .needs = KR_NEEDS_STORE,
      .size = sizeof(struct kr_list_args),
-     EXAMPLES("stack list", "stack list -c name,deployer"),
+     KR_EXAMPLES("stack list", "stack list -c name,deployer"),
      .run = kr_list_run,
      .list = &listing},
-    {STACK("get", "Show the name of the active stack"), .opts = output_opts, EXAMPLES("stack get"),
-     .run = run_get},
+    {STACK("get", "Show the name of the active stack"), .opts = output_opts,
+     KR_EXAMPLES("stack get"), .run = run_get},
     {STACK("describe", "Show the components of a stack"), .opts = output_opts, .args = maybe_args,
-     EXAMPLES("stack describe", "stack describe default -o yaml"), .run = run_describe},
-    {STACK("set", "Make a stack the active one"), .args = name_args, EXAMPLES("stack set default"),
-     .run = run_set},
+     KR_EXAMPLES("stack describe", "stack describe default -o yaml"), .run = run_describe},
+    {STACK("set", "Make a stack the active one"), .args = name_args,
+     KR_EXAMPLES("stack set default"), .run = run_set},
     {STACK("update", "Exchange or add components of a stack"), .opts = update_opts,
-     .args = maybe_args, EXAMPLES("stack update hub_stack --container_registry=registry"),
+     .args = maybe_args, KR_EXAMPLES("stack update hub_stack --container_registry=registry"),
      .run = run_update},
     {STACK("remove-component", "Take optional components out of a stack"), .opts = remove_opts,
-     .args = maybe_args, EXAMPLES("stack remove-component hub_stack --image_builder"),
+     .args = maybe_args, KR_EXAMPLES("stack remove-component hub_stack --image_builder"),
      .run = run_remove},
     {STACK("rename", "Give a stack another name"), .args = two_args,
-     EXAMPLES("stack rename hub_stack spaces"), .run = run_rename},
-    {STACK("copy", "Copy a stack"), .args = two_args, EXAMPLES("stack copy default mine"),
+     KR_EXAMPLES("stack rename hub_stack spaces"), .run = run_rename},
+    {STACK("copy", "Copy a stack"), .args = two_args, KR_EXAMPLES("stack copy default mine"),
      .run = run_copy},
     {STACK("delete", "Delete a stack"), .opts = delete_opts, .args = name_args,
-     EXAMPLES("stack delete hub_stack --yes"), .run = run_delete},
+     KR_EXAMPLES("stack delete hub_stack --yes"), .run = run_delete},
 };
 
 const struct kr_cmds kr_cmds_stack = KR_CMDS(rows);

@@ -12,6 +12,7 @@
 #include "base/view.h"
 #include "base/yaml.h"
 #include "cli/cmds.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/value.h"
 #include "cli/view.h"
@@ -253,23 +254,18 @@ static const struct kr_arg stack_args[] = {
     {0},
 };
 
-#define EXAMPLES(...)                                                                              \
-    .examples = (const char *const[])                                                              \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 #define STACK(verb, sentence)                                                                      \
     .path = "stack " verb, .help = sentence, .needs = KR_NEEDS_STORE,                              \
     .size = sizeof(struct file_args)
 
 static const struct kr_cmd rows[] = {
     {STACK("export", "Write a stack and its components to a YAML file"), .args = export_args,
-     EXAMPLES("stack export default default.yaml"), .run = run_export},
+     KR_EXAMPLES("stack export default default.yaml"), .run = run_export},
     {STACK("import", "Make a stack and its components from a YAML file"), .opts = import_opts,
-     .args = import_args, EXAMPLES("stack import imported --filename=exported.yaml"),
+     .args = import_args, KR_EXAMPLES("stack import imported --filename=exported.yaml"),
      .run = run_import},
     {STACK("register-secrets", "Ask for the secrets that a stack refers to"), .opts = secrets_opts,
-     .args = stack_args, EXAMPLES("stack register-secrets --skip-existing"),
+     .args = stack_args, KR_EXAMPLES("stack register-secrets --skip-existing"),
      .run = run_register_secrets},
 };
 

@@ -123,7 +123,7 @@ static int fill_running(const struct kr_local *local, struct kr_deployment_statu
 
 static int stay(struct kr_local *local, struct kr_deployment_status *status, struct kr_err *err)
 {
-    kr_denv_note(local->env, false, "serving on %s in the foreground; Ctrl-C ends it", status->url);
+    kr_denv_note(local->env, false, "running at %s; Ctrl-C stops it", status->url);
     kr_local_log_watch(local);
     if (kr_local_stop_all(local, GRACE_MS, err) < 0)
         return -(int)err->code;

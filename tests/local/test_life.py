@@ -275,11 +275,12 @@ def test_logs_follow_through_rotation(project):
 
 def test_blocking_stays_until_interrupted(project):
     config = project.settings(blocking=True)
-    process = project.popen("pipeline", "deploy", "--name", "app", "my_module.my_pipeline", *config)
-    wait_for(lambda: [row for row in project.rows("deployment") if row["status"] == "running"], what="running")
-    # The server answers a moment before the deploy knows it: the deploy has looked, too, by the time of these looks.
-    assert all(project.rows("deployment")[0]["status"] == "running" for _ in range(30))
+    process = project.popen("pipeline", "deploy", "--name", "app", "my_module.my_pipeline", *config, stderr=subprocess.PIPE)
+    # The deploy itself says when it runs, and stays from then on and shows the log.
+    stays = next(line for line in process.stderr if line.startswith("running at http://"))
+    assert stays == f"running at {project.row()['url']}; Ctrl-C stops it\n"
     assert process.poll() is None and project.output() == "hello world"
+    assert next(line for line in process.stderr if "POST /invoke 200" in line)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
     assert project.servers() == {} and project.row()["status"] == "absent"
