@@ -105,6 +105,17 @@ int kr_change_reload(struct kr_app *app, enum kr_entity entity, const char *id, 
     return row != NULL ? kr_store_find(app->store, entity, id, NULL, row, err) : 0;
 }
 
+int kr_change_end(struct kr_app *app, int rc, json_t **made, json_t **row, struct kr_err *err)
+{
+    if (rc < 0)
+        kr_store_rollback(app->store);
+    else
+        rc = kr_store_commit(app->store, err);
+    if (rc == 0 && row != NULL)
+        *row = kr_steal(made);
+    return rc;
+}
+
 char *kr_change_names(const json_t *page)
 {
     struct kr_buf names = KR_BUF_INIT(400);

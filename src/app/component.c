@@ -203,22 +203,18 @@ int kr_component_update(struct kr_app *app, enum kr_component_type type, const c
                         const struct kr_component_change *what, json_t **row, struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL, *made = NULL;
+    int rc;
 
     /* Read and written in one transaction: two updates at once keep both changes. */
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (kr_component_get(app, type, ref, &found, err) < 0 ||
-        update_found(app, type, found, what, err) < 0 ||
-        kr_change_reload(app, KR_COMPONENT, kr_json_str(found, "id", ""),
-                         row != NULL ? &made : NULL, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    if (kr_store_commit(app->store, err) < 0)
-        return -(int)err->code;
-    if (row != NULL)
-        *row = kr_steal(&made);
-    return 0;
+    rc = (kr_component_get(app, type, ref, &found, err) < 0 ||
+          update_found(app, type, found, what, err) < 0 ||
+          kr_change_reload(app, KR_COMPONENT, kr_json_str(found, "id", ""),
+                           row != NULL ? &made : NULL, err) < 0)
+             ? -(int)err->code
+             : 0;
+    return kr_change_end(app, rc, &made, row, err);
 }
 
 static int remove_keys(json_t *from, const json_t *names, const char *what, const char *owner,
@@ -259,21 +255,17 @@ int kr_component_remove_attributes(struct kr_app *app, enum kr_component_type ty
                                    struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL, *made = NULL;
+    int rc;
 
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (kr_component_get(app, type, ref, &found, err) < 0 ||
-        remove_from(app, type, found, names, labels, err) < 0 ||
-        kr_change_reload(app, KR_COMPONENT, kr_json_str(found, "id", ""),
-                         row != NULL ? &made : NULL, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    if (kr_store_commit(app->store, err) < 0)
-        return -(int)err->code;
-    if (row != NULL)
-        *row = kr_steal(&made);
-    return 0;
+    rc = (kr_component_get(app, type, ref, &found, err) < 0 ||
+          remove_from(app, type, found, names, labels, err) < 0 ||
+          kr_change_reload(app, KR_COMPONENT, kr_json_str(found, "id", ""),
+                           row != NULL ? &made : NULL, err) < 0)
+             ? -(int)err->code
+             : 0;
+    return kr_change_end(app, rc, &made, row, err);
 }
 
 static int refuse_default(const char *what, const json_t *row, struct kr_err *err)

@@ -128,18 +128,12 @@ int kr_secret_update(struct kr_app *app, const char *ref, const json_t *values,
                      const json_t *remove, int private, json_t **row, struct kr_err *err)
 {
     kr_auto_json json_t *made = NULL;
+    int rc;
 
     if (check_values(values, err) < 0 || kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (change(app, ref, values, remove, private, row != NULL ? &made : NULL, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    if (kr_store_commit(app->store, err) < 0)
-        return -(int)err->code;
-    if (row != NULL)
-        *row = kr_steal(&made);
-    return 0;
+    rc = change(app, ref, values, remove, private, row != NULL ? &made : NULL, err);
+    return kr_change_end(app, rc, &made, row, err);
 }
 
 /* Whether a component's configuration refers to the secret: {{name.key}}, or its name alone. */

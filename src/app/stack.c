@@ -109,18 +109,12 @@ int kr_stack_register(struct kr_app *app, const char *name, const struct kr_stac
                       bool set_active, json_t **row, struct kr_err *err)
 {
     kr_auto_json json_t *made = NULL;
+    int rc;
 
     if (kr_name_check("name of the stack", name, err) < 0 || kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (insert(app, name, what, set_active, row != NULL ? &made : NULL, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    if (kr_store_commit(app->store, err) < 0)
-        return -(int)err->code;
-    if (row != NULL)
-        *row = kr_steal(&made);
-    return 0;
+    rc = insert(app, name, what, set_active, row != NULL ? &made : NULL, err);
+    return kr_change_end(app, rc, &made, row, err);
 }
 
 int kr_stack_get(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)
@@ -157,20 +151,16 @@ int kr_stack_update(struct kr_app *app, const char *ref, const struct kr_stack_c
                     json_t **row, struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL, *made = NULL;
+    int rc;
 
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (kr_stack_get(app, ref, &found, err) < 0 || update_found(app, found, what, err) < 0 ||
-        kr_change_reload(app, KR_STACK, kr_json_str(found, "id", ""), row != NULL ? &made : NULL,
-                         err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    if (kr_store_commit(app->store, err) < 0)
-        return -(int)err->code;
-    if (row != NULL)
-        *row = kr_steal(&made);
-    return 0;
+    rc = (kr_stack_get(app, ref, &found, err) < 0 || update_found(app, found, what, err) < 0 ||
+          kr_change_reload(app, KR_STACK, kr_json_str(found, "id", ""), row != NULL ? &made : NULL,
+                           err) < 0)
+             ? -(int)err->code
+             : 0;
+    return kr_change_end(app, rc, &made, row, err);
 }
 
 static int refuse_default(const json_t *row, struct kr_err *err)

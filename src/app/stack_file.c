@@ -2,6 +2,7 @@
 /* Stacks as documents: export and import. */
 #include "app/stack.h"
 
+#include "app/change.h"
 #include "app/component.h"
 #include "base/alloc.h"
 #include "core/flavor.h"
@@ -137,6 +138,7 @@ int kr_stack_import(struct kr_app *app, const json_t *doc, const char *name, boo
 {
     const json_t *components = json_object_get(doc, "components");
     kr_auto_json json_t *made = NULL;
+    int rc;
 
     if (!json_is_object(doc) || !json_is_object(components))
         return kr_fail(err, KR_E_INVALID,
@@ -145,13 +147,6 @@ int kr_stack_import(struct kr_app *app, const json_t *doc, const char *name, boo
         return -(int)err->code;
     if (check_version(doc, ignore_version, err) < 0 || kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (import_all(app, components, name, row != NULL ? &made : NULL, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    if (kr_store_commit(app->store, err) < 0)
-        return -(int)err->code;
-    if (row != NULL)
-        *row = kr_steal(&made);
-    return 0;
+    rc = import_all(app, components, name, row != NULL ? &made : NULL, err);
+    return kr_change_end(app, rc, &made, row, err);
 }
