@@ -6,14 +6,12 @@ import contextlib
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from tests.support.ports import die_with_parent
+from tests.support.ports import end_program, start_program, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -28,29 +26,10 @@ class HubProcess:
         ports = self.folder / "ports.json"
         ports.unlink(missing_ok=True)
         self.log_path = self.folder / "hub.log"
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.hub",
-                    "--data",
-                    str(self.folder / "data"),
-                    "--port-file",
-                    str(ports),
-                    *map(str, options),
-                ],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
-        until = time.monotonic() + 30
-        while not ports.exists():
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"the test Hub did not start:\n{self.log_path.read_text()}")
-            time.sleep(0.01)
+        self.log_path.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tests.hub", "--data", self.folder / "data", "--port-file", ports, *options]
+        self.process = start_program([str(word) for word in command], self.log_path, cwd=ROOT)
+        wait_for(ports.exists, 30, "the test Hub", self.process, self.log_path)
         self.addresses = json.loads(ports.read_text())
         self.url, self.control = self.addresses["url"], self.addresses["control"]
         self.port = int(self.url.rsplit(":", 1)[1])
@@ -63,13 +42,7 @@ class HubProcess:
 
     def stop(self):
         """Ends the program; every connection, app and container of it ends too."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        end_program(self.process, 60)
 
     def call(self, method, path, body=None, raw=False):
         """A call of the control port; AssertionError with the Hub's words when it fails."""

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.parse
 
-from tests.support.ports import die_with_parent, wait_for
+from tests.support.ports import end_program, start_program, wait_for
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -126,10 +126,7 @@ class Dockerd:
             *flags,
         ]
         environment = {**os.environ, "DOCKER_TMPDIR": str(self.folder / "tmp")}
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=die_with_parent
-            )
+        self.process = start_program(command, self.log, env=environment)
         wait_for(self._answers, 60, "dockerd", self.process, self.log)
 
     def _answers(self):
@@ -190,13 +187,7 @@ class Dockerd:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        end_program(self.process, 30)
         for number in self._ours():
             try:
                 os.kill(number, signal.SIGKILL)

@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 import time
 import urllib.request
 
@@ -21,6 +22,25 @@ def die_with_parent():
     """For preexec_fn: the child gets SIGTERM when the test process dies, however that happens."""
     os.setsid()
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
+
+
+def start_program(command, log, **options):
+    """Starts a supporting program whose output goes to the end of the file `log`; it ends with the test process."""
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=die_with_parent, **options
+        )
+
+
+def end_program(process, seconds):
+    """SIGTERM, and SIGKILL when it is still there after `seconds`."""
+    if process is not None and process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
 
 
 def wait_for(condition, seconds, what, process=None, log=None):

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from tests.support.ports import OPENER, die_with_parent, free_port, wait_for
+from tests.support.ports import OPENER, end_program, free_port, start_program, wait_for
 
 CONFIG = """version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
@@ -44,14 +44,7 @@ class Registry:
             text += f"auth:\n  htpasswd: {{realm: test, path: {self.folder}/htpasswd}}\n"
         (self.folder / "config.yml").write_text(text)
         self.log = self.folder / "registry.log"
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [program, "serve", str(self.folder / "config.yml")],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
+        self.process = start_program([program, "serve", str(self.folder / "config.yml")], self.log)
         wait_for(self._answers, 30, "docker-registry", self.process, self.log)
 
     def _answers(self):
@@ -67,13 +60,7 @@ class Registry:
         self.stop()
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        end_program(self.process, 10)
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
