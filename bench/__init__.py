@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark: `python -m bench` measures Kourou beside its peers and writes one report."""
