@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs with ZenML's Python. `seed COUNT`: fills ZenML's own store with deployments, through its own store."""
+"""Runs with ZenML's Python and works through ZenML's own client and store.
+
+`seed COUNT` fills its store with deployments. `stack TOKEN` makes and activates the stack that its Hugging Face deployer asks
+for. `versions` prints what is measured.
+"""
+import importlib.metadata
 import sys
 
 from zenml.client import Client
@@ -27,6 +32,24 @@ def seed(count):
                                                   deployer_id=deployer))
 
 
+def stack(token):
+    """Its deployer wants a container registry in the stack; the image itself is given by the pipeline's settings."""
+    client = Client()
+    parts = {StackComponentType.ORCHESTRATOR: "default", StackComponentType.ARTIFACT_STORE: "default"}
+    for kind, flavor, config in ((StackComponentType.DEPLOYER, "huggingface", {"token": token}),
+                                 (StackComponentType.CONTAINER_REGISTRY, "default", {"uri": "docker.io/someone"}),
+                                 (StackComponentType.IMAGE_BUILDER, "local", {})):
+        client.create_stack_component(name="bench", flavor=flavor, component_type=kind, configuration=config)
+        parts[kind] = "bench"
+    client.create_stack(name="bench", components=parts)
+    client.activate_stack("bench")
+
+
+def versions():
+    for name in ("zenml", "huggingface_hub"):
+        print(name, importlib.metadata.version(name))
+
+
 if __name__ == "__main__":
-    assert sys.argv[1] == "seed", "usage: zenml_peer.py seed COUNT"
-    seed(int(sys.argv[2]))
+    command, *values = sys.argv[1:]
+    {"seed": lambda: seed(int(values[0])), "stack": lambda: stack(values[0]), "versions": versions}[command]()

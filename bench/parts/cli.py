@@ -47,9 +47,8 @@ def peers(ctx, folder):
     zenml, client = hubs.ZENML_ENV / "bin" / "zenml", hubs.ZENML_ENV / "bin" / "hf"
     helper = [hubs.ZENML_ENV / "bin" / "python", HERE / "zenml_peer.py"]
     hubs.run([*helper, "seed", "1"], env, folder)  # also makes its store, so that no run pays for that
-    for name, text in (("zenml", "zenml"), ("huggingface_hub", "huggingface_hub")):
-        version = hubs.run([helper[0], "-c", f"import importlib.metadata as m; print(m.version('{name}'))"], env)[1]
-        ctx.results.version(text, version.strip())
+    for line in hubs.run([*helper, "versions"], env, folder)[1].splitlines():
+        ctx.results.version(*line.split())
     return {("deployment list", "zenml"): ([zenml, "deployment", "list"], env),
             ("--help", "zenml"): ([zenml, "--help"], env),
             ("--help", "hf"): ([client, "--help"], env),
