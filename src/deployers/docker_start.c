@@ -2,6 +2,7 @@
 #include "deployers/docker.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "deployers/lifecycle.h"
 
 #include <string.h>
@@ -190,9 +191,69 @@ static int run_somewhere(struct kr_docker *docker, struct kr_docker_run *run, in
     }
 }
 
+/* -- the new one beside the running one -------------------------------------------------------- */
+
+/* Whether two of them can run side by side: not when they would have to share what only one can have. */
+static bool can_try(const struct kr_docker *docker)
+{
+    static const char *const alone[] = {"gpus",    "device_requests", "devices", "device",        "volumes", "volume",
+                                        "volumes_from", "mounts",     "mount",   "ports",         "publish", "ip",
+                                        "mac_address", "hostname",    "runtime", "network_alias", "links"};
+    const json_t *run_args = json_object_get(docker->what->settings, "run_args");
+    const json_t *resources = kr_json_at(docker->what->snapshot, "settings", "resources", NULL);
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(alone); i++) {
+        if (json_object_get(run_args, alone[i]) != NULL)
+            return false;
+    }
+    return docker->found != NULL && kr_docker_is(docker, "running") &&
+           kr_json_int(resources, "gpu_count", 0) == 0 &&
+           kr_docker_health(docker, kr_docker_port(docker), NULL) == KR_LOCAL_HEALTHY;
+}
+
+static int try_once(struct kr_docker *docker, struct kr_docker_run *run, int64_t timeout_ms, struct kr_err *err)
+{
+    kr_auto_json json_t *settings = json_copy((json_t *)(uintptr_t)docker->what->settings);
+    struct kr_deployment any = *docker->what;
+    struct kr_local local = {.env = docker->env, .what = &any};
+    kr_auto_free char *note = NULL;
+
+    (void)json_object_del(settings, "port");
+    any.settings = settings;
+    if (kr_local_choose_port(&local, &run->port, &note, err) < 0 || kr_docker_create(docker, run, err) < 0)
+        return -(int)err->code;
+    return kr_docker_start(docker, run->container, run->port, timeout_ms, err);
+}
+
+/* Starts what is to come on another port while the former one goes on answering: what cannot start never takes its place. */
+static int try_first(struct kr_docker *docker, struct kr_docker_run run, int64_t timeout_ms, struct kr_err *err)
+{
+    struct kr_err ignored = KR_ERR_INIT;
+    int rc;
+
+    kr_denv_step(docker->env, "try", "Starting the new version beside the running one", 0, 0, false, false);
+    for (int attempt = 1;; attempt++) {
+        rc = try_once(docker, &run, timeout_ms, err);
+        if (rc == 0 || err->code != KR_E_CONFLICT || attempt == ATTEMPTS)
+            break;
+        kr_err_clear(err);
+        if (kr_docker_remove(docker, run.container, err) < 0)
+            return -(int)err->code;
+    }
+    if (rc < 0 && err->code != KR_E_CANCELLED && err->code != KR_E_CONFLICT)
+        kr_docker_show_end(docker, run.container);
+    if (kr_docker_remove(docker, run.container, rc == 0 ? err : &ignored) < 0 && rc == 0)
+        return -(int)err->code;
+    if (rc < 0)
+        return kr_wrap(err, "the new version was not taken, and the former one goes on");
+    kr_denv_step(docker->env, "try", "The new version starts", 0, 0, false, true);
+    return 0;
+}
+
 int kr_docker_replace(struct kr_docker *docker, int64_t timeout_ms, struct kr_err *err)
 {
     const struct kr_deployment *what = docker->what;
+    int64_t until = kr_mono_ms() + timeout_ms, left;
     kr_auto_json json_t *secrets = kr_docker_secrets(what);
     char fingerprint[KR_SHA256_HEX], registry[256];
     struct kr_docker_run run = {.container = docker->next,
@@ -211,7 +272,10 @@ int kr_docker_replace(struct kr_docker *docker, int64_t timeout_ms, struct kr_er
     kr_denv_step(docker->env, "start", "Starting the container", 0, 0, false, false);
     if (reconcile(docker, err) < 0 ||
         kr_engine_need_image(docker->env, run.image, logged_in ? &login : NULL, err) < 0 ||
-        run_somewhere(docker, &run, timeout_ms, err) < 0)
+        (can_try(docker) && try_first(docker, run, timeout_ms, err) < 0))
+        return -(int)err->code;
+    left = until - kr_mono_ms();
+    if (run_somewhere(docker, &run, left > 1000 ? left : 1000, err) < 0)
         return -(int)err->code;
     kr_denv_step(docker->env, "start", "Container started", 0, 0, false, true);
     return kr_docker_look(docker, err);
