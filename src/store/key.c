@@ -15,21 +15,38 @@
 #define CHECK_CONTEXT "kourou key check"
 #define CHECK_TEXT    "the key fits"
 
-/* Publishes a whole key file in one step; whoever comes second uses the first one's. */
+/* Gives the written file its name; whoever comes second uses the first one's. Without a temporary
+ * name (*temp is NULL) a killed program leaves nothing of a key behind. */
+static int publish(int fd, const char *temp, const char *dir, const char *path)
+{
+    kr_auto_free char *self = kr_asprintf("/proc/self/fd/%d", fd);
+    kr_auto_fd int folder = -1;
+
+    if (linkat(AT_FDCWD, temp != NULL ? temp : self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 &&
+        errno != EEXIST)
+        return -1;
+    folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return folder < 0 ? -1 : fsync(folder); /* secrets that need it may be on the disk before it */
+}
+
 static int make_key_file(const char *path, struct kr_err *err)
 {
-    kr_auto_free char *temp = kr_asprintf("%s.XXXXXX", path), *dir = kr_strdup(path);
+    kr_auto_free char *temp = NULL, *dir = kr_strdup(path);
     char *slash = strrchr(dir, '/'), hex[2 * KR_CRYPT_KEY + 2];
     struct kr_crypt_key key;
     kr_auto_fd int fd = -1;
     int saved = 0;
 
-    if (slash != NULL && slash != dir) {
-        *slash = '\0';
-        if (kr_mkdir_p(dir, 0700, err) < 0)
-            return -(int)err->code;
+    if (slash == NULL || slash == dir)
+        return kr_fail(err, KR_E_INVALID, "key file %s: not a path in a folder", path);
+    *slash = '\0';
+    if (kr_mkdir_p(dir, 0700, err) < 0)
+        return -(int)err->code;
+    fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0) { /* not every file system can */
+        temp = kr_asprintf("%s.XXXXXX", path);
+        fd = mkostemp(temp, O_CLOEXEC); /* 0600 */
     }
-    fd = mkostemp(temp, O_CLOEXEC); /* 0600 */
     if (fd < 0)
         return kr_fail_errno(err, errno, "key file %s", path);
     kr_crypt_key_random(&key);
@@ -37,9 +54,10 @@ static int make_key_file(const char *path, struct kr_err *err)
     hex[2 * KR_CRYPT_KEY] = '\n';
     errno = EIO; /* a short write leaves it unset */
     if (write(fd, hex, sizeof(hex) - 1) != (ssize_t)sizeof(hex) - 1 || fsync(fd) < 0 ||
-        (link(temp, path) < 0 && errno != EEXIST))
+        publish(fd, temp, dir, path) < 0)
         saved = errno;
-    (void)unlink(temp);
+    if (temp != NULL)
+        (void)unlink(temp);
     kr_crypt_wipe(hex, sizeof(hex));
     kr_crypt_wipe(&key, sizeof(key));
     return saved == 0 ? 0 : kr_fail_errno(err, saved, "key file %s", path);
