@@ -36,7 +36,8 @@ Made by `tools/dependencies.py` from a machine with Debian 12; other versions of
 (`tests/test_dependencies.py`) fails when something that is linked, loaded or installed is missing here.
 """
 
-NOTES = """`kourou-serve` is linked statically, with the C library (LGPL) too: whoever passes the program on passes on these
+NOTES = """\
+`kourou-serve` is linked statically, with the C library (LGPL) too: whoever passes the program on passes on these
 sources or says where they are, so that it can be linked again with another C library.
 
 `kourou-native` also loads what a pipeline written in C is linked with. The licence is the one of most files of the

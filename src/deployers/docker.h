@@ -84,6 +84,9 @@ json_t *kr_docker_secrets(const struct kr_deployment *what) KR_MUST_USE;
 /* Whether run_args give the container the network of the machine: nothing is published then. */
 bool kr_docker_host_network(const json_t *run_args);
 
+/* No new privileges and no capabilities, as far as run_args do not ask for them. */
+void kr_docker_privileges(const json_t *run_args, struct kr_words *words);
+
 /* rehearse.c: builds the files that are about to be launched, runs them as a Space would, and calls the app once.
  * variables, secrets: {"NAME":"value"}, the latter with the auth key. Nothing of it is left behind. */
 struct kr_files;

@@ -157,3 +157,47 @@ int kr_engine_options(const json_t *values, const char *setting, struct kr_words
     }
     return 0;
 }
+
+/* -- privileges -------------------------------------------------------------------------------- */
+
+/* The value of an option, whichever way its name is spelled; NULL: not given. */
+static const json_t *given(const json_t *run_args, const char *option)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)run_args, name, value)
+    {
+        kr_auto_free char *own = option_of(name);
+
+        if (strcmp(own, option) == 0 && !json_is_null(value) && !json_is_false(value))
+            return value;
+    }
+    return NULL;
+}
+
+static bool mentions(const json_t *value, const char *word)
+{
+    json_t *item;
+    size_t i;
+
+    if (json_is_string(value))
+        return strstr(json_string_value(value), word) != NULL;
+    json_array_foreach(value, i, item)
+    {
+        if (mentions(item, word))
+            return true;
+    }
+    return false;
+}
+
+void kr_docker_privileges(const json_t *run_args, struct kr_words *words)
+{
+    bool more = given(run_args, "privileged") != NULL || given(run_args, "cap-add") != NULL;
+
+    if (!more && !mentions(given(run_args, "security-opt"), "no-new-privileges"))
+        kr_words_add(words, "--security-opt=no-new-privileges");
+    /* Another user may be root, who needs some of them to write the app's files. */
+    if (!more && given(run_args, "cap-drop") == NULL && given(run_args, "user") == NULL)
+        kr_words_add(words, "--cap-drop=ALL");
+}

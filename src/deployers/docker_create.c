@@ -218,6 +218,7 @@ int kr_docker_create(const struct kr_docker *docker, const struct kr_docker_run 
         add_resources(docker->what->snapshot, &call.words);
     if (run->network != NULL)
         kr_words_addf(&call.words, "--network=%s", run->network);
+    kr_docker_privileges(run_args, &call.words);
     if (kr_engine_options(run_args, "run_args", &call.words, err) < 0)
         return -(int)err->code;
     add_command(docker, run, host ? run->port : run->inside, &call.words);
