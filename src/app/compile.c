@@ -192,7 +192,8 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
     char *argv[] = {program, (char *)(uintptr_t)"--describe", (char *)(uintptr_t)what->source,
                     (char *)(uintptr_t)"--root", (char *)(uintptr_t)what->root, NULL};
     struct kr_proc_opts opts = {
-        .cwd = what->root, .out = &out, .err_out = &noise, .timeout_ms = DESCRIBE_MS};
+        .cwd = what->root, .out = &out, .err_out = &noise, .timeout_ms = DESCRIBE_MS,
+        .cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
     json_t *pipeline;
     int status = 0;
 

@@ -120,7 +120,7 @@ int kr_integration_pip(struct kr_app *app, enum kr_pip what, const json_t *packa
     kr_auto_free char *python = NULL, *tool = NULL;
     char *argv[WORDS_MAX + 12];
     const json_t *package;
-    struct kr_proc_opts opts = {0};
+    struct kr_proc_opts opts = {.cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
     size_t n = 0, i;
     int status = 0;
 

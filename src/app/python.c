@@ -126,7 +126,11 @@ static int run_boot(struct kr_app *app, const char *python, const char *const *a
 int kr_python_boot(struct kr_app *app, const char *python, const char *dir, const char *const *args,
                    int *status, struct kr_err *err)
 {
-    struct kr_proc_opts opts = {.cwd = dir, .line = show_line, .data = app};
+    struct kr_proc_opts opts = {.cwd = dir,
+                                .line = show_line,
+                                .data = app,
+                                .cancelled = app->ui.cancelled,
+                                .cancel_data = app->ui.data};
 
     return run_boot(app, python, args, &opts, status, err);
 }

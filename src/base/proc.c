@@ -16,6 +16,9 @@
 
 extern char **environ;
 
+/* Time between SIGTERM and SIGKILL: a user who pressed Ctrl-C does not wait. */
+enum { CANCEL_LOOK_MS = 100, CANCEL_TERM_MS = 200, TERM_MS = 2000 };
+
 char **kr_env_copy(void)
 {
     size_t n = 0;
@@ -169,7 +172,21 @@ static void feed_stdin(struct pollfd *to, size_t *done, const struct kr_proc_opt
     }
 }
 
-/* Moves bytes until both outputs are closed or time is over (returns false then). */
+static bool is_cancelled(const struct kr_proc_opts *opts)
+{
+    return opts->cancelled != NULL && opts->cancelled(opts->cancel_data);
+}
+
+/* A signal that comes just before poll() must not be slept over. */
+static int patience(const struct kr_proc_opts *opts, int64_t left)
+{
+    int64_t most = opts->cancelled != NULL ? CANCEL_LOOK_MS : 1000000;
+
+    return left < 0 && opts->cancelled == NULL ? -1 : left < 0 || left > most ? (int)most : (int)left;
+}
+
+/* Moves bytes until both outputs are closed, or time is over or the user has enough (returns false
+ * then). */
 static bool pump_all(struct pump *p, struct pollfd fds[3], int64_t deadline)
 {
     char chunk[16384];
@@ -178,9 +195,9 @@ static bool pump_all(struct pump *p, struct pollfd fds[3], int64_t deadline)
     while (fds[1].fd >= 0 || fds[2].fd >= 0) {
         int64_t left = deadline != 0 ? deadline - kr_mono_ms() : -1;
 
-        if (deadline != 0 && left <= 0)
+        if ((deadline != 0 && left <= 0) || is_cancelled(p->opts))
             return false;
-        if (poll(fds, 3, left > 1000000 ? 1000000 : (int)left) < 0 && errno != EINTR)
+        if (poll(fds, 3, patience(p->opts, deadline != 0 ? left : -1)) < 0 && errno != EINTR)
             return false;
         if (fds[0].fd >= 0 && (fds[0].revents & (POLLOUT | POLLERR | POLLHUP)) != 0)
             feed_stdin(&fds[0], &fed, p->opts);
@@ -201,27 +218,37 @@ static bool pump_all(struct pump *p, struct pollfd fds[3], int64_t deadline)
     return true;
 }
 
-static int reap(pid_t pid, int *status, int64_t deadline, bool *late)
+static void end_child(pid_t pid, int grace_ms)
 {
+    int raw;
+
+    (void)kill(pid, SIGTERM);
+    for (int i = 0; i < grace_ms / 10; i++) {
+        if (waitpid(pid, &raw, WNOHANG) != 0)
+            return;
+        kr_sleep_ms(10);
+    }
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, &raw, 0);
+}
+
+static int reap(pid_t pid, const struct kr_proc_opts *opts, int *status, int64_t deadline,
+                bool *late)
+{
+    bool looks = deadline != 0 || opts->cancelled != NULL;
     int raw = 0;
 
     *late = false;
-    while (deadline != 0 && waitpid(pid, &raw, WNOHANG) == 0) {
-        if (kr_mono_ms() >= deadline) {
+    while (looks && waitpid(pid, &raw, WNOHANG) == 0) {
+        if ((deadline != 0 && kr_mono_ms() >= deadline) || is_cancelled(opts)) {
             *late = true;
-            (void)kill(pid, SIGTERM);
-            for (int i = 0; i < 200 && waitpid(pid, &raw, WNOHANG) == 0; i++)
-                kr_sleep_ms(10);
-            if (kill(pid, 0) == 0) {
-                (void)kill(pid, SIGKILL);
-                (void)waitpid(pid, &raw, 0);
-            }
+            end_child(pid, is_cancelled(opts) ? CANCEL_TERM_MS : TERM_MS);
             *status = 128 + SIGTERM;
             return 0;
         }
         kr_sleep_ms(2);
     }
-    if (deadline == 0) {
+    if (!looks) {
         while (waitpid(pid, &raw, 0) < 0) {
             if (errno != EINTR)
                 return -1;
@@ -297,8 +324,10 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
         kr_buf_finish(&p.line[i]);
     }
     close_all(ours, theirs);
-    if (reap(pid, status, deadline, &late) < 0)
+    if (reap(pid, opts, status, deadline, &late) < 0)
         return kr_fail_errno(err, errno, "waiting for %s", argv[0]);
+    if (late && is_cancelled(opts))
+        return kr_fail(err, KR_E_CANCELLED, "stopped");
     if (late)
         return kr_fail(err, KR_E_TIMEOUT, "%s did not end within %d s", argv[0],
                        opts->timeout_ms / 1000);

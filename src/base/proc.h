@@ -20,10 +20,14 @@ struct kr_proc_opts {
     /* Called for each line of either stream as it comes (without newline); may be NULL. */
     void (*line)(const char *text, bool is_stderr, void *data);
     void *data;
+    /* Asked often, also right after a signal: true ends the child (SIGTERM, then SIGKILL) and the call
+     * with KR_E_CANCELLED; may be NULL. */
+    bool (*cancelled)(void *data);
+    void *cancel_data;
 };
 
 /* Runs a program (looked up in $PATH) to its end. *status: exit status, or 128 + signal. Failing to
- * start or passing the timeout is an error; a non-zero status is not. */
+ * start, passing the timeout or being cancelled is an error; a non-zero status is not. */
 int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status,
                 struct kr_err *err) KR_MUST_USE;
 

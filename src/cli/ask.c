@@ -17,7 +17,7 @@
 
 enum { ANSWER_MAX = 65536 };
 
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupts, first_signal;
 
 static void on_interrupt(int number)
 {
@@ -26,6 +26,7 @@ static void on_interrupt(int number)
 
     if (interrupts++ > 0)
         _exit(128 + number);
+    first_signal = number;
     if (isatty(STDERR_FILENO) == 1)
         (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
     errno = saved;
@@ -44,6 +45,11 @@ void kr_view_catch_interrupt(void)
 bool kr_view_interrupted(void)
 {
     return interrupts > 0;
+}
+
+int kr_view_signal(void)
+{
+    return first_signal;
 }
 
 /* One line of stdin, without its end; false at end of file or on Ctrl-C. */

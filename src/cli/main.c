@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From argv to a command and its exit status: 0 success, 1 failure, 2 usage. */
+/* From argv to a command and its exit status: 0 success, 1 failure, 2 usage, 128 + the signal when
+ * it was interrupted. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -147,6 +148,8 @@ static int finish(struct kr_cli *cli, int rc, struct kr_err *err)
         print_error(cli, &out_err);
         return 1;
     }
+    if (rc < 0 && err->code == KR_E_CANCELLED && kr_view_interrupted())
+        return 128 + kr_view_signal();
     return rc == 0 ? 0 : err->code == KR_E_USAGE ? 2 : 1;
 }
 

@@ -23,6 +23,7 @@ void kr_view_clear(struct kr_view_state *view);
 /* First Ctrl-C: kr_view_interrupted() is true from then on. Second: the process ends with 130. */
 void kr_view_catch_interrupt(void);
 bool kr_view_interrupted(void);
+int kr_view_signal(void); /* the first such signal (SIGTERM counts too), or 0 */
 
 /* Asks a question unless --yes was given. 0: go on; KR_E_CANCELLED: declined. Without a terminal
  * and
