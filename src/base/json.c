@@ -102,6 +102,23 @@ void kr_json_set(json_t *obj, const char *key, json_t *value)
         abort();
 }
 
+bool kr_json_is_text(const char *text)
+{
+    kr_auto_json json_t *value = json_string(text);
+
+    return value != NULL;
+}
+
+int kr_json_put(json_t *obj, const char *key, json_t *value, const char *what, struct kr_err *err)
+{
+    if (!kr_json_is_text(key)) {
+        json_decref(value);
+        return kr_fail(err, KR_E_INVALID, "%s: a key is not UTF-8 text", what);
+    }
+    kr_json_set(obj, key, value);
+    return 0;
+}
+
 void kr_json_set_str(json_t *obj, const char *key, const char *text)
 {
     json_t *value;

@@ -45,11 +45,18 @@ int kr_json_need_str(const json_t *obj, const char *key, const char *what, const
 /* Value at a path of keys ("settings", "docker", NULL), or NULL. Borrowed. */
 json_t *kr_json_at(const json_t *obj, ...) KR_SENTINEL;
 
-/* Setting a key; a NULL text stores null. Running out of memory aborts. */
+/* Setting a key, which is UTF-8: a word of ours, or a key of another JSON value. A NULL text stores
+ * null. Running out of memory aborts, and so does a key that is not UTF-8. */
 void kr_json_set_str(json_t *obj, const char *key, const char *text);
 void kr_json_set_int(json_t *obj, const char *key, int64_t value);
 void kr_json_set_bool(json_t *obj, const char *key, bool value);
 void kr_json_set(json_t *obj, const char *key, json_t *value); /* takes the reference */
+
+/* As kr_json_set for a key that comes from outside: one that is not UTF-8 is KR_E_INVALID; `what`
+ * names where it stands. */
+int kr_json_put(json_t *obj, const char *key, json_t *value, const char *what, struct kr_err *err)
+    KR_MUST_USE;
+bool kr_json_is_text(const char *text); /* whether it is UTF-8 */
 
 /* Objects merge key by key, anything else is replaced by `over`. `base` is changed in place. */
 void kr_json_merge(json_t *base, const json_t *over);

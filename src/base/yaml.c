@@ -96,7 +96,7 @@ static json_t *convert_map(struct reader *r, const yaml_node_t *node, int depth)
         value = convert(r, pair->value, depth + 1);
         if (value == NULL)
             return NULL;
-        if (json_object_set_new(map, name, value) != 0)
+        if (kr_json_put(map, name, value, "YAML", NULL) < 0)
             return fail_at(r, key, "not UTF-8");
     }
     return kr_steal(&map);

@@ -72,6 +72,14 @@ static int set_enum(struct parser *p, const struct kr_opt *opt, const char *show
     return kr_fail(p->err, KR_E_USAGE, "%s is one of %s, not '%s'", shown, choices, value);
 }
 
+/* Words end up in JSON, which is UTF-8; names of files may be any bytes. */
+static int need_text(struct parser *p, const char *shown, const char *value, int complete)
+{
+    if (complete == KR_COMPLETE_FILE || complete == KR_COMPLETE_DIR || kr_json_is_text(value))
+        return 0;
+    return kr_fail(p->err, KR_E_USAGE, "the value of %s is not UTF-8 text", shown);
+}
+
 static int set_value(struct parser *p, const struct kr_opt *opt, const char *shown,
                      const char *value)
 {
@@ -85,6 +93,8 @@ static int set_value(struct parser *p, const struct kr_opt *opt, const char *sho
         *(bool *)field = true;
         return 0;
     case KR_OPT_STR:
+        if (need_text(p, shown, value, opt->complete) < 0)
+            return -(int)p->err->code;
         *(const char **)field = value;
         return 0;
     case KR_OPT_INT:
@@ -262,6 +272,8 @@ static int positional(struct parser *p, const char *word)
                        p->cmd->path, word);
     p->words++;
     if (!arg->many) {
+        if (need_text(p, arg->name, word, arg->complete) < 0)
+            return -(int)p->err->code;
         *(const char **)slot(p, arg->offset) = word;
         return 0;
     }

@@ -65,8 +65,10 @@ int kr_value_pair(const char *what, const char *text, json_t *pairs, struct kr_e
     key = kr_strndup(text, (size_t)(eq - text));
     if (kr_value_string(what, eq + 1, &value, err) < 0)
         return -(int)err->code;
-    if (json_object_set_new(pairs, key, value) != 0)
-        return kr_fail(err, KR_E_USAGE, "the key of %s is not UTF-8 text", what);
+    if (kr_json_put(pairs, key, value, what, err) < 0) {
+        err->code = KR_E_USAGE;
+        return -KR_E_USAGE;
+    }
     return 0;
 }
 

@@ -224,6 +224,20 @@ static void test_environment_is_built(void **state)
     kr_env_free(env);
 }
 
+static void test_keys_from_outside_are_checked(void **state)
+{
+    kr_auto_json json_t *object = json_object();
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(kr_json_put(object, "gr\xc3\xbc\xc3\x9f", json_integer(1), "--label", &err), 0);
+    assert_int_equal(kr_json_put(object, "gr\xfc\xdf", json_integer(2), "--label", &err), -KR_E_INVALID);
+    assert_string_equal(err.msg, "--label: a key is not UTF-8 text");
+    assert_int_equal(kr_json_put(object, "\xed\xa0\x80", json_integer(3), "--label", NULL), -KR_E_INVALID);
+    assert_int_equal(json_object_size(object), 1);
+    assert_true(kr_json_is_text("") && kr_json_is_text("\xf0\x9f\x8c\xba") && !kr_json_is_text("a\x80"));
+}
+
 static void test_redaction(void **state)
 {
     char text[] = "token hf_secretvalue and hf_secretvalue again, abc";
@@ -267,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_yaml_written_reads_back),
         cmocka_unit_test(test_process_output_status_and_timeout),
         cmocka_unit_test(test_environment_is_built),
+        cmocka_unit_test(test_keys_from_outside_are_checked),
         cmocka_unit_test(test_redaction),
         cmocka_unit_test(test_time_and_ids),
     };

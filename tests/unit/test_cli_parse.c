@@ -195,6 +195,8 @@ static void test_errors(void **state)
          "the key '1a' must consist of letters, digits and '_' and not begin with a digit"},
         {"one|--=2",
          "'kourou test it' has no option '--'; 'kourou test it --help' lists what it takes"},
+        {"one|--pair|\xff=1", "--pair: a key is not UTF-8 text"},
+        {"one|--some-text=\xff", "the value of --some-text is not UTF-8 text"},
         {"one|--list=\xff", "the value of --list is not UTF-8 text"},
     };
     struct parsed p;
