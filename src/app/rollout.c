@@ -6,6 +6,7 @@
 #include "app/deployment.h"
 #include "app/target.h"
 #include "base/alloc.h"
+#include "base/path.h"
 #include "base/id.h"
 
 #include <string.h>
@@ -45,6 +46,13 @@ static json_t *wanted_row(const struct kr_rollout *what)
     return row;
 }
 
+/* With auto_reload the folder itself is served, whatever has changed in it since. */
+static bool follows_the_code(const struct kr_rollout *what, const struct kr_target *target)
+{
+    return !what->keep_root && kr_json_bool(target->what.settings, "auto_reload", false) &&
+           kr_path_is_dir(target->source_root);
+}
+
 static int prepare(struct kr_app *app, const struct kr_rollout *what, const json_t *row,
                    struct kr_target *target, struct kr_err *err)
 {
@@ -55,7 +63,7 @@ static int prepare(struct kr_app *app, const struct kr_rollout *what, const json
     target->what.rehearse = what->rehearse;
     target->what.prevent_build_reuse = what->prevent_build_reuse;
     target->what.image = what->image;
-    if (what->made != NULL)
+    if (what->made != NULL || follows_the_code(what, target))
         return 0;
     if (kr_code_root(app, target->snapshot, what->keep_root, &target->source_root, err) < 0)
         return -(int)err->code;

@@ -163,9 +163,6 @@ static int local_provision(const struct kr_deployer_env *env, const struct kr_de
     if (kr_process_alive(local.live.process) &&
         kr_local_look(&local, &local.live, PROBE_MS, NULL) == KR_LOCAL_SILENT)
         (void)kr_process_stop(local.live.process, PROBE_MS); /* it cannot hand over its socket */
-    if (kr_json_bool(what->settings, "auto_reload", false))
-        kr_denv_note(env, true, "auto_reload has no effect: deploy again after a change, no connection "
-                                "is refused meanwhile");
     kr_denv_step(env, "start", "Starting the server", 0, 0, false, false);
     if (kr_local_start(&local, timeout_ms, err) < 0)
         return -(int)err->code;

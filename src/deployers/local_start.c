@@ -102,6 +102,10 @@ static void make_arguments(const struct kr_local *local, const char *program, bo
     add(args, "--control", control);
     add(args, "--takeover", takeover ? old : NULL);
     add(args, "--port-file", port_file);
+    if (kr_json_bool(what->settings, "auto_reload", false)) {
+        args->v[args->n++] = kr_strdup("--reload");
+        args->v[args->n] = NULL;
+    }
 }
 
 static int write_snapshot(const struct kr_local *local, struct kr_err *err)

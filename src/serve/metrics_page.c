@@ -83,7 +83,7 @@ static uint32_t in_flight(const struct kr_pool *pool)
 {
     uint32_t n = 0;
 
-    for (int64_t i = 0; i < pool->cfg.workers; i++)
+    for (int64_t i = 0; i < pool->slots; i++)
         n += pool->workers[i].inflight;
     return n;
 }
@@ -100,7 +100,7 @@ static void workers(struct kr_buf *out, const struct kr_pool *pool)
     family(out, "memory_bytes", "gauge", "Resident memory");
     kr_buf_addf(out, "kourou_memory_bytes{process=\"front\"} %llu\n",
                 (unsigned long long)front_rss());
-    for (int64_t i = 0; i < pool->cfg.workers; i++)
+    for (int64_t i = 0; i < pool->slots; i++)
         kr_buf_addf(out, "kourou_memory_bytes{process=\"worker-%lld\"} %llu\n", (long long)i,
                     (unsigned long long)pool->workers[i].rss);
 }
@@ -133,6 +133,7 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
     single(out, "sent_bytes_total", "counter", "Bytes of answers", srv->metrics.bytes_out);
     single(out, "worker_restarts_total", "counter", "Workers that were replaced", c->restarts);
     single(out, "worker_crashes_total", "counter", "Workers that ended by themselves", c->crashes);
+    single(out, "reloads_total", "counter", "Times that changed code took over", c->reloads);
     single(out, "worker_timeouts_total", "counter", "Requests that passed their timeout",
            c->timeouts);
     single(out, "worker_memory_kills_total", "counter", "Workers stopped for their memory",

@@ -57,6 +57,8 @@ static const struct row rows[] = {
     {"public-url", TEXT, AT(public_url), 0, 0, NULL, "URL under which clients reach the server"},
     {"space", FLAG, AT(space), 0, 0, NULL,
      "runs as a Hugging Face Space: its page may frame this server"},
+    {"reload", FLAG, AT(reload), 0, 0, NULL,
+     "start the workers again when a .py file below the root changes"},
     {"allow-privileges", FLAG, AT(allow_privileges), 0, 0, NULL,
      "steps may use setuid programs, mounts and namespaces: nothing is confined"},
     {"workers", NUMBER, AT(workers), 0, 256, "0",

@@ -25,6 +25,7 @@ struct kr_options {
     int64_t runs_kept;     /* bound of the journal; 0: no journal */
     int64_t log_size, log_files;
     bool space;
+    bool reload;
     bool allow_privileges;
     bool help, version;
     char *auth_key; /* from KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE; NULL: open */

@@ -74,7 +74,7 @@ static bool has_room(struct kr_worker *w)
 {
     uint32_t window = window_of(w);
 
-    return w->state == KR_W_READY && kr_worker_unstarted(w) < window &&
+    return w->state == KR_W_READY && w->role == KR_ROLE_SERVES && kr_worker_unstarted(w) < window &&
            w->inflight < (uint32_t)w->pool->cfg.threads + window - 1;
 }
 
@@ -82,7 +82,7 @@ static struct kr_worker *pick(struct kr_pool *pool)
 {
     struct kr_worker *best = NULL;
 
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         if (has_room(w) && (best == NULL || w->inflight < best->inflight))
@@ -110,7 +110,7 @@ static void on_tick(struct kr_timer *timer)
     struct kr_pool *pool = (struct kr_pool *)((char *)timer - offsetof(struct kr_pool, tick));
     bool again = false;
 
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         if (w->state != KR_W_READY && w->state != KR_W_DRAINING)
@@ -172,7 +172,7 @@ void kr_pool_pause(struct kr_call *call, bool pause)
 
 void kr_pool_flush(struct kr_pool *pool)
 {
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         if (pool->workers[i].out.n > 0)
             kr_worker_flush(&pool->workers[i]);
     }
@@ -263,6 +263,8 @@ static void on_ready(struct kr_worker *w, const struct kr_frame *f)
     w->pool->was_ready = true;
     kr_log(KR_LOG_INFO, "worker", "worker %d (pid %d) is ready after %lld ms", w->index,
            (int)w->pid, (long long)(w->ready_ms - w->spawned_ms));
+    if (w->role != KR_ROLE_SERVES && !(w->role == KR_ROLE_COMES && kr_pool_reload_ready(w)))
+        return;
     if (w->pool->on_ready != NULL)
         w->pool->on_ready(w->pool, ready);
     kr_pool_dispatch(w->pool);
@@ -397,7 +399,7 @@ static void on_deadline(struct kr_timer *timer)
         }
         call = following;
     }
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         for (uint32_t k = 0; w->inflight > 0 && k <= w->slot_mask; k++) {
@@ -442,12 +444,14 @@ int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_poo
     pool->tick.on_time = on_tick;
     pool->deadline.on_time = on_deadline;
     pool->memory_timer.on_time = on_memory_timer;
-    pool->workers = kr_calloc((size_t)cfg->workers, sizeof(struct kr_worker));
-    for (int64_t i = 0; i < cfg->workers; i++) {
+    pool->slots = cfg->reload ? 2 * cfg->workers : cfg->workers;
+    pool->workers = kr_calloc((size_t)pool->slots, sizeof(struct kr_worker));
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         w->pool = pool;
         w->index = (int)i;
+        w->role = i < cfg->workers ? KR_ROLE_SERVES : KR_ROLE_SPARE;
         w->sock.fd = w->console.fd = w->wake_fd = -1;
         w->kill_timer.on_time = on_kill_timer;
         w->spawn_timer.on_time = on_spawn_timer;
@@ -463,7 +467,7 @@ unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state)
 {
     unsigned n = 0;
 
-    for (int64_t i = 0; i < pool->cfg.workers; i++)
+    for (int64_t i = 0; i < pool->slots; i++)
         n += pool->workers[i].state == state;
     return n;
 }

@@ -13,22 +13,25 @@ struct kr_pool_config {
     int64_t workers, threads;
     uint64_t memory; /* resident bytes at which a worker is killed */
     uint32_t queue_size;
+    bool reload; /* kr_pool_reload() will be called: as many places again */
 };
 
 struct kr_pool_counters {
-    uint64_t restarts, crashes, timeouts, memory_kills, rejected, redispatched;
+    uint64_t restarts, crashes, timeouts, memory_kills, rejected, redispatched, reloads;
 };
 
 struct kr_pool {
     struct kr_loop *loop;
     struct kr_pool_config cfg;
     struct kr_worker *workers;
+    int64_t slots;               /* of workers: twice cfg.workers with reload */
     struct kr_call *head, *tail; /* the queue */
     uint32_t queued;
     struct kr_timer tick, deadline, memory_timer;
     struct kr_pool_counters count;
     bool was_ready; /* a worker has been ready once */
     bool draining;
+    bool reload_again; /* the code changed while workers of former code were ending */
     void *owner;
     void (*on_ready)(struct kr_pool *pool, const json_t *ready); /* each time a worker is */
     void (*on_drained)(struct kr_pool *pool);                    /* all workers are gone */
@@ -53,6 +56,12 @@ void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms); /* then SIGKILL */
 unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state);
 bool kr_pool_crash_loop(const struct kr_pool *pool);
 const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool);
+
+/* pool_reload.c: the code has changed. _ready: a worker with new code is ready; true when all are
+ * and serve now. _ended: a worker that does not serve is gone. */
+void kr_pool_reload(struct kr_pool *pool);
+bool kr_pool_reload_ready(struct kr_worker *w);
+void kr_pool_reload_ended(struct kr_worker *w, const char *how);
 
 /* For worker.c: a frame has come; the socket has ended. */
 void kr_pool_frame(struct kr_worker *w, const struct kr_frame *frame);

@@ -31,8 +31,8 @@ static int64_t backoff_ms(const struct kr_worker *w)
 
 bool kr_pool_crash_loop(const struct kr_pool *pool)
 {
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
-        if (pool->workers[i].failures < LOOP_FAILURES)
+    for (int64_t i = 0; i < pool->slots; i++) {
+        if (pool->workers[i].role == KR_ROLE_SERVES && pool->workers[i].failures < LOOP_FAILURES)
             return false;
     }
     return true;
@@ -40,8 +40,8 @@ bool kr_pool_crash_loop(const struct kr_pool *pool)
 
 const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool)
 {
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
-        if (pool->workers[i].failures > 0)
+    for (int64_t i = 0; i < pool->slots; i++) {
+        if (pool->workers[i].role == KR_ROLE_SERVES && pool->workers[i].failures > 0)
             return &pool->workers[i];
     }
     return NULL;
@@ -105,7 +105,7 @@ static void fail_queue(struct kr_pool *pool)
 
 static void all_gone(struct kr_pool *pool)
 {
-    if (kr_pool_count(pool, KR_W_DOWN) == (unsigned)pool->cfg.workers && pool->on_drained != NULL)
+    if (kr_pool_count(pool, KR_W_DOWN) == (unsigned)pool->slots && pool->on_drained != NULL)
         pool->on_drained(pool);
 }
 
@@ -121,8 +121,12 @@ void kr_pool_after_end(struct kr_worker *w, const char *how, bool clean)
     w->pid = 0;
     w->state = KR_W_DOWN;
     ran = settle_requests(w, how);
-    if (pool->draining || clean) {
+    if (pool->draining || (clean && w->role == KR_ROLE_SERVES)) {
         all_gone(pool);
+        return;
+    }
+    if (w->role != KR_ROLE_SERVES) {
+        kr_pool_reload_ended(w, how);
         return;
     }
     pool->count.restarts++;
@@ -156,7 +160,7 @@ static const char *describe_end(const struct kr_worker *w, int status, char *tex
 
 void kr_pool_reap(struct kr_pool *pool)
 {
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
         char how[192];
         int status;
@@ -184,7 +188,7 @@ void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms)
     if (pool->draining)
         return;
     pool->draining = true;
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         if (w->state == KR_W_READY) {
@@ -201,7 +205,7 @@ void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms)
 
 void kr_pool_finish(struct kr_pool *pool)
 {
-    for (int64_t i = 0; pool->workers != NULL && i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; pool->workers != NULL && i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         if (w->pid > 0) {
@@ -243,7 +247,7 @@ void kr_pool_watch_memory(struct kr_pool *pool)
 {
     bool busy = false;
 
-    for (int64_t i = 0; i < pool->cfg.workers; i++) {
+    for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         if (w->pid <= 0)

@@ -15,6 +15,7 @@ struct kr_conn;
 struct kr_server;
 struct kr_journal;
 struct kr_control;
+struct kr_reload;
 
 enum kr_method_bit {
     KR_M_GET = 1, /* HEAD comes with it */
@@ -89,6 +90,7 @@ struct kr_server {
     struct kr_metrics metrics;
     struct kr_journal *journal;
     struct kr_control *control;
+    struct kr_reload *reload;
     struct kr_watch listener, signals;
     struct kr_timer sweep, drain_timer;
     struct kr_route *routes;
@@ -96,8 +98,7 @@ struct kr_server {
     uint32_t conn_count;
     uint64_t body_bytes; /* held in memory files */
     bool listening, accept_paused, draining, drain_forced;
-    int exit_status;
-    int port;
+    int exit_status, port;
     struct kr_buf scratch;
     char date[64];
     int64_t date_s;

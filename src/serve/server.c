@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "serve/reload.h"
 #include "serve/sandbox.h"
 
 #include <errno.h>
@@ -135,6 +136,8 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
     argv[n++] = kr_strdup(srv->deployment_json);
     srv->worker_env = kr_env_copy();
     kr_env_set(&srv->worker_env, "PYTHONUNBUFFERED", "1");
+    if (srv->opt.reload) /* compiled files are told apart by the second only */
+        kr_env_set(&srv->worker_env, "PYTHONDONTWRITEBYTECODE", "1");
     return 0;
 }
 
@@ -288,7 +291,8 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
                                  .workers = srv->cfg.workers,
                                  .threads = srv->cfg.threads,
                                  .memory = srv->cfg.worker_memory,
-                                 .queue_size = (uint32_t)srv->opt.queue_size};
+                                 .queue_size = (uint32_t)srv->opt.queue_size,
+                                 .reload = srv->opt.reload && !srv->cfg.native};
 
     if (kr_pool_init(&srv->pool, &srv->loop, &cfg, err) < 0)
         return -(int)err->code;
@@ -296,7 +300,9 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
     srv->pool.on_ready = on_pool_ready;
     srv->pool.on_drained = on_pool_drained;
     srv->pool.on_crash_loop = on_pool_crash_loop;
-    return 0;
+    if (!cfg.reload)
+        return 0;
+    return kr_reload_open(&srv->loop, &srv->pool, srv->opt.root, &srv->reload, err);
 }
 
 int kr_server_start(struct kr_server *srv, struct kr_err *err)
@@ -346,6 +352,7 @@ void kr_server_finish(struct kr_server *srv)
         kr_conn_close(srv->conns);
     log_counts(srv);
     kr_control_close(srv);
+    kr_reload_close(srv->reload);
     kr_pool_finish(&srv->pool);
     kr_journal_close(srv);
     kr_routes_finish(srv);

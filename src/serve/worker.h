@@ -25,6 +25,14 @@ enum kr_worker_state {
     KR_W_DYING      /* SIGKILL sent or socket closed, not reaped yet */
 };
 
+/* Only with --reload there are others than those that serve. */
+enum kr_worker_role {
+    KR_ROLE_SERVES,
+    KR_ROLE_SPARE, /* no process: the place of the next one */
+    KR_ROLE_COMES, /* has new code; serves when all of its kind are ready */
+    KR_ROLE_GOES   /* has former code, or code that could not start */
+};
+
 /* A request in the worker. call is NULL when nobody waits for it any more. */
 struct kr_slot {
     bool used;
@@ -40,6 +48,7 @@ struct kr_worker {
     struct kr_pool *pool;
     int index;
     enum kr_worker_state state;
+    enum kr_worker_role role;
     pid_t pid;
     int wake_fd;
     volatile uint32_t *mark;
