@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The yardstick: an epoll loop that answers every request with the same 300 bytes. It knows as much
- * of HTTP as the benchmark needs. Prints its port. */
+ * of HTTP as the benchmark needs: `bare [PORT]`; prints its port. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -99,13 +99,15 @@ static void take(int epfd, int listener)
     (void)epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), epfd = epoll_create1(0);
     struct epoll_event events[64], ev = {.events = EPOLLIN, .data = {.fd = listener}};
 
+    if (argc > 1)
+        address.sin_port = htons((uint16_t)atoi(argv[1]));
     make_answer();
     if (bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 1024) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &size) < 0)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Kourou is compared with: the same steps and models in FastAPI, and in a bare ASGI function."""
-import json
+"""What Kourou is compared with: the same steps and models in FastAPI."""
 import time
 import uuid
 
@@ -127,36 +126,42 @@ async def health() -> None:
     return None
 
 
-def handle(path, body):
-    """The same work without validation and without models."""
-    started = time.perf_counter()
-    request = json.loads(body)
-    p = request["parameters"]
-    run = str(uuid.uuid4())
-    if path == "/invoke":
-        person = p["person"]
-        text = f"Hello {person['name'].strip().title()}, you are {person['age']}"
-        out = {"text": text, "length": len(text)}
-    else:
-        out = f"Hello {p['name'].strip().title()}, you are {p['age']}"
-    return json.dumps({
-        "success": True, "outputs": {"greeting": out}, "execution_time": time.perf_counter() - started,
-        "metadata": {"deployment_id": None, "run_id": run, "run_name": request.get("run_name") or "bench-" + run[:8],
-                     "parameters_used": p}, "error": None}).encode()
+class TextParameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = ""
 
 
-HEADERS = [(b"content-type", b"application/json")]
+class CountParameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    start: int = 0
 
 
-async def bare(scope, receive, send):
-    if scope["type"] != "http":
-        return
-    message = await receive()
-    body = message["body"]
-    while message.get("more_body"):
-        message = await receive()
-        body += message["body"]
-    data = b"null" if scope["path"] == "/health" else handle(scope["path"], body)
-    await send({"type": "http.response.start", "status": 200,
-                "headers": [*HEADERS, (b"content-length", str(len(data)).encode())]})
-    await send({"type": "http.response.body", "body": data})
+class TextRequest(BaseModel):
+    parameters: TextParameters
+    run_name: str | None = None
+    timeout: float | None = None
+    skip_artifact_materialization: bool = False
+
+
+class CountRequest(BaseModel):
+    parameters: CountParameters
+    run_name: str | None = None
+    timeout: float | None = None
+    skip_artifact_materialization: bool = False
+
+
+def add_one(value: int) -> int:
+    return value + 1
+
+
+@app.post("/size")
+async def size(request: TextRequest) -> dict[str, int | bool]:
+    return {"success": True, "length": len(request.parameters.text)}
+
+
+@app.post("/steps/{count}")
+async def steps(count: int, request: CountRequest) -> dict[str, int | bool]:
+    value = request.parameters.start
+    for _ in range(count):
+        value = add_one(value)
+    return {"success": True, "value": value}
