@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin face over Meson: see CONTRIBUTING.md for what each target does.
-.PHONY: all build setup demo test lint bench fuzz install clean clang asan
+.PHONY: all build setup demo test lint bench fuzz soak install clean clang asan
 .DEFAULT_GOAL := all
 
 BUILD  := build
@@ -39,6 +39,11 @@ bench: all
 fuzz:
 	@tools/setup.sh test
 	@fuzz/run.sh
+
+# SECONDS=600 SEED=7: how long, and which choices.
+soak: all
+	@tools/setup.sh test
+	@.venv/bin/python -m tests.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
 install: all
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --quiet --no-rebuild
