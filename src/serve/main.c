@@ -32,7 +32,6 @@ int main(int argc, char **argv)
         status = report(&err, 1);
     } else {
         status = srv->exit_status;
-        kr_log(KR_LOG_INFO, "serve", "stopped");
     }
     kr_server_finish(srv);
     kr_redact_clear();
