@@ -75,7 +75,7 @@ def main(argv=None):
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "report.json").write_text(
         json.dumps(results.to_json() | {"budgets": [line.to_json() for line in lines]}, indent=1) + "\n")
-    (options.out / "report.html").write_text(report_html.page(results, lines))
+    (options.out / "report.html").write_text(report_html.page(results, lines, failed))
     print(report_text.text(results, lines, failed))
     print(f"report: {options.out / 'report.html'}, {options.out / 'report.json'}")
     missed = [line for line in lines if line.state == "missed"]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# make bench: every benchmark, each next to its peers in the same run. BENCH_ARGS go to the server's benchmark.
+# make bench: everything beside its peers in one run, one report. BENCH_ARGS: --quick, --check, --only PART, --out FOLDER.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-.venv/bin/python bench/serve_bench.py ${BENCH_ARGS:-}
+# shellcheck disable=SC2086
+exec .venv/bin/python -m bench ${BENCH_ARGS:-}

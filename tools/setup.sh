@@ -82,8 +82,11 @@ case $level in
     ;;
   bench)
     install_packages "${build_packages[@]}" "${bench_packages[@]}"
-    python_env .venv tools/requirements-build.txt
+    python_env .venv tools/requirements-build.txt bench/requirements-report.txt
+    # Peers whose requirements clash have an environment each.
     python_env .bench-venv bench/requirements.txt
+    python_env .bench-venv-bentoml bench/requirements-bentoml.txt
+    python_env .bench-venv-zenml bench/requirements-zenml.txt
     ;;
   *)
     echo "usage: setup.sh build|test|bench" >&2
