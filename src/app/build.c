@@ -143,6 +143,12 @@ const char *kr_build_variable(const struct kr_build *build, const char *name, bo
 
 /* -- using an equal image again ---------------------------------------------------------------- */
 
+static void add_some(json_t *all, const char *key, json_t *value)
+{
+    if (value != NULL)
+        kr_json_set(all, key, json_incref(value));
+}
+
 /* Digest of everything that goes in. What a tag of a base image means is taken as it was then. */
 static int key_of(struct kr_build *b, char key[KR_SHA256_HEX], struct kr_err *err)
 {
@@ -172,7 +178,8 @@ static int key_of(struct kr_build *b, char key[KR_SHA256_HEX], struct kr_err *er
     kr_json_set_str(all, "context", digest);
     kr_json_set_str(all, "builder", b->builder);
     kr_json_set_str(all, "name", b->name);
-    kr_json_set(all, "options", json_incref(json_object_get(b->docker, "build_config")));
+    add_some(all, "options", json_object_get(b->docker, "build_config"));
+    add_some(all, "older_options", json_object_get(b->docker, "build_options"));
     if (b->config != NULL)
         kr_json_set(all, "config", json_incref((json_t *)(uintptr_t)b->config));
     text = kr_json_canonical(all);

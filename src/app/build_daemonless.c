@@ -113,6 +113,7 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
     kr_auto_image_built struct kr_image_built built = {.reference = NULL};
     struct kr_requirements_in wanted = {b->launch.root, b->docker, b->launch.snapshot, b->launch.python};
+    struct kr_launch launch = b->launch;
     char sent[16], added[16];
     struct kr_image_build what = {.http = http, .cache_dir = b->cache, .base = base, .target = b->name,
                                   .native = is_native(b), .runtime = &runtime, .code = &code,
@@ -124,11 +125,15 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
 
     http->hooks.data = (void *)(uintptr_t)b;
     http->hooks.cancelled = on_cancelled;
-    if (kr_launch_source(&b->launch, &code, warnings, err) < 0 ||
+    launch.context = true;
+    if (kr_launch_source(&launch, &code, warnings, err) < 0 ||
         kr_launch_runtime(&b->launch, &runtime, err) < 0 ||
         kr_requirements_collect(&wanted, &reqs, warnings, err) < 0 ||
         installer_env(b, reqs.variables, variables, err) < 0)
         return -(int)err->code;
+    if (json_object_size(kr_engine_build_options(b->docker, "build_config")) > 0)
+        (void)json_array_append_new(warnings, json_string("the docker setting build_options has no effect with the "
+                                                          "image builder 'daemonless', which runs no docker build"));
     warn(b, warnings);
     set_logins(b, &what);
     what.requirements = text_or_null(reqs.text);

@@ -7,9 +7,12 @@
 #include "deployers/lifecycle.h"
 #include "oci/ref.h"
 #include "oci/tree.h"
+#include "pack/dockerignore.h"
 #include "pack/requirements.h"
 
 #include <string.h>
+
+#define TEXT_MAX ((size_t)1 << 20)
 
 /* A build in its temporary folder: context/ and secrets/. */
 struct local {
@@ -46,11 +49,7 @@ static int need_engine(struct local *l, struct kr_err *err)
 static int add_options(const struct local *l, const char *key, struct kr_words *words,
                        struct kr_err *err)
 {
-    const json_t *options = kr_json_at(l->b->docker, key, "build_options", NULL);
-
-    if (options == NULL || json_is_null(options))
-        options = json_object_get(l->b->docker, "build_options");
-    return kr_engine_options(options, "build_options", words, err);
+    return kr_engine_options(kr_engine_build_options(l->b->docker, key), "build_options", words, err);
 }
 
 static int run(const struct local *l, struct kr_engine_call *call, const char *what, struct kr_err *err)
@@ -59,6 +58,34 @@ static int run(const struct local *l, struct kr_engine_call *call, const char *w
     call->source = "build";
     call->buildkit = l->buildkit;
     return kr_engine_run(call, what, NULL, err);
+}
+
+/* An ignore file for the user's own context. BuildKit looks for one beside the Dockerfile, so a copy of both is made. */
+static int place_dockerignore(const struct local *l, char **path, struct kr_err *err)
+{
+    const char *name = kr_dockerignore_setting(l->b->docker, "parent_image_build_config");
+    kr_auto_free char *from = NULL, *copy = kr_path_join(l->dir, "parent.Dockerfile");
+    kr_auto_free char *beside = kr_path_join(l->dir, "parent.Dockerfile.dockerignore");
+    kr_auto_buf struct kr_buf file = KR_BUF_INIT(TEXT_MAX), rules = KR_BUF_INIT(TEXT_MAX);
+
+    if (name == NULL)
+        return 0;
+    if (!l->buildkit) {
+        (void)kr_fail(err, KR_E_INVALID, "parent_image_build_config: dockerignore '%s' cannot be applied, because this "
+                                         "docker has no BuildKit", name);
+        return kr_hint(err, "install the buildx plugin of Docker, or call the file .dockerignore and put it into "
+                            "build_context_root");
+    }
+    from = kr_path_join(l->b->launch.root, name);
+    if (kr_file_read(from, &rules, err) < 0)
+        return kr_wrap(err, "docker setting dockerignore");
+    if (kr_file_read(*path, &file, err) < 0 ||
+        kr_file_write_atomic(copy, kr_buf_str(&file), file.n, 0600, err) < 0 ||
+        kr_file_write_atomic(beside, kr_buf_str(&rules), rules.n, 0600, err) < 0)
+        return -(int)err->code;
+    free(*path);
+    *path = kr_steal(&copy);
+    return 0;
 }
 
 /* The user's own Dockerfile with a context of its own is built first; its image is what is built on. */
@@ -71,9 +98,14 @@ static int build_parent(struct local *l, struct kr_err *err)
     char hex[KR_SHA256_HEX];
     json_t *docker;
 
+    if (folder == NULL && json_object_size(json_object_get(l->b->docker, "parent_image_build_config")) > 0)
+        kr_denv_note(&l->b->target->env, true, "parent_image_build_config has no effect without dockerfile and "
+                                               "build_context_root: there is one build then, with build_config");
     if (file == NULL || folder == NULL)
         return 0;
     path = kr_path_join(l->b->launch.root, file);
+    if (place_dockerignore(l, &path, err) < 0)
+        return -(int)err->code;
     context = kr_path_join(l->b->launch.root, folder);
     kr_sha256_hex(context, strlen(context), hex);
     tag = kr_asprintf("kourou-parent:%.16s", hex);

@@ -9,6 +9,7 @@
 #include "core/secret_ref.h"
 #include "core/setting.h"
 #include "pack/bundle.h"
+#include "pack/dockerignore.h"
 
 #include <string.h>
 
@@ -184,6 +185,8 @@ static uint64_t code_max(const struct kr_deploy_request *request, const json_t *
 
     if (stack == NULL || strcmp(flavor, "huggingface") != 0 || request->build != NULL)
         return 0;
+    if (kr_dockerignore_setting(json_object_get(settings, "docker"), "build_config") != NULL)
+        return 0; /* what it leaves out does not count, which is seen when the files are put together */
     if (!skip && (strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry)))
         return 0;
     return KR_BUNDLE_SPACE_MAX;

@@ -42,6 +42,13 @@ void kr_words_finish(struct kr_words *words)
     *words = (struct kr_words){0};
 }
 
+const json_t *kr_engine_build_options(const json_t *docker, const char *key)
+{
+    const json_t *own = kr_json_at(docker, key, "build_options", NULL);
+
+    return json_object_size(own) > 0 ? own : json_object_get(docker, "build_options");
+}
+
 void kr_engine_call_finish(struct kr_engine_call *call)
 {
     kr_words_finish(&call->words);

@@ -18,6 +18,9 @@ void kr_words_addf(struct kr_words *words, const char *fmt, ...) KR_PRINTF(2, 3)
 void kr_words_finish(struct kr_words *words);
 #define kr_auto_words kr_auto(kr_words_finish)
 
+/* The options that docker settings give for a build, by the newer spelling (below key) or the older one; or NULL. */
+const json_t *kr_engine_build_options(const json_t *docker, const char *key);
+
 struct kr_login {
     const char *registry; /* "docker.io", "localhost:5000" */
     const char *user, *password;

@@ -83,8 +83,8 @@ static int build(struct rehearsal *r, struct kr_err *err)
     if (r->buildkit)
         kr_words_add(&call.words, "--progress=plain");
     if (add_values(r, &call.words, err) < 0 ||
-        kr_engine_options(kr_json_at(docker, "build_config", "build_options", NULL), "build_options",
-                          &call.words, err) < 0)
+        kr_engine_options(kr_engine_build_options(docker, "build_config"), "build_options", &call.words,
+                          err) < 0)
         return -(int)err->code;
     kr_words_add(&call.words, context);
     return kr_engine_run(&call, "docker build", NULL, err);

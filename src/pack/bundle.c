@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/view.h"
 #include "pack/digest_cache.h"
+#include "pack/dockerignore.h"
 #include "pack/ignore.h"
 
 #include <dirent.h>
@@ -245,6 +246,9 @@ static int visit(struct walk *w, const char *rel, const char *name, const struct
         return 0;
     if (S_ISDIR(st.st_mode))
         return enter_folder(w, path, &st, rules, frame, err);
+    if (S_ISREG(st.st_mode) && kr_dockerignore_match(w->what->leave_out, path) &&
+        (w->what->keep == NULL || strcmp(w->what->keep, path) != 0))
+        return 0;
     if (S_ISREG(st.st_mode))
         return add_found(w, path, &st, err);
     (void)kr_fail(err, KR_E_INVALID, "'%s' is neither a file nor a folder", path);

@@ -24,6 +24,8 @@ struct kr_bundle {
     const char *cache_dir;  /* where digests are remembered between calls, or NULL */
     uint64_t max_file;      /* largest file in bytes; 0: max_total */
     uint64_t max_total;     /* all files in bytes; 0: no limit */
+    const struct kr_dockerignore *leave_out; /* further files that are not taken, or NULL */
+    const char *keep;       /* a path that leave_out does not leave out, or NULL */
 };
 
 /* Adds the files below root to out, sorted. Sizes are checked before anything is read, so a huge file

@@ -8,6 +8,7 @@
 #include "core/image_layout.h"
 #include "pack/bundle.h"
 #include "pack/digest_cache.h"
+#include "pack/dockerignore.h"
 #include "pack/dockerfile.h"
 #include "pack/requirements.h"
 #include "pack/space_readme.h"
@@ -170,10 +171,15 @@ static int add_library(const struct kr_launch *in, struct kr_files *out, struct 
 int kr_launch_source(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
                      struct kr_err *err)
 {
+    kr_auto_dockerignore struct kr_dockerignore *rules = NULL;
     struct kr_bundle what = {.root = in->root,
                              .cache_dir = in->cache_dir,
-                             .max_total = in->space ? KR_BUNDLE_SPACE_MAX : 0};
+                             .max_total = in->space ? KR_BUNDLE_SPACE_MAX : 0,
+                             .keep = in->space ? "README.md" : NULL};
 
+    if (kr_dockerignore_load(in->root, docker_settings(in), in->context, &rules, err) < 0)
+        return -(int)err->code;
+    what.leave_out = rules;
     if (kr_bundle_collect(&what, out, warnings, err) < 0)
         return -(int)err->code;
     return is_native(in) ? add_library(in, out, err) : 0;
@@ -189,12 +195,13 @@ static int own_text(const struct kr_files *files, const char *path, struct kr_bu
     return file != NULL ? kr_file_read(file->disk, text, err) : 0;
 }
 
-static int add_dockerignore(struct kr_files *out, struct kr_err *err)
+/* One that the settings name takes the place of the folder's own, and what it names is left out already. */
+static int add_dockerignore(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
 {
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(OWN_FILE_MAX);
-    bool found;
+    bool found, other = kr_dockerignore_setting(docker_settings(in), "build_config") != NULL;
 
-    if (own_text(out, ".dockerignore", &text, &found, err) < 0)
+    if (!other && own_text(out, ".dockerignore", &text, &found, err) < 0)
         return -(int)err->code;
     if (text.n > 0 && text.p[text.n - 1] != '\n')
         kr_buf_addc(&text, '\n');
@@ -338,6 +345,19 @@ static int add_readme(const struct kr_launch *in, const struct kr_files *source,
     return add_made(out, "README.md", kr_buf_str(&text), err);
 }
 
+/* The builder of a Space takes no options; what would be lost is said. */
+static void warn_of_options(const struct kr_launch *in, json_t *warnings)
+{
+    const json_t *docker = docker_settings(in);
+    const json_t *own = kr_json_at(docker, "build_config", "build_options", NULL);
+
+    if (in->space && in->mode == KR_LAUNCH_SOURCE &&
+        (json_object_size(own) > 0 || json_object_size(json_object_get(docker, "build_options")) > 0))
+        (void)json_array_append_new(warnings, json_string(
+            "the builder of a Space takes no options: the docker setting build_options counts for images that "
+            "are built with Docker only"));
+}
+
 int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
                     struct kr_err *err)
 {
@@ -346,6 +366,7 @@ int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *wa
     kr_auto_files struct kr_files readme_source = {0};
     char size[16];
 
+    warn_of_options(in, warnings);
     if (in->mode == KR_LAUNCH_IMAGE) {
         kr_auto_free char *path = kr_path_join(in->root, "README.md");
 
@@ -356,7 +377,7 @@ int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *wa
             return -(int)err->code;
     } else {
         if (kr_launch_source(in, out, warnings, err) < 0 ||
-            add_build(in, out, warnings, err) < 0 || add_dockerignore(out, err) < 0 ||
+            add_build(in, out, warnings, err) < 0 || add_dockerignore(in, out, err) < 0 ||
             kr_launch_runtime(in, &runtime, err) < 0 ||
             copy_under(out, ".kourou", &runtime, err) < 0)
             return -(int)err->code;

@@ -36,6 +36,7 @@ struct kr_launch {
     const char *image;         /* KR_LAUNCH_IMAGE: "registry/repository@sha256:..." */
     int app_port;
     bool space;                /* README.md is made, limits of a Space apply */
+    bool context;              /* no builder will look at the folder's .dockerignore: it is followed here */
     const json_t *settings;    /* the deployer's settings (README values), or NULL */
     const json_t *variables;   /* {"NAME":...} that the builder gives as arguments, or NULL */
 };

@@ -3,6 +3,7 @@
 
 #include "base/proc.h"
 #include "base/view.h"
+#include "pack/dockerignore.h"
 #include "pack/ignore.h"
 
 static void check(const char *rules, const char *path, bool dir, bool want)
@@ -157,6 +158,42 @@ static void test_agrees_with_git(void **state)
     drop_folder(root);
 }
 
+static void test_docker_reads_them_otherwise(void **state)
+{
+    static const struct {
+        const char *rules, *path;
+        bool want;
+    } rows[] = {
+        {"*.o", "a/c.o", false},
+        {"*.o", "c.o", true},
+        {"**/*.o", "a/b/c.o", true},
+        {"**/*.o", "c.o", true},
+        {"/build/", "build/a/b", true},
+        {"./build//x", "build/x", true},
+        {"build", "x/build", false},
+        {"data\n!data/small/*.csv", "data/small/a.csv", false},
+        {"data\n!data/small/*.csv", "data/large/a.csv", true},
+        {"!data/a\ndata", "data/a", true},
+        {"*\n!app.py", "app.py", false},
+        {"*\n!app.py", "pkg/other.py", true},
+        {"*\n!pkg", "pkg/other.py", false},
+        {"# comment\n\n  a  \r\n", "a", true},
+        {"a/**/b", "a/b", true},
+        {"\xef\xbb\xbf" "a", "a", true},
+        {"", "a", false},
+        {"/\n.\n!", "a", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kr_auto_dockerignore struct kr_dockerignore *rules = kr_dockerignore_parse(rows[i].rules, strlen(rows[i].rules));
+
+        if (kr_dockerignore_match(rules, rows[i].path) != rows[i].want)
+            fail_msg("'%s' on '%s'", rows[i].rules, rows[i].path);
+    }
+    assert_false(kr_dockerignore_match(NULL, "a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_folders_chain),
         cmocka_unit_test(test_bounded_time),
         cmocka_unit_test(test_agrees_with_git),
+        cmocka_unit_test(test_docker_reads_them_otherwise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
