@@ -232,6 +232,27 @@ static int take_env_file(struct kr_err *err)
     return 0;
 }
 
+/* KOUROU_SECRET_NAMES: which variables, separated by commas, hold secrets. What steps print of them
+ * does not get into the log. */
+static void take_secret_names(void)
+{
+    const char *names = kr_env_get("KOUROU_SECRET_NAMES");
+    struct kr_view left = kr_view_of(names != NULL ? names : "");
+
+    while (left.n > 0) {
+        size_t n = 0;
+        kr_auto_free char *name = NULL;
+
+        while (n < left.n && left.p[n] != ',')
+            n++;
+        name = kr_strndup(left.p, n);
+        kr_redact_add(kr_env_get(name));
+        n += n < left.n;
+        left = (struct kr_view){.p = left.p + n, .n = left.n - n};
+    }
+    (void)unsetenv("KOUROU_SECRET_NAMES");
+}
+
 /* The key is taken out of the environment so that workers and their children do not inherit it. */
 static int take_auth_key(struct kr_options *out, struct kr_err *err)
 {
@@ -265,6 +286,7 @@ int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_er
             set_value(&rows[i], rows[i].dflt, out, err) < 0)
             return -(int)err->code;
     }
+    take_secret_names();
     if (take_env_file(err) < 0 || apply_environment(out, err) < 0 ||
         apply_arguments(argc, argv, out, err) < 0)
         return -(int)err->code;
