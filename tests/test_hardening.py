@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the built files themselves say about how they were hardened."""
 import json
+import platform
 import re
 import shlex
 import subprocess
 
 import pytest
+
+from tests.conftest import needs
 
 PROGRAMS = ("kourou", "kourou-serve", "kourou-native")
 SERVE_MAX = 4 * 1024 * 1024
@@ -53,8 +56,9 @@ def test_libraries_come_from_the_system_folders_alone(program):
     assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
 
 
-def test_calls_are_checked(build_dir):
-    symbols = readelf("--dyn-syms", build_dir / "kourou")
+@pytest.mark.parametrize("name", ["kourou", "kourou-native"])
+def test_calls_are_checked(build_dir, name):
+    symbols = readelf("--dyn-syms", build_dir / name)
     assert "__stack_chk_fail" in symbols
     assert re.search(r" __\w+_chk@", symbols), "no call of a fortified function"
 
@@ -76,8 +80,29 @@ def test_every_source_is_compiled_with_the_flags(build_dir, root):
         assert not missing and {"-fPIE", "-fPIC"} & set(words), (entry["file"], missing)
 
 
+def objects_of_the_server(build_dir):
+    return sorted((build_dir / "src/serve/libkr-serve.a.p").glob("*.o"))
+
+
 def test_objects_of_the_server_have_stack_guards(build_dir):
     """A static file has no names left; its objects do."""
-    guarded = [path.name for path in (build_dir / "src/serve/libkr-serve.a.p").glob("*.o")
-               if "__stack_chk_fail" in readelf("--symbols", path)]
+    symbols = {path.name: readelf("--symbols", path) for path in objects_of_the_server(build_dir)}
+    guarded = [name for name, text in symbols.items() if "__stack_chk_fail" in text]
     assert {"http.c.o", "scan.c.o"} & set(guarded), guarded
+    assert any(re.search(r" __\w+_chk$", text, re.MULTILINE) for text in symbols.values()), "no fortified call"
+
+
+def test_jumps_have_targets(build_dir):
+    """Control flow protection: every own object says so. (A whole program says it where the C library does, too.)"""
+    needs(platform.machine() == "x86_64", "a machine with control flow protection")
+    objects = objects_of_the_server(build_dir)
+    assert len(objects) > 20
+    for path in objects:
+        assert re.search(r"x86 feature: IBT, SHSTK", readelf("--notes", path)), path.name
+
+
+def test_every_program_is_looked_at(root):
+    """What is installed is in PROGRAMS."""
+    rules = "".join(path.read_text() for path in (root / "src").rglob("meson.build"))
+    names = re.findall(r"executable\('([^']+)'(?:(?!executable\().)*?install: true", rules, re.DOTALL)
+    assert set(names) == set(PROGRAMS)

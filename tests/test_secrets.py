@@ -232,6 +232,7 @@ def test_local_deployment(world):
     world.stack("local", name="here")
     world.deploy("--dry-run", "--output", "json")
     world.deploy()
+    assert any(b"kourou-serve" in line for line in world.arguments), "the programs that a deploy starts were seen"
     assert json.loads(world.run("deployment", "invoke", "planted").stdout)["outputs"] == {"output": 30}
     world.run("deployment", "invoke", "planted", "--how=print")
     world.run("deployment", "invoke", "planted", "--how=raise", check=1, look=False)  # the step's own words
