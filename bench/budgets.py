@@ -26,9 +26,9 @@ def ratio(part, case, mine, other, metric):
 
 
 def loss(part, case, mine, other, metric):
-    """What part of the other's median is missing."""
+    """What part of the other's median is missing, in percent."""
     quotient = ratio(part, case, mine, other, metric)
-    return lambda results: None if quotient(results) is None else 1 - quotient(results)
+    return lambda results: None if quotient(results) is None else 100 * (1 - quotient(results))
 
 
 def errors(part, prefix):
@@ -91,7 +91,7 @@ def serving():
         yield Budget(f"serve-single-{kind}", "serve", f"invoke, {kind}, 1 connection: p50 beside bare ASGI uvicorn's",
                      ratio("serve", one, f"kourou, {kind}", f"uvicorn bare ASGI, {kind}", "p50"), 1, "×")
     yield Budget("serve-recording", "serve", "recording every run: share of throughput",
-                 loss("serve", many, "kourou, plain", "kourou, plain, no journal", rate), 0.10, "of it")
+                 loss("serve", many, "kourou, plain", "kourou, plain, no journal", rate), 10, "%")
     yield Budget("serve-errors", "serve", "invoke: failed requests", errors("serve", "kourou"), 0, "")
     yield Budget("serve-memory", "serve", "memory: front and one idle worker",
                  value("serve", "idle", "kourou, plain", "memory"), 25, "MB")

@@ -45,7 +45,7 @@ def series(results, part, metrics=()):
             continue
         pattern, x, unit = parts
         one = found.setdefault((pattern, sample.metric), Series(
-            pattern, unit or pattern.partition("# ")[2], sample.metric, sample.unit))
+            pattern, unit or (pattern.partition("# ")[2] or "count"), sample.metric, sample.unit))
         one.lines.setdefault(sample.subject, []).append((x, sample.median, min(sample.values), max(sample.values)))
     return [one for one in found.values() if len({point[0] for line in one.lines.values() for point in line}) > 2]
 

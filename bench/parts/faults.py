@@ -109,7 +109,7 @@ def check_answer(text):
     """502 with a JSON body that says whether the call may be repeated."""
     head, _, body = text.partition(b"\r\n\r\n")
     answer = json.loads(body or b"{}")
-    if not head.startswith(b"HTTP/1.1 502") or answer.get("success") is not False or type(answer.get("retryable")) is not bool:
+    if not head.startswith(b"HTTP/1.1 502") or not answer.get("detail") or type(answer.get("retryable")) is not bool:
         raise load.Failed(f"a killed worker's client got {text!r}")
 
 
