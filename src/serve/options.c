@@ -322,7 +322,8 @@ void kr_options_help(int fd)
                       "environment variable\nKOUROU_SERVE_<NAME>; the key that protects the server "
                       "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE. KOUROU_ENV_FILE names a "
                       "JSON object of further\n"
-                      "environment variables.\n\n");
+                      "environment variables, which are secrets; KOUROU_SECRET_NAMES names others "
+                      "that are, separated\nby commas. No value of them gets into the log.\n\n");
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         char left[64];
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -82,6 +83,22 @@ def test_administration_is_refused(server):
     got = run(server, code)
     assert got == dict.fromkeys(REFUSED, EPERM)
     assert run(server, CALL + f"result = call({number(CLONE3)}, *{CLONE3[2]!r})") == ENOSYS
+
+
+OTHER_NUMBERS = """
+import ctypes, mmap
+m = mmap.mmap(-1, 4096, prot=7)
+m.write(bytes.fromhex("b814000000" "cd80" "c3"))  # getpid() as a 32-bit program calls it
+ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()
+"""
+
+
+def test_calls_of_another_architecture_are_no_way_around(server):
+    needs(platform.machine() == "x86_64", "x86_64")
+    outside = subprocess.run([PYTHON, "-c", OTHER_NUMBERS], stdin=subprocess.DEVNULL).returncode
+    command = [PYTHON, "-c", OTHER_NUMBERS]
+    inside = run(server, f"import subprocess\nresult = subprocess.run({command!r}).returncode")
+    assert inside == (-signal.SIGSYS if outside == 0 else outside)
 
 
 def test_programs_of_steps_are_refused_too(server):
