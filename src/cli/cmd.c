@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/view.h"
+#include "cli/absent.h"
 #include "cli/cmds.h"
 #include "core/name.h"
 
@@ -132,6 +133,8 @@ int kr_cmd_resolve(const char *prog, char *const *argv, int argc, const struct k
             return 0;
         }
         next = kr_group_find(kr_buf_str(&path));
+        if (next == NULL && kr_absent(prog, kr_buf_str(&path), err))
+            return -(int)err->code;
         if (next == NULL)
             return unknown(prog, *group != NULL ? (*group)->path : NULL, argv[*used], err);
         *group = next;

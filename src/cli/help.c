@@ -220,6 +220,10 @@ static void listing(struct page *page, const char *group)
             (int)strlen(word) + 4 > column)
             column = (int)strlen(word) + 4;
     }
+    for (size_t i = 0; group != NULL && (sub = kr_group_at(i)) != NULL; i++) {
+        if (kr_cmd_is_below(sub->path, group, &word) && (int)strlen(word) + 4 > column)
+            column = (int)strlen(word) + 4;
+    }
     heading(page, "Commands");
     for (size_t i = 0; (cmd = kr_cmd_at(i)) != NULL; i++) {
         if (!cmd->hidden && kr_cmd_is_below(cmd->path, group, &word)) {

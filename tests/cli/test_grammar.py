@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words of the command line: spellings, suggestions, exit statuses, values."""
+import re
+import subprocess
+
 import pytest
 
 
@@ -166,3 +169,36 @@ class TestFreeArguments:
         finally:
             child.kill()
             child.wait()
+
+
+@pytest.mark.parametrize("words,instead", [
+    (["deployer", "connect", "d", "--connector=c"], "there are no service connectors: give credentials as attributes that "
+     "refer to a secret, --KEY={{SECRET.KEY}} of register or update"),
+    (["image-builder", "logs"], "components write no log; zenml deployment logs NAME shows that of a deployment"),
+    (["deployer", "flavor", "register", "my.Flavor"],
+     "flavors are part of the program; zenml deployer flavor list shows those of deployers"),
+    (["secret", "backup", "-i", "true"], "secrets have one store and no second one to copy to; zenml secret export NAME "
+     "writes one to a file"),
+    (["pipeline", "run", "a.b"], "a pipeline runs when its deployment is called: zenml pipeline deploy SOURCE, then zenml "
+     "deployment invoke NAME; in Python, calling it runs it there"),
+    (["pipeline", "runs", "stop", "x"], "a run ends with its request: at its timeout, or when the caller goes away"),
+    (["step-operator", "list"], "there are no step operators here; see the groups in zenml --help"),
+    (["login"], "there is no server to connect to: everything is kept on this machine, see zenml status"),
+])
+def test_what_does_not_exist_here_names_what_does(kourou, words, instead):
+    path = " ".join(words[:next((i for i, word in enumerate(words) if word in ("connect", "logs", "register", "backup", "run",
+                                                                              "stop", "step-operator", "login")), 0) + 1])
+    failed(kourou(*words, prog="zenml"), 2, f"no 'zenml {path}': {instead}")
+
+
+def test_commands_that_messages_name_exist(kourou, build_dir):
+    """Each command that the messages name exists."""
+    text = (build_dir / "kourou").read_bytes().decode("utf-8", "replace")
+    named = set(re.findall(r"\{prog\} ((?:deployment|pipeline|secret|stack|deployer)(?: [a-z-]+){1,2}|status|doctor|init)", text))
+    assert len(named) > 8
+    for words in named:
+        words = words.split()
+        done = subprocess.run([build_dir / "kourou", *words, "--help"], capture_output=True, text=True)
+        if done.returncode:  # a further word of the sentence
+            done = subprocess.run([build_dir / "kourou", *words[:-1], "--help"], capture_output=True, text=True)
+        assert done.returncode == 0, words
