@@ -2,6 +2,7 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 import yaml
@@ -118,3 +119,18 @@ def test_values_are_in_no_other_output(kourou):
                  ["status"], ["doctor"], ["secret", "create", token, f"--token={token}"]):
         done = kourou(*args)
         assert token not in done.stdout + done.stderr, args
+
+
+def test_a_hundred_at_once_are_a_hundred(kourou, build_dir, home, rows):
+    """Also the first call of a home, which makes the store and its key, is one of many here."""
+    running = [subprocess.Popen([build_dir / "kourou", "secret", "create", f"s{n:03}", f"--value=v{n}"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+               for n in range(100)]
+    failed = [(process.args[3], text) for process, text in
+              ((process, process.communicate(timeout=120)[1]) for process in running) if process.returncode]
+    assert not failed
+    listed = rows("secret", "list", "--size", "200")
+    assert sorted(row["name"] for row in listed) == [f"s{n:03}" for n in range(100)]
+    for n in (0, 41, 99):
+        done = kourou("secret", "get", f"s{n:03}", "-o", "json", check=0)
+        assert json.loads(done.stdout)["values"] == {"value": f"v{n}"}
