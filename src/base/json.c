@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/path.h"
+#include "base/view.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -43,9 +44,48 @@ char *kr_json_canonical(const json_t *value)
     return dump_digits(value, JSON_COMPACT | JSON_SORT_KEYS, 17);
 }
 
+/* A number with the fewest digits that read back as the same: 0.1, not 0.10000000000000001. */
+static void add_number(struct kr_buf *out, const char *text, size_t n)
+{
+    char token[64], shorter[64];
+    double value, again;
+
+    (void)snprintf(token, sizeof(token), "%.*s", (int)n, text);
+    if (strpbrk(token, ".eE") == NULL || !kr_parse_double(token, &value)) {
+        kr_buf_add(out, text, n);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(shorter, sizeof(shorter), "%.*g", digits, value);
+        if (kr_parse_double(shorter, &again) && memcmp(&again, &value, sizeof(value)) == 0)
+            break;
+    }
+    kr_buf_adds(out, shorter);
+    if (strpbrk(shorter, ".e") == NULL)
+        kr_buf_adds(out, ".0");
+}
+
 char *kr_json_pretty(const json_t *value)
 {
-    return dump_digits(value, JSON_INDENT(2), 15); /* for people: 5.2e-05, not 5.1999999999999997e-5 */
+    kr_auto_free char *text = dump_digits(value, JSON_INDENT(2), 17);
+    struct kr_buf out = KR_BUF_INIT((size_t)1 << 40);
+
+    for (const char *p = text; *p != '\0';) {
+        size_t n = strspn(p, "+-.0123456789eE");
+
+        if (*p == '"') { /* to the end of the string */
+            for (n = 1; p[n] != '"'; n++)
+                n += p[n] == '\\';
+            kr_buf_add(&out, p, ++n);
+        } else if (n > 0 && (*p == '-' || (*p >= '0' && *p <= '9'))) {
+            add_number(&out, p, n);
+        } else {
+            n = n > 0 ? n : 1; /* the e of true and false */
+            kr_buf_add(&out, p, n);
+        }
+        p += n;
+    }
+    return kr_buf_steal(&out);
 }
 
 const char *kr_json_str(const json_t *obj, const char *key, const char *dflt)

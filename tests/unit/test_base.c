@@ -238,6 +238,28 @@ static void test_keys_from_outside_are_checked(void **state)
     assert_true(kr_json_is_text("") && kr_json_is_text("\xf0\x9f\x8c\xba") && !kr_json_is_text("a\x80"));
 }
 
+static void test_pretty_numbers_are_short_and_exact(void **state)
+{
+    static const char in[] = "{\"a\": [0.1, 5.2e-05, 0.30000000000000004, 1e300, 2.0, -0.0, 3, -12, 1e22], "
+                             "\"1.50 \\\" 2.50\": [true, false, null, \"0.10000000000000001\", {}]}";
+    static const char *const want[] = {"0.1,", "5.2e-05,", "0.30000000000000004,", "1e+300,", "2.0,", "-0.0,",
+                                       " 3,", "-12,", "1e+22", "\"1.50 \\\" 2.50\": [", "true,", "false,",
+                                       "null,", "\"0.10000000000000001\"", "{}"};
+    kr_auto_json json_t *value = NULL, *again = NULL;
+    kr_auto_free char *text = NULL;
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(kr_json_parse(in, sizeof(in) - 1, "test", &value, &err), 0);
+    text = kr_json_pretty(value);
+    for (size_t i = 0; i < KR_ARRAY_LEN(want); i++) {
+        if (strstr(text, want[i]) == NULL)
+            fail_msg("no %s in %s", want[i], text);
+    }
+    assert_int_equal(kr_json_parse(text, strlen(text), "test", &again, &err), 0);
+    assert_true(json_equal(value, again));
+}
+
 static void test_redaction(void **state)
 {
     char text[] = "token hf_secretvalue and hf_secretvalue again, abc";
@@ -282,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_process_output_status_and_timeout),
         cmocka_unit_test(test_environment_is_built),
         cmocka_unit_test(test_keys_from_outside_are_checked),
+        cmocka_unit_test(test_pretty_numbers_are_short_and_exact),
         cmocka_unit_test(test_redaction),
         cmocka_unit_test(test_time_and_ids),
     };
