@@ -2,6 +2,7 @@
 """What all tests share: where the programs are, and a home of their own for every test."""
 import os
 import pathlib
+import random
 import subprocess
 
 import pytest
@@ -19,6 +20,19 @@ def needs(condition, reason):
     if os.environ.get("CI"):
         pytest.fail(f"missing on this machine: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def seed():
+    """For choices by chance; a failed test prints it, KOUROU_TEST_SEED repeats it."""
+    number = int(os.environ.get("KOUROU_TEST_SEED", "0")) or random.randrange(1, 1 << 30)
+    print(f"seed {number} (KOUROU_TEST_SEED={number} repeats this)")
+    return number
+
+
+@pytest.fixture
+def rng(seed):
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="session")

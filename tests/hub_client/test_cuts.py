@@ -141,6 +141,21 @@ def test_refused_between_any_two_calls_of_a_sync(client, shared_hub, space_id, f
     synced(shared_hub, space_id, client(*[arg.format(id=space_id, folder=folder) for arg in SYNC]))
 
 
+@pytest.mark.parametrize("turn", range(6))
+def test_several_cuts_by_chance_in_one_sync(client, shared_hub, space_id, folder, rng, turn):
+    names = rng.sample([name for name in OPERATIONS if name.startswith("sync: ")], rng.randint(2, 5))
+    chosen = {name: rng.choice([cut for cut in CUTS if cut != "refused"]) for name in names}
+    print(chosen)
+    client("create", space_id, input={})
+    shared_hub.reset_counters()
+    for name, cut in chosen.items():
+        inject(shared_hub, OPERATIONS[name], cut)
+    answer = client(*[arg.format(id=space_id, folder=folder) for arg in SYNC])
+    assert hits(shared_hub) >= len(chosen)
+    synced(shared_hub, space_id, answer)
+    assert not [entry for entry in shared_hub.log() if entry["leaks"] or entry["origin"] == "lfs" and entry["auth"]]
+
+
 @pytest.mark.parametrize("cut", ["cut before", "answer lost", "504 after acting"])
 def test_restart_happens_once(client, shared_hub, space_id, folder, cut):
     client("create", space_id, input={})

@@ -63,6 +63,20 @@ def test_upload_cut_at_any_byte(tool, registry, payload):
         proxy.close()
 
 
+def test_upload_cut_at_bytes_by_chance(tool, registry, payload, rng):
+    proxy = CutProxy(registry.port)
+    try:
+        for number in range(15):
+            chunk, place = rng.choice((0, 100_000, rng.randrange(40_000, SIZE))), rng.randrange(SIZE + 1_000)
+            name = f"chance/c{number}"
+            proxy.cut(place)
+            done = tool("push-file", target=f"{proxy.host}/{name}", file=payload(f"chance-{number}"), chunk=chunk)
+            assert stored(registry, name, done["digest"]), (chunk, place)
+        assert proxy.cuts >= 13
+    finally:
+        proxy.close()
+
+
 def test_a_cut_upload_goes_on_where_it_stands(tool, payload):
     """A registry that keeps what arrived gets every byte once, wherever the line breaks inside the bodies."""
     registry = StrictRegistry()

@@ -67,6 +67,29 @@ class Killer(threading.Thread):
                 pass
 
 
+class Changer(threading.Thread):
+    """Writes the code of the pipeline anew, now and then broken: workers are replaced one by one, or not."""
+
+    def __init__(self, soak):
+        super().__init__(daemon=True, name="changer")
+        self.soak, self.rng = soak, random.Random(f"{soak.seed} changer")
+
+    def run(self):
+        while not self.soak.ending.wait(self.rng.uniform(1, 5)):
+            if not self.soak.gate.open:
+                continue
+            folder = self.soak.server.folder
+            broken = self.rng.random() < 0.3
+            self.soak.ledger.trying("broken code is written" if broken else "code is written")
+            if broken:
+                (folder / "mode").write_text("fatal")
+            (folder / "code.py").write_text(f"# {self.rng.random()}\n")
+            if broken:
+                self.soak.ending.wait(self.rng.uniform(0.2, 1.5))
+                (folder / "mode").unlink()
+                (folder / "code.py").write_text("# mended\n")
+
+
 class Filler(threading.Thread):
     """The disk is full for a second or two. Not while servers change: then the log would not tell the old one's
     counts."""

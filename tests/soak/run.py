@@ -11,7 +11,7 @@ import uuid
 from tests.serve.serve_harness import Server, make_snapshot
 
 from .audit import Audit
-from .chaos import (Disk, Filler, Killer, Reader, Reloads, failed_hand_over, hand_over, processes_with, settle)
+from .chaos import (Changer, Disk, Filler, Killer, Reader, Reloads, failed_hand_over, hand_over, processes_with, settle)
 from .good import GoodClient
 from .ledger import Gate, Ledger
 from .rude import Poisoner, RudeClient
@@ -55,9 +55,10 @@ class Soak:
                    "log-file": data / f"{name}.log", "deployment-id": name}
         if takeover:
             options["takeover"] = self.folder / "control"
+        options = {name: str(value) for name, value in options.items()}
         key, _, value = self.marker.partition("=")
         server = Server(folder, make_snapshot({"uvicorn_workers": WORKERS}),
-                        [text for name, value in options.items() for text in (f"--{name}", str(value))],
+                        ["--reload", *(f"--{option}={value}" for option, value in options.items())],
                         {key: value, "EXECUTED": str(self.folder / "executed"), "KOUROU_AUTH_KEY": "soak-key"})
         server.generation, server.serve_log = name, data / f"{name}.log"
         return server
@@ -97,7 +98,7 @@ class Soak:
     def _go(self):
         good, rude = self.numbers
         self.threads = [GoodClient(self, i) for i in range(good)] + [RudeClient(self, i) for i in range(rude)]
-        self.threads += [Poisoner(self), Killer(self), Reader(self, 0), Reader(self, 1)]
+        self.threads += [Poisoner(self), Killer(self), Changer(self), Reader(self, 0), Reader(self, 1)]
         if self.disk.mounted:
             self.threads.append(Filler(self))
         else:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The soak in its short form; in CI for two minutes. KOUROU_TEST_SEED repeats a run."""
 import os
-import random
 
 import pytest
 
@@ -13,9 +12,7 @@ SECONDS = float(os.environ.get("KOUROU_SOAK_SECONDS") or (120 if os.environ.get(
 
 
 @pytest.mark.timeout(SECONDS + 240)
-def test_nothing_is_lost():
-    seed = int(os.environ.get("KOUROU_TEST_SEED", "0")) or random.randrange(1 << 30)
-    print(f"seed {seed}")
+def test_nothing_is_lost(seed):
     soak = Soak(SECONDS, seed)
     soak.run()
     report = "\n".join(soak.report())

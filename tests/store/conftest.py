@@ -2,7 +2,6 @@
 """A home folder that commands are killed in, and what must hold of it afterwards."""
 import json
 import os
-import random
 import shutil
 import sqlite3
 import subprocess
@@ -68,10 +67,3 @@ def store(build_dir, tmp_path, home):
     folder = tmp_path / "store"
     folder.mkdir()
     return Store(build_dir, folder)
-
-
-@pytest.fixture
-def rng():
-    seed = int(os.environ.get("KOUROU_TEST_SEED", "0")) or random.randrange(1 << 30)
-    print(f"seed {seed}")
-    return random.Random(seed)

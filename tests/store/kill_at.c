@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into a program under test: kills it at its Nth call that changes a file, or does half
- * of a write first. KILL_AT=N, KILL_HALF=1, KILL_PROGRAM=name of the only program that is meant.
- * Calls on pipes, sockets and terminals are not counted. */
+/* Preloaded into a program under test: kills it at its Nth call that changes a file (KILL_AT=N),
+ * with KILL_HALF=1 after half of a write, or with KILL_ERRNO=number lets that call and all later
+ * ones fail. KILL_COUNT=FILE gets the number of calls when the program ends. KILL_PROGRAM is the
+ * name of the only program that is meant. Calls on pipes, sockets and terminals are not counted. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,6 +44,18 @@ __attribute__((constructor)) static void set_up(void)
     stop_at = strtol(at, NULL, 10);
     half = secure_getenv("KILL_HALF") != NULL;
     fail_with = number != NULL ? (int)strtol(number, NULL, 10) : 0;
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    const char *path = secure_getenv("KILL_COUNT");
+
+    if (path != NULL && stop_at > 0) {
+        int fd = creat(path, 0600);
+
+        (void)dprintf(fd, "%ld\n", count);
+        (void)close(fd);
+    }
 }
 
 /* The call that is meant, or one after it when calls are to fail. */
