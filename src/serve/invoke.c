@@ -100,12 +100,18 @@ static bool head_from_file(const struct kr_answer *a, struct kr_buf *out, uint64
     return true;
 }
 
+/* What a worker says may be no status that can be sent at all. */
+static int status_of(int said)
+{
+    return said >= 200 && said <= 599 ? said : 500;
+}
+
 static void reply_custom(struct kr_conn *conn, const struct kr_answer *a)
 {
     kr_auto_buf struct kr_buf lines = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 4);
     kr_auto_buf struct kr_buf raw = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 2);
     struct kr_reply reply = {
-        .status = a->status, .body = a->body, .fd = a->fd, .fd_size = a->fd_size};
+        .status = status_of(a->status), .body = a->body, .fd = a->fd, .fd_size = a->fd_size};
     struct kr_view head = a->head;
 
     if (a->fd >= 0) {
@@ -119,8 +125,6 @@ static void reply_custom(struct kr_conn *conn, const struct kr_answer *a)
     }
     add_head_lines(&lines, head);
     reply.extra = (struct kr_view){.p = kr_buf_str(&lines), .n = lines.n};
-    if (reply.status < 200 || reply.status > 599)
-        reply.status = 500;
     kr_conn_reply(conn, &reply);
 }
 
@@ -129,7 +133,7 @@ static void reply_custom(struct kr_conn *conn, const struct kr_answer *a)
 static void on_answer(struct kr_call *call, const struct kr_answer *a)
 {
     struct kr_conn *conn = conn_of(call);
-    struct kr_reply reply = {.status = a->status,
+    struct kr_reply reply = {.status = status_of(a->status),
                              .type = "application/json",
                              .body = a->body,
                              .fd = a->fd,
@@ -152,7 +156,7 @@ static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
     struct kr_conn *conn = conn_of(call);
 
     if (conn->state == KR_C_WAIT)
-        kr_conn_stream_begin(conn, status);
+        kr_conn_stream_begin(conn, status_of(status));
     kr_conn_stream_data(conn, bytes.p, bytes.n);
 }
 

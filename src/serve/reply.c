@@ -245,9 +245,16 @@ bool kr_conn_flush(struct kr_conn *conn)
 
 /* -- whole answers ----------------------------------------------------------------------------- */
 
+/* Bytes behind the head of these would be taken for the beginning of the next answer. */
+static bool is_bodiless(int status)
+{
+    return status == 204 || status == 304;
+}
+
 void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
 {
     struct kr_buf *head = begin_head(conn, r->status);
+    bool no_body = conn->no_body_out || is_bodiless(r->status);
     uint64_t size = r->fd_size > 0 ? r->fd_size : r->body.n;
     struct iovec iov[2];
     int count = 1;
@@ -256,7 +263,7 @@ void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
         add_line(head, "content-type: ", r->type);
     if (r->extra.n > 0)
         kr_buf_add(head, r->extra.p, r->extra.n);
-    if (r->status != 204 && r->status != 304) {
+    if (!is_bodiless(r->status)) {
         kr_buf_add(head, "content-length: ", 16);
         add_number(head, size);
         kr_buf_add(head, "\r\n", 2);
@@ -264,15 +271,15 @@ void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
     kr_buf_add(head, "\r\n", 2);
     conn->file_fd = -1;
     conn->file_left = 0;
-    if (r->fd >= 0 && (r->fd_size == 0 || conn->no_body_out)) {
+    if (r->fd >= 0 && (r->fd_size == 0 || no_body)) {
         (void)close(r->fd);
     } else if (r->fd_size > 0) {
         conn->file_fd = r->fd;
         conn->file_at = (off_t)r->fd_at;
         conn->file_left = r->fd_size;
-    } else if (r->body.n > 0 && !conn->no_body_out && r->body.n <= COPY_MAX) {
+    } else if (r->body.n > 0 && !no_body && r->body.n <= COPY_MAX) {
         kr_buf_add(head, r->body.p, r->body.n);
-    } else if (r->body.n > 0 && !conn->no_body_out) {
+    } else if (r->body.n > 0 && !no_body) {
         iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)r->body.p, .iov_len = r->body.n};
         count = 2;
     }
@@ -322,8 +329,9 @@ void kr_conn_stream_begin(struct kr_conn *conn, int status)
     struct kr_buf *head;
     struct iovec iov;
 
-    conn->chunked_out = conn->http.parser.http_minor > 0;
-    if (!conn->chunked_out)
+    conn->no_body_out = conn->no_body_out || is_bodiless(status);
+    conn->chunked_out = conn->http.parser.http_minor > 0 && !conn->no_body_out;
+    if (!conn->chunked_out && !conn->no_body_out)
         conn->keep_alive = false;
     head = begin_head(conn, status);
     kr_buf_adds(head,
@@ -347,7 +355,7 @@ void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
         {.iov_base = (void *)(uintptr_t) "\r\n", .iov_len = conn->chunked_out ? 2 : 0},
     };
 
-    if (n == 0 || conn->state != KR_C_STREAM || !send_bytes(conn, iov, 3))
+    if (n == 0 || conn->no_body_out || conn->state != KR_C_STREAM || !send_bytes(conn, iov, 3))
         return;
     if (conn->out.n == 0)
         return;

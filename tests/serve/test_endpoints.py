@@ -364,6 +364,14 @@ def test_custom_endpoint_with_a_large_body(start):
     assert answer.json()["body"] == body and answer.json()["headers"]["x-y"] == "z"
 
 
+def test_answers_that_have_no_body_keep_the_connection_in_step(start):
+    server = start(tiny_routes=[{"method": "GET", "path": "/own", "auth_required": False}])
+    asked = b"".join(b"GET /own?status=%d HTTP/1.1\r\nHost: a\r\n\r\n" % status for status in (204, 304, 200))
+    data = server.raw(asked + b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert statuses(data) == [204, 304, 200, 200] and data.count(b'"path": "/own"') == 1
+    assert server.get("/own?status=99").status == 500 and server.get("/own?status=600").status == 500
+
+
 def test_dashboard_files(start, tmp_path):
     site = tmp_path / "site"
     (site / "assets").mkdir(parents=True)

@@ -139,7 +139,8 @@ class Runner:
     def custom(self, method, path, query, headers, body, run_id):
         seen = {"method": method, "path": path, "query": query, "body": body.decode(),
                 "headers": {k.decode(): v.decode("latin-1") for k, v in headers}}
-        return 201, [(b"content-type", b"application/json"), (b"x-custom", b"yes")], json.dumps(seen).encode()
+        status = int(query[7:]) if query.startswith("status=") else 201
+        return status, [(b"content-type", b"application/json"), (b"x-custom", b"yes")], json.dumps(seen).encode()
 
 
 def load(snapshot, root, deployment):
