@@ -51,7 +51,7 @@ int kr_python_version(const char *python, char version[32], struct kr_err *err)
     if (kr_proc_run(argv, &opts, &status, err) < 0)
         return kr_wrap(err, "Python %s", python);
     text = kr_view_trim((struct kr_view){kr_buf_str(&out), out.n});
-    if (status != 0 || text.n == 0 || text.n >= 32)
+    if (status != 0 || text.n == 0 || text.n >= 32 || text.p[0] < '0' || text.p[0] > '9')
         return kr_fail(err, KR_E_INVALID, "%s does not say its version", python);
     (void)snprintf(version, 32, KR_VIEW_FMT, KR_VIEW_ARG(text));
     return 0;
