@@ -9,6 +9,8 @@
 
 #include "net/http_impl.h"
 
+#include <strings.h>
+
 struct fuzz_net {
     struct fuzz_input answers;
     int64_t now;
@@ -22,7 +24,7 @@ static inline bool fuzz_net_is_at(const char *url, const char *origin)
 {
     size_t n = strlen(origin);
 
-    return strncmp(url, origin, n) == 0 && strchr("/?#", url[n]) != NULL;
+    return strncasecmp(url, origin, n) == 0 && strchr("/?#", url[n]) != NULL;
 }
 
 /* What a real transport does with a request: reads its body to the end. */

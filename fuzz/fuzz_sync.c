@@ -69,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.http = fuzz_net_open(&net, in);
     options.http->policy.attempts = 2;
     net.home = HUB;
-    net.look = look;
+    /* A Hub that says our token to us may see it again. */
+    net.look = memmem(in.p, in.n, TOKEN, sizeof(TOKEN) - 1) == NULL ? look : NULL;
     net.calls_max = 4096;
     net.repeats = (bits & 4) != 0;
     FUZZ_CHECK(kr_hub_open(&options, &hub, &err) == 0);
