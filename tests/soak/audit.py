@@ -172,7 +172,7 @@ class Audit:
         self._runs()
         self._executions()
         answers = sum(self.ledger.seen.values())
-        self.soak.lines.append(f"{answers} answers were read, {self.ledger.unseen} requests were left by their clients, "
+        self.soak.lines.append(f"{answers} answers were read, {self.ledger.unseen} requests were left by clients, "
                                f"{self.ledger.retried} kept connections ended in a reload and were replaced")
 
     def _replaced_servers(self):
@@ -215,4 +215,4 @@ class Audit:
         unknown = set(executed) - set(self.ledger.tokens)
         if unknown:
             self.problem(f"executed without an answer: {sorted(unknown)[:10]}")
-        self.soak.lines.append(f"{sum(executed.values())} executions for {len(self.ledger.tokens)} requests with a token")
+        self.soak.lines.append(f"{sum(executed.values())} executions, {len(self.ledger.tokens)} requests with a token")

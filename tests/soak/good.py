@@ -208,7 +208,7 @@ class GoodClient(threading.Thread):
         self.judge.judge("stream", [token], answer, check=check)
 
     def pipeline(self):
-        """Many requests at once; the answers come in order. What stands behind a `connection: close` was not executed."""
+        """Many requests at once; answers come in order. What stands behind a `connection: close` was not executed."""
         tokens = [self.ledger.token() for _ in range(self.rng.randint(2, 40))]
         self.drop()
         wire = self.kept()
@@ -237,7 +237,8 @@ class GoodClient(threading.Thread):
                     self.ledger.expect(token, 0, 0)
                     continue
                 answer = wire.answer()
-                self.judge.judge("half_closed", [token], answer, check=lambda a, t=token: None if output(a) == t else "!")
+                self.judge.judge("half_closed", [token], answer,
+                                 check=lambda a, t=token: None if output(a) == t else "order")
                 closed = answer.closes
             if wire.rest(5):
                 raise Broken("bytes after the last answer")

@@ -197,9 +197,10 @@ class Poisoner(threading.Thread):
         self.soak, self.ledger = soak, soak.ledger
         self.rng = random.Random(f"{soak.seed} poison")
         self.judge = Judge(soak.ledger)
-        self.kinds = [("sleeps_too_long", "sleep", {"seconds": 60}, 0.3), ("holds_the_gil", "spin_gil", {"n": 3e9}, 0.3),
-                      ("spins", "spin", {"seconds": 60}, 0.3), ("exits", "exit", {}, None), ("aborts", "abort", {}, None),
-                      ("eats_memory", "eat", {}, None), ("leaves_a_child", "child", {}, None),
+        self.kinds = [("sleeps_too_long", "sleep", {"seconds": 60}, 0.3), ("spins", "spin", {"seconds": 60}, 0.3),
+                      ("holds_the_gil", "spin_gil", {"n": 3e9}, 0.3), ("exits", "exit", {}, None),
+                      ("aborts", "abort", {}, None), ("eats_memory", "eat", {}, None),
+                      ("leaves_a_child", "child", {}, None),
                       ("exits_in_a_stream", None, {"count": 9, "exit_at": 4, "pause": 0.002}, None)]
 
     def run(self):
