@@ -104,9 +104,11 @@ def python_lists():
     lists = [("at run time", [requirement(line) for line in project["dependencies"]])]
     for name, lines in sorted(project.get("optional-dependencies", {}).items()):
         lists.append((f"optional: `kourou[{name}]`", [requirement(line) for line in lines]))
-    for what, path in (("build and demo", "tools/requirements-build.txt"), ("tests", "tools/requirements-test.txt"),
-                       ("benchmark", "bench/requirements.txt")):
-        lines = [re.sub(r"#.*", "", line).strip() for line in (ROOT / path).read_text().splitlines()]
+    files = [("build and demo", ROOT / "tools/requirements-build.txt"), ("tests", ROOT / "tools/requirements-test.txt")]
+    for path in sorted((ROOT / "bench").glob("requirements*.txt")):  # each has an environment of its own
+        files.append((f"benchmark: `{path.name}`", path))
+    for what, path in files:
+        lines = [re.sub(r"#.*", "", line).strip() for line in path.read_text().splitlines()]
         lists.append((what, [requirement(line) for line in lines if line and not line.startswith("-")]))
     return lists
 
@@ -165,8 +167,8 @@ def debian_licence(package):
 
 
 def python_packages():
-    folders = [str(path) for env in (".bench-venv", ".venv")  # the latter wins
-               for path in (ROOT / env).glob("lib/python3*/site-packages")]
+    environments = [*sorted(ROOT.glob(".bench-venv*"), reverse=True), ROOT / ".venv"]  # the last one wins
+    folders = [str(path) for env in environments for path in env.glob("lib/python3*/site-packages")]
     return {re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(): one.metadata
             for one in importlib.metadata.distributions(path=folders)}
 
