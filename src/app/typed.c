@@ -7,7 +7,6 @@
 #include "core/name.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { MAX_DEPTH = 32, NAMES_MAX = 4096, MAX_KNOWN = 256 };
 
@@ -49,15 +48,9 @@ static json_t *as_number(const char *text)
 
 static json_t *as_boolean(const char *text)
 {
-    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+    int truth = kr_parse_bool(text);
 
-    for (size_t i = 0; i < KR_ARRAY_LEN(yes); i++) {
-        if (strcasecmp(text, yes[i]) == 0)
-            return json_true();
-        if (strcasecmp(text, no[i]) == 0)
-            return json_false();
-    }
-    return NULL;
+    return truth < 0 ? NULL : json_boolean(truth);
 }
 
 static json_t *as_json(const char *text)

@@ -97,6 +97,17 @@ bool kr_view_i64(struct kr_view v, int64_t *out)
     return true;
 }
 
+int kr_parse_bool(const char *text)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(words); i++) {
+        if (strcasecmp(text, words[i]) == 0)
+            return (int)(i & 1);
+    }
+    return -1;
+}
+
 bool kr_parse_double(const char *text, double *out)
 {
     char *end;

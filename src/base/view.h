@@ -37,6 +37,8 @@ bool kr_view_cut(struct kr_view *rest, char sep, struct kr_view *head);
 bool kr_view_u64(struct kr_view v, uint64_t *out);
 bool kr_view_i64(struct kr_view v, int64_t *out);
 bool kr_parse_double(const char *text, double *out);
+/* true, yes, on, 1 in any case: 1; their opposites: 0; anything else: -1. */
+int kr_parse_bool(const char *text);
 
 char *kr_view_dup(struct kr_view v) KR_MUST_USE;
 

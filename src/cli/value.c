@@ -2,11 +2,11 @@
 #include "cli/value.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/path.h"
+#include "base/view.h"
 #include "base/yaml.h"
 
 int kr_value_string(const char *what, const char *text, json_t **out, struct kr_err *err)
@@ -107,12 +107,8 @@ int kr_value_object(const char *what, const char *text, json_t **out, struct kr_
 
 int kr_value_bool(const char *text)
 {
-    static const char *const words[] = {"false", "true", "no", "yes", "off", "on",
-                                        "0",     "1",    "f",  "t",   "n",   "y"};
+    static const char letters[] = "fFtTnNyY"; /* as the grammar has them, for options alone */
+    const char *at = text[0] != '\0' && text[1] == '\0' ? strchr(letters, text[0]) : NULL;
 
-    for (size_t i = 0; i < KR_ARRAY_LEN(words); i++) {
-        if (strcasecmp(text, words[i]) == 0)
-            return (int)(i & 1);
-    }
-    return -1;
+    return at != NULL ? (int)((at - letters) / 2 & 1) : kr_parse_bool(text);
 }

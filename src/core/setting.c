@@ -119,16 +119,9 @@ static int unknown_key(const struct kr_settings_table *table, const char *key, c
 
 static json_t *bool_of_text(const char *text)
 {
-    static const char *const yes[] = {"true", "1", "yes", "on"};
-    static const char *const no[] = {"false", "0", "no", "off"};
+    int truth = kr_parse_bool(text);
 
-    for (size_t i = 0; i < KR_ARRAY_LEN(yes); i++) {
-        if (strcasecmp(text, yes[i]) == 0)
-            return json_true();
-        if (strcasecmp(text, no[i]) == 0)
-            return json_false();
-    }
-    return NULL;
+    return truth < 0 ? NULL : json_boolean(truth);
 }
 
 /* JSON text whose value has the first character's type; NULL when it is something else. */
