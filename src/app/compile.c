@@ -112,6 +112,8 @@ static int fail_compile(struct kr_app *app, const struct kr_compile *what, const
                   strcmp(kind, "config") == 0 && what->config_file != NULL ? what->config_file
                                                                            : what->source, message,
                   place != NULL ? place : "");
+    if (strchr(what->source, '.') == NULL)
+        return kr_hint(err, "name a function with @pipeline, as package.module.function");
     if (strcmp(kind, "import") == 0 && !app->initialised)
         return kr_hint(err, "modules are looked up in %s; mark another folder as the root of the code "
                             "with `%s init`", what->root, app->prog);

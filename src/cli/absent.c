@@ -49,6 +49,7 @@ static const struct {
     {"pipeline runs refresh", "{prog} pipeline runs list reads them anew each time"},
     {"pipeline snapshot run", "{prog} pipeline snapshot deploy NAME serves a snapshot, {prog} "
                               "deployment invoke NAME runs it"},
+    {"help", "{prog} --help lists the commands, {prog} COMMAND --help explains one"},
     {"login", NO_SERVER},
     {"logout", NO_SERVER},
     {"connect", NO_SERVER},

@@ -254,6 +254,10 @@ static const struct kr_opt register_opts[] = {
     KR_ROW_LABEL(AT(labels)),
     KR_ROW_SECRET(AT(secrets)),
     KR_ROW_ENV(AT(env), ""),
+    KR_ROW_REFUSED("connector", "c",
+                   "service connectors (--KEY={{SECRET.KEY}} refers to a secret)"),
+    KR_ROW_REFUSED("resource-id", "r",
+                   "service connectors (--KEY={{SECRET.KEY}} refers to a secret)"),
     {0},
 };
 static const struct kr_opt update_opts[] = {

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/path.h"
 #include "cli/cmds.h"
+#include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/panel.h"
 
@@ -75,6 +76,7 @@ static const struct kr_opt init_opts[] = {
      .complete = KR_COMPLETE_DIR,
      .help = "Folder to mark; the current one without it",
      .offset = offsetof(struct init_args, path)},
+    KR_ROW_REFUSED("template", NULL, "templates (the folder examples of the source has pipelines)"),
     {0},
 };
 

@@ -219,20 +219,16 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
         COMPONENT(KR_IMAGE_BUILDER, "image_builder", "i", "Image builder", false),                 \
         COMPONENT(KR_DEPLOYER, "deployer", "D", "Deployer", false)
 
-/* Options of the grammar for kinds of components that do not exist here. */
-#define REFUSED(long_name, short_name, what)                                                       \
-    {                                                                                              \
-        .name = long_name, .brief = short_name, .type = KR_OPT_REFUSED, .metavar = "NAME",         \
-        .help = "there are no " what " here"                                                       \
-    }
 #define REFUSED_COMPONENTS                                                                         \
-    REFUSED("model_registry", "r", "model registries"),                                            \
-        REFUSED("step_operator", "s", "step operators"),                                           \
-        REFUSED("feature_store", "f", "feature stores"),                                           \
-        REFUSED("model_deployer", "d", "model deployers (deployers are given with --deployer)"),   \
-        REFUSED("experiment_tracker", "e", "experiment trackers"),                                 \
-        REFUSED("alerter", "al", "alerters"), REFUSED("annotator", "an", "annotators"),            \
-        REFUSED("data_validator", "dv", "data validators")
+    KR_ROW_REFUSED("model_registry", "r", "model registries"),                                     \
+        KR_ROW_REFUSED("step_operator", "s", "step operators"),                                    \
+        KR_ROW_REFUSED("feature_store", "f", "feature stores"),                                    \
+        KR_ROW_REFUSED("model_deployer", "d",                                                      \
+                       "model deployers (deployers are given with --deployer)"),                   \
+        KR_ROW_REFUSED("experiment_tracker", "e", "experiment trackers"),                          \
+        KR_ROW_REFUSED("alerter", "al", "alerters"),                                               \
+        KR_ROW_REFUSED("annotator", "an", "annotators"),                                           \
+        KR_ROW_REFUSED("data_validator", "dv", "data validators")
 
 static const struct kr_opt register_opts[] = {
     COMPONENTS(true),
@@ -241,8 +237,8 @@ static const struct kr_opt register_opts[] = {
     KR_ROW_ENV(AT(env), ""),
     KR_ROW_LABEL(AT(labels)),
     REFUSED_COMPONENTS,
-    REFUSED("provider", "p", "cloud providers to set up"),
-    REFUSED("connector", "sc", "service connectors"),
+    KR_ROW_REFUSED("provider", "p", "cloud providers to set up"),
+    KR_ROW_REFUSED("connector", "sc", "service connectors"),
     {0},
 };
 static const struct kr_opt update_opts[] = {

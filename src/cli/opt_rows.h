@@ -93,6 +93,13 @@
         .offset = (at)                                                                             \
     }
 
+/* An option of the grammar for something that does not exist here. */
+#define KR_ROW_REFUSED(long_name, short_name, what)                                                \
+    {                                                                                              \
+        .name = long_name, .brief = short_name, .type = KR_OPT_REFUSED, .metavar = "NAME",         \
+        .help = "there are no " what " here"                                                       \
+    }
+
 /* The argument NAME of a deployment. */
 #define KR_ARG_DEPLOYMENT(at, may_be_left_out)                                                     \
     {                                                                                              \

@@ -201,14 +201,22 @@ void kr_out_row(struct kr_cli *cli, enum kr_format format, const json_t *row)
     kr_out_rows(cli, format, columns, rows);
 }
 
-int kr_out_finish(struct kr_err *err)
+/* Why stdout could not be written, from the first flush that failed; 0: it could. */
+static int flush_stdout(void)
 {
-    bool failed = ferror(stdout) != 0;
+    static int first_errno;
 
     errno = 0;
-    if (fflush(stdout) != 0 || failed)
-        return kr_fail_errno(err, errno != 0 ? errno : EIO, "cannot write to standard output");
-    return 0;
+    if (fflush(stdout) != 0 && first_errno == 0)
+        first_errno = errno;
+    return first_errno != 0 ? first_errno : ferror(stdout) != 0 ? EIO : 0;
+}
+
+int kr_out_finish(struct kr_err *err)
+{
+    int code = flush_stdout();
+
+    return code == 0 ? 0 : kr_fail_errno(err, code, "cannot write to standard output");
 }
 
 void kr_say(struct kr_cli *cli, enum kr_note kind, const char *fmt, ...)
@@ -219,5 +227,6 @@ void kr_say(struct kr_cli *cli, enum kr_note kind, const char *fmt, ...)
     va_start(args, fmt);
     kr_buf_vaddf(&text, fmt, args);
     va_end(args);
+    (void)flush_stdout(); /* so that lines come in order where both go to the same place */
     kr_view_note(cli->view, kind, kr_buf_str(&text));
 }

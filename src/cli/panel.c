@@ -234,16 +234,23 @@ static void add_schema(struct panel *p, const char *key, const char *title)
 static void add_history(struct panel *p)
 {
     const json_t *events = json_object_get(p->row, "history"), *event;
+    int width = 0;
     size_t i;
 
     if (is_empty(events) || p->what->after_deploy)
         return;
+    json_array_foreach(events, i, event)
+    {
+        int n = (int)strlen(kr_json_str(event, "what", ""));
+
+        width = n > width ? n : width;
+    }
     heading(p, "History");
     json_array_foreach(events, i, event)
     {
         kr_auto_free char *line =
-            kr_asprintf("%s  %s  %s", kr_json_str(event, "at", ""), kr_json_str(event, "what", ""),
-                        kr_json_str(event, "detail", ""));
+            kr_asprintf("%s  %-*s  %s", kr_json_str(event, "at", ""), width,
+                        kr_json_str(event, "what", ""), kr_json_str(event, "detail", ""));
         size_t n;
 
         kr_printable(line);

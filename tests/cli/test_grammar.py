@@ -35,6 +35,10 @@ def failed(done, status, message):
     (["stack", "register", "x", "-an=y"], "-an cannot be used: there are no annotators here"),
     (["stack", "register", "x", "--data-validator", "y"],
      "--data-validator cannot be used: there are no data validators here"),
+    (["deployer", "register", "x", "-f", "local", "-c", "y"], "-c cannot be used: there are no service connectors "
+     "(--KEY={{SECRET.KEY}} refers to a secret) here"),
+    (["init", "--template=x"], "--template cannot be used: there are no templates (the folder examples of the source has "
+     "pipelines) here"),
     (["stack", "delete", "default", "--yes=1"], "--yes takes no value"),
     (["secret", "get", "x", "-p", "perhaps"], "-p is true or false, not 'perhaps'"),
     (["pipeline", "deploy", "a.b", "--config", "none.yaml"], "--config: there is no file 'none.yaml'"),
@@ -202,3 +206,14 @@ def test_commands_that_messages_name_exist(kourou, build_dir):
         if done.returncode:  # a further word of the sentence
             done = subprocess.run([build_dir / "kourou", *words[:-1], "--help"], capture_output=True, text=True)
         assert done.returncode == 0, words
+
+
+def test_notes_come_behind_the_data_where_both_go_to_one_place(kourou):
+    done = kourou("stack", "list", "-c", "name", check=0, capture_output=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.stdout == "NAME\ndefault\nPage `(1/1)`, `1` items found for the applied filters.\n"
+
+
+def test_a_source_without_a_dot_gets_the_form(kourou, project):
+    done = kourou("pipeline", "deploy", "my_module", check=1)
+    assert done.stderr.endswith("Error: my_module: pipeline 'my_module' is not like module.name\n"
+                                "  name a function with @pipeline, as package.module.function\n")
