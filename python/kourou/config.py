@@ -49,7 +49,8 @@ class LocalDeployerSettings(_PortSettings):
     """Deployments as processes of this machine.
 
     port, allocate_port_if_busy, port_range: where to listen. address: IP address to listen on.
-    blocking: stay in the foreground. auto_reload: start workers again when the code changes.
+    blocking: stay in the foreground. auto_reload: serve the source root itself; when
+    a .py file in it changes, new workers take over without a lost request.
     """
 
     address: str = "127.0.0.1"

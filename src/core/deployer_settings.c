@@ -47,7 +47,7 @@ static const struct kr_setting local_rows[] = {
     {.name = "auto_reload",
      .type = KR_SET_BOOL,
      .dflt = "false",
-     .help = "Start the workers again when the code changes"},
+     .help = "Serve the source root itself: when a .py file in it changes, new workers take over"},
 };
 
 const struct kr_settings_table kr_local_deployer_table = {
