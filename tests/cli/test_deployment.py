@@ -262,3 +262,16 @@ def test_runs_are_listed(kourou, deployed, rows):
     assert sorted(row["status"] for row in listed) == ["completed", "failed"]
     assert {(row["deployment"], row["pipeline"]) for row in listed} == {("my_deployment", "my_pipeline")}
     assert len(rows("pipeline", "runs", "list", "--status=failed")) == 1
+
+
+def test_build_takes_an_id_or_a_file(kourou, project):
+    def deploy(build, check):
+        return kourou("pipeline", "deploy", "--name", "built", "my_module.my_pipeline", "--dry-run", "--build", build,
+                      check=check).stderr
+
+    assert deploy("4f9c2a10", 1).endswith("Error: --build: no build '4f9c2a10'\n"
+                                          "  it takes the id of a build (kourou pipeline builds list) or a file\n")
+    (project / "build.yaml").write_text("other: 1\n")
+    assert "Error: --build build.yaml names no image\n" in deploy("build.yaml", 1)
+    (project / "build.yaml").write_text("image: docker.io/someone/app:1\n")
+    assert "Warning: the local deployer runs the code itself: --build is not used\n" in deploy("build.yaml", 0)
