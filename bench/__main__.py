@@ -17,6 +17,7 @@ from bench import budgets, machine, parts, report_html, report_text
 from bench.results import Results
 
 ROOT = Path(__file__).resolve().parent.parent
+FAILED = "FAILED"
 
 
 @dataclass
@@ -37,7 +38,8 @@ def arguments(argv):
     parser.add_argument("--only", action="append", choices=parts.NAMES, help="this part only; may be given again")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "out", help="folder of the report")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="build folder that is measured")
-    parser.add_argument("--report", type=Path, help="make the report again from this report.json; nothing is measured")
+    parser.add_argument("--report", type=Path, action="append",
+                        help="measure nothing, make one report of this report.json and of those that are given with it")
     return parser.parse_args(argv)
 
 
@@ -45,8 +47,8 @@ def measure(options):
     """Runs the parts. A part that fails is reported and does not stop the others."""
     results = Results()
     results.machine = machine.describe()
+    results.machine["used by others"] = f"{machine.busy():.0f} %"
     machine.add_versions(results, options.build)
-    failed = []
     for name in options.only or parts.NAMES:
         part = parts.load(name)
         if part is None:
@@ -58,19 +60,21 @@ def measure(options):
                 part.run(Context(results, options.quick, options.build.resolve(), Path(folder)))
             except Exception as error:
                 traceback.print_exc()
-                failed.append(name)
-                results.note(name, f"FAILED: {error}")
+                results.note(name, f"{FAILED}: {error}")
         results.seconds[name] = time.monotonic() - began
-    return results, failed
+    return results
 
 
 def main(argv=None):
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a deployment has its bytecode
     options = arguments(argv)
     if options.report:
-        results, failed = Results.from_json(options.report.read_text()), []
+        results = Results.from_json(options.report[0].read_text())
+        for more in options.report[1:]:
+            results.merge(Results.from_json(more.read_text()))
     else:
-        results, failed = measure(options)
+        results = measure(options)
+    failed = [part for part, notes in results.notes.items() if any(note.startswith(FAILED) for note in notes)]
     lines = budgets.judge(results)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "report.json").write_text(

@@ -4,8 +4,10 @@ import http.client
 import os
 import re
 import socket
+import statistics
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -111,3 +113,28 @@ def wrk(port, path, connections, seconds, body=None, folder=None, timeout=30):
         argv += ["-s", str(script)]
     return parse_wrk(subprocess.run([*argv, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True,
                                     check=True).stdout)
+
+
+def wave(port, path, connections, each, body, timeout=150):
+    """The same figures as wrk() for a server that needs a second or more: every client sends `each` requests, and all of
+    them are waited for. A request without an answer 200 in `timeout` seconds is an error."""
+    def client(_):
+        took, errors = [], 0
+        for _ in range(each):
+            began = time.perf_counter()
+            try:
+                errors += request(port, "POST", path, body, timeout)[0] != 200
+            except (OSError, http.client.HTTPException):
+                errors += 1
+            else:
+                took.append((time.perf_counter() - began) * 1e6)
+        return took, errors
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(connections) as pool:
+        found = list(pool.map(client, range(connections)))
+    seconds = time.perf_counter() - began
+    took = sorted(one for times, _ in found for one in times)
+    return {"rate": len(took) / seconds, "p50": statistics.median(took) if took else None,
+            "p99": took[min(len(took) - 1, len(took) * 99 // 100)] if took else None,
+            "errors": sum(errors for _, errors in found), "count": len(took)}

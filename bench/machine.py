@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def describe():
             "memory": f"{kib / 2**20:.0f} GiB", "kernel": f"{platform.system()} {platform.release()}",
             "system": first_match("/etc/os-release", r'^PRETTY_NAME="?([^"\n]*)'),
             "time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
+
+
+def busy(seconds=2):
+    """What share of all cores other programs use, in percent; to be called while nothing is measured."""
+    def read():
+        fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+
+    before = read()
+    time.sleep(seconds)
+    total, idle = (now - then for now, then in zip(read(), before))
+    return 100 * (1 - idle / max(1, total))
 
 
 def output(*argv):

@@ -25,11 +25,17 @@ def head(results, lines, failed):
     state = "missed" if failed or any(line.state == "missed" for line in lines) else "ok"
     machine = results.machine
     where = " · ".join(escape(text) for text in (machine.get("CPU", ""), f"{machine.get('cores', '?')} cores",
-                                                 machine.get("memory", ""), machine.get("kernel", ""),
+                                                 machine.get("memory", ""), machine.get("kernel", ""), used(machine),
                                                  machine.get("time", "")) if text)
     return (f'<header>\n<h1>Kourou beside its peers</h1>\n<p class="where">{where}</p>\n'
             f'<div class="verdict {state}"><strong>{escape(said[0])}</strong>'
             + "".join(f"<div>{escape(one)}</div>" for one in said[1:]) + "</div>\n</header>\n")
+
+
+def used(machine):
+    """Whether something else ran, which makes times too long."""
+    share = machine.get("used by others")
+    return f"other programs used {share} of the CPUs before the run" if share else ""
 
 
 def budget_table(lines):

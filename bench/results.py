@@ -74,6 +74,15 @@ class Results:
     def metrics(self, part, case=None):
         return list(dict.fromkeys(one.metric for one in self.of(part) if case in (None, one.case)))
 
+    def merge(self, other):
+        """Takes over what another run of the same machine measured; parts that are here already stay."""
+        have = {sample.part for sample in self.samples.values()}
+        self.samples |= {key: sample for key, sample in other.samples.items() if sample.part not in have}
+        for table in ("notes", "seconds"):
+            mine = getattr(self, table)
+            mine |= {part: value for part, value in getattr(other, table).items() if part not in have}
+        self.versions = other.versions | self.versions
+
     def to_json(self):
         return {"machine": self.machine, "versions": self.versions, "seconds": self.seconds, "notes": self.notes,
                 "samples": [vars(one) | {"median": one.median, "min": min(one.values), "max": max(one.values)}

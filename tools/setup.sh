@@ -78,7 +78,7 @@ case $level in
   test)
     install_packages "${build_packages[@]}" "${test_packages[@]}"
     node_tools
-    python_env .venv tools/requirements-build.txt tools/requirements-test.txt
+    python_env .venv tools/requirements-build.txt tools/requirements-test.txt bench/requirements-report.txt
     ;;
   bench)
     install_packages "${build_packages[@]}" "${bench_packages[@]}"
