@@ -56,9 +56,23 @@ void kr_engine_call_finish(struct kr_engine_call *call)
 
 /* -- logins ------------------------------------------------------------------------------------ */
 
-/* The engine that the user's configuration names: a temporary one has no contexts. */
-static void keep_context(char ***env)
+/* Whether the user has chosen one of Docker's contexts; asking the program each time would cost too much. */
+static bool has_context(void)
 {
+    const char *folder = kr_env_get("DOCKER_CONFIG"), *name = kr_env_get("DOCKER_CONTEXT");
+    kr_auto_free char *home = folder != NULL ? kr_strdup(folder) : kr_path_expand_home("~/.docker");
+    kr_auto_free char *file = kr_path_join(home, "config.json");
+    kr_auto_json json_t *config = NULL;
+
+    if (name == NULL && kr_path_exists(file) && kr_json_read_file(file, OUTPUT_MAX, &config, NULL) == 0)
+        name = kr_json_str(config, "currentContext", NULL);
+    return name != NULL && name[0] != '\0' && strcmp(name, "default") != 0;
+}
+
+/* Where the engine is, by DOCKER_HOST or a context; NULL: on this machine, as usual. Caller frees. */
+static char *engine_host(void)
+{
+    const char *said_so = kr_env_get("DOCKER_HOST");
     char *argv[] = {(char *)(uintptr_t) "docker", (char *)(uintptr_t) "context",
                     (char *)(uintptr_t) "inspect", (char *)(uintptr_t) "--format",
                     (char *)(uintptr_t) "{{.Endpoints.docker.Host}}", NULL};
@@ -68,11 +82,20 @@ static void keep_context(char ***env)
     kr_auto_free char *host = NULL;
     int status = 1;
 
-    if (kr_env_get("DOCKER_HOST") != NULL || kr_proc_run(argv, &opts, &status, &ignored) < 0 ||
-        status != 0)
-        return;
+    if (said_so != NULL)
+        return kr_strdup(said_so);
+    if (!has_context() || kr_proc_run(argv, &opts, &status, &ignored) < 0 || status != 0)
+        return NULL;
     host = kr_view_dup(kr_view_trim((struct kr_view){kr_buf_str(&out), out.n}));
-    if (host[0] != '\0')
+    return host[0] != '\0' ? kr_steal(&host) : NULL;
+}
+
+/* The engine that the user's configuration names: a temporary one has no contexts. */
+static void keep_context(char ***env)
+{
+    kr_auto_free char *host = engine_host();
+
+    if (host != NULL)
         kr_env_set(env, "DOCKER_HOST", host);
 }
 
@@ -177,6 +200,11 @@ static int fail(const struct kr_buf *said, const char *what, int status, struct 
                        KR_VIEW_ARG(line));
     if (says(said, "address already in use") || says(said, "port is already allocated"))
         return kr_fail(err, KR_E_CONFLICT, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
+    if (says(said, "could not select device driver")) {
+        (void)kr_fail(err, KR_E_INVALID, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
+        return kr_hint(err, "the engine's machine has no GPU that containers can use: install NVIDIA's container "
+                            "toolkit there, or leave gpu_count (resources) and gpus (run_args) out");
+    }
     if (says(said, "No such ") || says(said, "no such "))
         return kr_fail(err, KR_E_NOT_FOUND, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
     if (says(said, "no space left on device"))
@@ -318,8 +346,8 @@ int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
 
 int kr_engine_address(char address[64], struct kr_err *err)
 {
-    const char *host = kr_env_get("DOCKER_HOST"), *at = host != NULL ? strstr(host, "://") : NULL;
-    kr_auto_free char *name = NULL;
+    kr_auto_free char *host = engine_host(), *name = NULL;
+    const char *at = host != NULL ? strstr(host, "://") : NULL;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     int problem;
 
@@ -333,9 +361,10 @@ int kr_engine_address(char address[64], struct kr_err *err)
     name = at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]")) : kr_strndup(at, strcspn(at, ":/"));
     problem = getaddrinfo(name, NULL, &hints, &found);
     if (problem != 0)
-        return kr_fail(err, KR_E_NETWORK, "DOCKER_HOST: %s: %s", name, gai_strerror(problem));
+        return kr_fail(err, KR_E_NETWORK, "host of the Docker engine: %s: %s", name, gai_strerror(problem));
     problem = getnameinfo(found->ai_addr, found->ai_addrlen, address, 64, NULL, 0, NI_NUMERICHOST);
     freeaddrinfo(found);
     return problem == 0 ? 0
-                        : kr_fail(err, KR_E_NETWORK, "DOCKER_HOST: %s: %s", name, gai_strerror(problem));
+                        : kr_fail(err, KR_E_NETWORK, "host of the Docker engine: %s: %s", name,
+                                  gai_strerror(problem));
 }

@@ -278,6 +278,20 @@ def test_bytes_that_are_not_what_they_say(tool, registry):
     assert failed["code"] == "remote" and "gave other bytes" in failed["error"]
 
 
+def test_base_layers_that_are_not_what_they_say(tool, registry, source):
+    """Noticed while they are copied to another registry, which never gets a manifest for them."""
+    images.push(registry, "evil/base:1", [["usr/bin/odd"]])
+    _, manifest, _ = image_of(registry, f"{registry.host}/evil/base:1")
+    hexed = manifest["layers"][0]["digest"].split(":")[1]
+    blob = registry.folder / "data/docker/registry/v2/blobs/sha256" / hexed[:2] / hexed / "data"
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    with Registry() as far:
+        failed = tool("build", ok=False, **build_args(source, f"{registry.host}/evil/base:1", f"{far.host}/evil/out:1",
+                                                      native=True))
+        assert failed["code"] == "remote" and "gave other bytes" in failed["error"] and hexed[:12] in failed["error"], failed
+        assert far.tags("evil/out") == []
+
+
 def test_user_and_names(tool, registry, base, source):
     args = build_args(source, f"{base}/official:1", f"{registry.host}/out/l:v1", user="1234:55")
     _, _, config = image_of(registry, tool("build", **args)["reference"])

@@ -6,6 +6,7 @@ import pytest
 
 from tests.oci import images
 from tests.oci.helpers import Authority, Redirecting, TlsRegistry, TokenService, token_config
+from tests.support.registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,14 @@ def test_where_it_sends_us_too(tool, secured, authority):
         assert "ca_file" in refused["hint"]
     finally:
         front.close()
+
+
+def test_without_encryption_only_when_said(tool, payload):
+    """A registry that is not known to be this machine is spoken to with TLS unless `insecure` is set."""
+    with Registry() as plain:
+        target = f"registry.localhost:{plain.port}/plain/x"
+        refused = tool("push-file", ok=False, target=target, file=payload)
+        assert refused["code"] == "network" and f"registry.localhost:{plain.port}" in refused["error"], refused
+        assert plain.repositories() == []
+        done = tool("push-file", target=target, file=payload, auth={"plain_http": True})
+        assert plain.request("HEAD", f"/v2/plain/x/blobs/{done['digest']}")[0] == 200
