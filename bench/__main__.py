@@ -51,8 +51,6 @@ def measure(options):
     machine.add_versions(results, options.build)
     for name in options.only or parts.NAMES:
         part = parts.load(name)
-        if part is None:
-            continue
         print(f"{part.TITLE} ...", file=sys.stderr, flush=True)
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:

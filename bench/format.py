@@ -4,8 +4,8 @@ from bench import parts
 
 
 def title(name):
-    module = parts.load(name)
-    return module.TITLE if module else name
+    """What a part is called."""
+    return parts.load(name).TITLE
 
 
 def number(value):

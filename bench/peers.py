@@ -154,14 +154,59 @@ def add_one(value: int) -> int:
     return value + 1
 
 
+class Number(BaseModel):
+    output: int
+
+
+class TextMetadata(BaseModel):
+    deployment_id: str | None
+    run_id: str
+    run_name: str
+    parameters_used: TextParameters
+
+
+class CountMetadata(BaseModel):
+    deployment_id: str | None
+    run_id: str
+    run_name: str
+    parameters_used: CountParameters
+
+
+class TextResponse(BaseModel):
+    success: bool
+    outputs: Number
+    execution_time: float
+    metadata: TextMetadata
+    error: str | None = None
+
+
+class CountResponse(BaseModel):
+    success: bool
+    outputs: Number
+    execution_time: float
+    metadata: CountMetadata
+    error: str | None = None
+
+
 @app.post("/size")
-async def size(request: TextRequest) -> dict[str, int | bool]:
-    return {"success": True, "length": len(request.parameters.text)}
+async def size(request: TextRequest) -> TextResponse:
+    started = time.perf_counter()
+    run = str(uuid.uuid4())
+    length = len(request.parameters.text)
+    return TextResponse(
+        success=True, outputs=Number(output=length), execution_time=time.perf_counter() - started,
+        metadata=TextMetadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
+                              parameters_used=request.parameters))
 
 
 @app.post("/steps/{count}")
-async def steps(count: int, request: CountRequest) -> dict[str, int | bool]:
+async def steps(count: int, request: CountRequest) -> CountResponse:
+    started = time.perf_counter()
+    run = str(uuid.uuid4())
     value = request.parameters.start
     for _ in range(count):
         value = add_one(value)
-    return {"success": True, "value": value}
+    return CountResponse(
+        success=True, outputs=Number(output=value), execution_time=time.perf_counter() - started,
+        metadata=CountMetadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
+                               parameters_used=request.parameters))
