@@ -210,17 +210,20 @@ class Runner:
 
         token = _app.set(self._app)
         try:
-            for hook, kwargs in ((self.pipeline.options.get("on_cleanup"), {}),
-                                 (self.settings.get("shutdown_hook"),
-                                  {"app_runner": self._facade(), **(self.settings.get("shutdown_hook_kwargs") or {})})):
-                if hook is None:
-                    continue
-                try:
-                    hooks.call(hooks.resolve(hook), **kwargs)
-                except Exception as error:  # noqa: BLE001 - the other hook still has to run
-                    self._log(f"clean-up failed: {one_line(error)}\n{short_traceback(error, self.root)}")
+            self._clean_up(hooks, self.pipeline.options.get("on_cleanup"))
+            if self.settings.get("shutdown_hook"):
+                self._clean_up(hooks, self.settings["shutdown_hook"], app_runner=self._facade(),
+                               **(self.settings.get("shutdown_hook_kwargs") or {}))
         finally:
             _app.reset(token)
+
+    def _clean_up(self, hooks, hook, **kwargs):
+        if hook is None:
+            return
+        try:
+            hooks.call(hooks.resolve(hook), **kwargs)
+        except Exception as error:  # noqa: BLE001 - the other hook still has to run
+            self._log(f"clean-up failed: {one_line(error)}\n{short_traceback(error, self.root)}")
 
     def _facade(self):
         from .asgi import AppRunner

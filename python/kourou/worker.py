@@ -5,18 +5,21 @@ One thread leads at a time. It reads frames and runs short requests itself; befo
 lets another thread lead. The leader *offers* the leadership while it runs a request by putting a token into ``_offer``;
 whoever pops it leads. List and deque operations used here are atomic, so no lock is taken per request.
 
-A worker's start is on the way of every restart, so nothing is imported here that costs milliseconds and is not needed:
-`_socket` and `_signal` are used without the enums of `socket` and `signal`, JSON is read by the C scanner alone.
+A worker's start is on the way of every restart, so nothing is imported before READY that costs milliseconds and is not
+needed: `_socket` and `_signal` are used without the enums of `socket` and `signal`, JSON is read by the C scanner alone,
+`threading` comes when the server already knows that the worker is ready. It has to come on the main thread all the same:
+it takes the thread that imports it for the main one.
 """
 
 from __future__ import annotations
 
 import _signal
 import _socket
+import gc
 import os
 import sys
-import threading
-from collections import deque
+from _collections import deque
+from _thread import allocate_lock
 from time import perf_counter
 
 from .frames import (
@@ -35,6 +38,12 @@ PAUSE_LIMIT = 60.0
 _JSON = b'{"detail":"%s"}'
 
 
+def _threading():
+    import threading
+
+    return threading
+
+
 class Channel:
     """The socket: reads frames into ``pending``, writes answers in batches."""
 
@@ -49,7 +58,7 @@ class Channel:
         self._buf = bytearray(READ_SIZE + 64)
         self._view = memoryview(self._buf)
         self._have = 0
-        self._write_lock = threading.Lock()
+        self._write_lock = allocate_lock()
 
     def read(self) -> bool:
         """Waits for bytes and puts complete requests into pending. False: no more will come."""
@@ -106,7 +115,7 @@ class Channel:
             if resume is not None:
                 resume.set()
         elif ftype == T_PAUSE:
-            self.paused[rid] = threading.Event()
+            self.paused[rid] = _threading().Event()
         elif ftype == T_RESUME:
             resume = self.paused.pop(rid, None)
             if resume is not None:
@@ -165,7 +174,7 @@ class Worker:
         self._away = 0  # threads that run a request and have lost the leadership
         self._offer = []
         self._mean = [0.0, 1.0, 0.0, 0.0]  # seconds per kind, moving average; streams are always long
-        self._state = threading.Condition()
+        self._state = _threading().Condition()
         self._done = False
 
     def run(self) -> None:
@@ -182,7 +191,7 @@ class Worker:
                 return
             self._spare -= 1
             self._idle += 1
-        threading.Thread(target=self._stand_by, args=(True,), daemon=True).start()
+        _threading().Thread(target=self._stand_by, args=(True,), daemon=True).start()
 
     def _stand_by(self, counted: bool) -> None:
         """Waits for the leadership, leads, and again. Returns when the worker is done."""
@@ -382,6 +391,8 @@ def _on_sigterm(runner) -> None:
 
 def _start(channel: Channel, options):
     """The started runner, or None after a FATAL frame."""
+    # What is imported stays: collecting garbage meanwhile would only look at it again and again.
+    gc.disable()
     try:
         from . import runtime
         from .lite import parse
@@ -389,7 +400,9 @@ def _start(channel: Channel, options):
         with open(options.snapshot, encoding="utf-8") as file:
             snapshot = parse(file.read())
         runner = runtime.load(snapshot, options.root, parse(options.deployment))
+        gc.enable()
         runner.start()
+        gc.freeze()  # nor do the collections of later requests look at it
     except BaseException as error:
         import json
         import traceback

@@ -301,6 +301,10 @@ static void on_socket(struct kr_watch *watch, uint32_t events)
     if ((events & EPOLLOUT) != 0)
         kr_worker_flush(w);
     n = receive(w);
+    if (n > 0 && w->pool->head != NULL) { /* it goes on with what waits while its answers go out */
+        kr_pool_dispatch(w->pool);
+        kr_worker_flush(w);
+    }
     if (n > 0 && !handle_frames(w)) {
         kr_log(KR_LOG_ERROR, "worker", "worker %d (pid %d) sent an invalid frame", w->index,
                (int)w->pid);
