@@ -93,6 +93,7 @@ static bool take(struct kr_reload *r, const struct inotify_event *event)
 {
     size_t wd = (size_t)event->wd;
     kr_auto_free char *path = NULL;
+    kr_auto_fd int parent = -1;
 
     if ((event->mask & IN_Q_OVERFLOW) != 0)
         return true; /* it is not known what happened */
@@ -110,8 +111,9 @@ static bool take(struct kr_reload *r, const struct inotify_event *event)
         return (event->mask & IN_CREATE) == 0 && kr_ends_with(event->name, ".py");
     if ((event->mask & (IN_CREATE | IN_MOVED_TO)) == 0)
         return (event->mask & IN_MOVED_FROM) != 0; /* deleted: its files said so */
+    parent = open(r->dirs[wd], O_PATH | O_DIRECTORY | O_CLOEXEC);
     path = kr_path_join(r->dirs[wd], event->name);
-    return is_code_dir(AT_FDCWD, path) && add_tree(r, path, 0);
+    return parent >= 0 && is_code_dir(parent, event->name) && add_tree(r, path, 0);
 }
 
 static void on_events(struct kr_watch *watch, uint32_t events)

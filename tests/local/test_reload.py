@@ -109,8 +109,9 @@ def test_a_running_request_ends_with_the_code_it_began_with(project):
 def test_other_files_and_caches_start_nothing(project):
     deploy(project)
     project.write("x", "notes.txt")
-    (project.folder / "__pycache__").mkdir(exist_ok=True)
-    project.write("x = 1", "__pycache__/other.py")
+    for name in ("__pycache__", ".cache", "node_modules"):
+        (project.folder / name).mkdir(exist_ok=True)
+        project.write("x = 1", f"{name}/other.py")
     project.write(MODULE.replace("hello", "good day"))  # what came before was seen before
     wait_for(lambda: project.output() == "good day world", what="the new code")
     assert log_of(project).count("the code has changed") == 1
