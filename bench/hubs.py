@@ -104,6 +104,11 @@ def is_lfs(call):
     return call["origin"] in ("lfs", "cdn") or "info/lfs" in call["path"]
 
 
+def sent_after(hub, began):
+    """Seconds from `began` (time.time()) until the Hub had answered the last call that is not waiting."""
+    return max(call["t"] for call in hub.log() if call["origin"] in ("hub", "lfs", "cdn") and not is_wait(call)) - began
+
+
 def counted(hub):
     """What the Hub saw since its counters were reset: {"calls", "waiting", "lfs calls", "commits", ...}."""
     log = [call for call in hub.log() if call["origin"] in ("hub", "lfs", "cdn")]
@@ -112,3 +117,17 @@ def counted(hub):
             "looks while waiting": sum(1 for call in log if is_wait(call)),
             "LFS calls": sum(1 for call in log if is_lfs(call)),
             "commits": counters["commits"], "builds": counters["builds"], "restarts": counters["restarts"]}
+
+
+def build_spawn(folder):
+    """spawn.c as a program: it measures time and peak memory of what it starts."""
+    program = Path(folder) / "spawn"
+    source = ROOT / "bench" / "spawn.c"
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", program, source], check=True)
+    return program
+
+
+def spawned(text):
+    """What spawn printed: ([milliseconds], [peak memory in MB])."""
+    rows = [line.split() for line in text.splitlines()]
+    return [float(row[0]) for row in rows], [float(row[1]) / 1e3 for row in rows]

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the command line takes from start to end, and how much memory, with few and with many deployments."""
-import os
 import sqlite3
-import subprocess
 import uuid
-from pathlib import Path
 
 from bench import hubs
 
 NAME = "cli"
 TITLE = "Command line: whole process"
 SIZES = (1, 10, 100, 1000)
-HERE = Path(__file__).resolve().parent.parent
+HERE = hubs.ROOT / "bench"
 
 
 def run(ctx):
-    spawn = ctx.folder / "spawn"
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", spawn, HERE / "spawn.c"], check=True)
+    spawn = hubs.build_spawn(ctx.folder)
     project = hubs.Project(ctx.build, ctx.folder / "cli")
     project.deploy(name="d0")
     project.run("deployment", "deprovision", "d0", "--yes")
@@ -36,10 +32,9 @@ def run(ctx):
 
 def once(ctx, spawn, case, subject, argv, env, count):
     """Runs it `count` times in a row and records every run."""
-    text = hubs.run([spawn, count, *argv], env)[1]
-    rows = [line.split() for line in text.splitlines()]
-    ctx.results.add(NAME, case, subject, "time", "ms", [float(row[0]) for row in rows])
-    ctx.results.add(NAME, case, subject, "peak memory", "MB", [float(row[1]) / 1e3 for row in rows])
+    times, peaks = hubs.spawned(hubs.run([spawn, count, *argv], env)[1])
+    ctx.results.add(NAME, case, subject, "time", "ms", times)
+    ctx.results.add(NAME, case, subject, "peak memory", "MB", peaks)
 
 
 def peers(ctx, folder):

@@ -91,8 +91,10 @@ def measure(ctx, hub, subject, latency, name):
                 continue  # a deploy of the peer takes long, and this one hardly differs from the one before
             subject.change()
         hub.reset_counters()
+        began = time.time()
         seconds = subject.deploy(name)
         found = hubs.counted(hub)
+        ctx.results.add(NAME, f"{what}, {case}", subject.subject, "until all is sent", "s", [hubs.sent_after(hub, began)])
         ctx.results.add(NAME, f"{what}, {case}", subject.subject, "time", "s", [seconds])
         for metric, value in found.items():
             ctx.results.add(NAME, f"{what}, {case}", subject.subject, metric, "", [float(value)])
