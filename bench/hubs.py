@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts around deploying share: a user's folder and home, the test Hub with a latency, and counts from its log."""
+"""What the parts around deploying share: a user's folder and home, the test Hub with a latency, counts from its log."""
 import os
 import shutil
 import subprocess
@@ -45,11 +45,13 @@ class Failed(RuntimeError):
 def run(argv, env, cwd=None, timeout=300):
     """Runs it; gives (seconds, output). Failed with the end of its messages when it does not end with 0."""
     began = time.perf_counter()
-    done = subprocess.run([str(word) for word in argv], env=env, cwd=cwd, timeout=timeout, capture_output=True, text=True,
+    argv = [str(word) for word in argv]
+    done = subprocess.run(argv, env=env, cwd=cwd, timeout=timeout, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL)
     seconds = time.perf_counter() - began
     if done.returncode:
-        raise Failed(f"{' '.join(map(str, argv))} ended with {done.returncode}:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+        said = f"{done.stdout[-1500:]}\n{done.stderr[-1500:]}"
+        raise Failed(f"{' '.join(argv)} ended with {done.returncode}:\n{said}")
     return seconds, done.stdout
 
 

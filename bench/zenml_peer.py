@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs with ZenML's Python and works through ZenML's own client and store.
 
-`seed COUNT` fills its store with deployments. `stack TOKEN` makes and activates the stack that its Hugging Face deployer asks
-for. `versions` prints what is measured.
+`seed COUNT` fills its store with deployments. `stack TOKEN` makes and activates the stack that its Hugging Face
+deployer asks for. `versions` prints what is measured.
 """
 import importlib.metadata
 import sys

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a deploy to a Space costs: calls, commits, builds, restarts and seconds, near to the Hub and far from it.
 
-Both programs are run whole, as a user runs them, against the test Hub. ZenML is given an image (`skip_build`), so that its
-time has no image build in it; Kourou uploads the source and the Hub plays the build at the same pace for both.
+Both programs are run whole, as a user runs them, against the test Hub. ZenML is given an image (`skip_build`), so
+that its time has no image build in it; Kourou uploads the source and the Hub plays the build at the same pace for both.
 """
 import json
 import shutil
@@ -49,8 +49,8 @@ class Zenml:
             ctx.results.version(*line.split())
 
     def deploy(self, name):
-        return hubs.run([hubs.ZENML_ENV / "bin" / "zenml", "pipeline", "deploy", "my_module.my_pipeline", "--name", name,
-                         "--config", "config.yaml", "--update"], self.env, self.folder)[0]
+        argv = [hubs.ZENML_ENV / "bin" / "zenml", "pipeline", "deploy", "my_module.my_pipeline", "--name", name]
+        return hubs.run([*argv, "--config", "config.yaml", "--update"], self.env, self.folder)[0]
 
     def change(self):
         self.number += 1
@@ -94,7 +94,8 @@ def measure(ctx, hub, subject, latency, name):
         began = time.time()
         seconds = subject.deploy(name)
         found = hubs.counted(hub)
-        ctx.results.add(NAME, f"{what}, {case}", subject.subject, "until all is sent", "s", [hubs.sent_after(hub, began)])
+        sent = hubs.sent_after(hub, began)
+        ctx.results.add(NAME, f"{what}, {case}", subject.subject, "until all is sent", "s", [sent])
         ctx.results.add(NAME, f"{what}, {case}", subject.subject, "time", "s", [seconds])
         for metric, value in found.items():
             ctx.results.add(NAME, f"{what}, {case}", subject.subject, metric, "", [float(value)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What more files and more megabytes cost, beside upload_folder of huggingface_hub with the same files and the same Hub."""
+"""What more files and more megabytes cost, beside upload_folder of huggingface_hub with the same files and Hub."""
 import random
 import time
 
@@ -23,14 +23,15 @@ def run(ctx):
         measure(ctx, hub, spawn, folder / "warm", "", lambda data: files(data, 1), record=False)
         for count in FILES[:4] if ctx.quick else FILES:
             for number in range(1 if ctx.quick or count > 1000 else 3):
-                measure(ctx, hub, spawn, folder / f"files-{count}-{number}", f"{count} files", lambda data: files(data, count))
+                measure(ctx, hub, spawn, folder / f"files-{count}-{number}", f"{count} files",
+                        lambda data: files(data, count))
         for size in SIZES[:3] if ctx.quick else SIZES:
             for number in range(1 if ctx.quick or size > 100 else 3):
                 measure(ctx, hub, spawn, folder / f"size-{size}-{number}", f"one file of {size} MB",
                         lambda data: large(data, size))
-    ctx.results.note(NAME, "kourou's is a whole deploy: compiling in a Python process, which is also its peak of memory, its own "
-                           "runtime as one more LFS file, and in 'time' the wait until the app answers; upload_folder's is the "
-                           "upload alone, in a new Python process")
+    ctx.results.note(NAME, "kourou's is a whole deploy: compiling in a Python process, which is also its peak of "
+                           "memory, its own runtime as one more LFS file, and in 'time' the wait until the app answers; "
+                           "upload_folder's is the upload alone, in a new Python process")
 
 
 def files(data, count):
@@ -89,7 +90,8 @@ def twice(hub, project, argv, env, subject):
         began = time.time()
         times, peaks = hubs.spawned(hubs.run(argv, env, project.folder)[1])
         counts = hubs.counted(hub)
-        rows.append((what, subject, [("until all is sent", "s", hubs.sent_after(hub, began)), ("time", "s", times[0] / 1e3),
+        rows.append((what, subject, [("until all is sent", "s", hubs.sent_after(hub, began)),
+                                     ("time", "s", times[0] / 1e3),
                                      ("calls", "", float(counts["calls"] + counts["LFS calls"])),
                                      ("peak memory", "MB", peaks[0])]))
         project.change()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build and push of an image after a change of code only: Kourou without a daemon beside docker build and docker push.
 
-One registry for both, the same base, requirements, runtime and code; everything but the code is in either program's cache.
+One registry for both, the same base, requirements, runtime and code; everything but the code is in either program's
+cache.
 """
 import json
 import re
@@ -34,7 +35,8 @@ CMD ["/opt/kourou/bin/kourou-serve", "--root", "/app", "--port", "7860"]
 
 
 class Kourou:
-    """Builds as a part of a deploy; the time is from the line that begins the build to the line that says it is pushed."""
+    """Builds as a part of a deploy; the time is from its line that begins the build to the one that says
+    that the image is pushed."""
 
     subject = "kourou daemonless"
 
@@ -58,8 +60,8 @@ class Kourou:
         argv = [self.project.kourou, "pipeline", "deploy", "--python", hubs.PYTHON, "--name", self.name, "--update",
                 "--config", self.config, "my_module.my_pipeline"]
         began, marks, lines = time.perf_counter(), {}, []
-        with subprocess.Popen(list(map(str, argv)), env=self.project.env, cwd=self.project.folder, stderr=subprocess.PIPE,
-                              stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True) as process:
+        with subprocess.Popen(list(map(str, argv)), env=self.project.env, cwd=self.project.folder, text=True,
+                              stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
             stopper = threading.Timer(240, process.kill)
             stopper.start()
             for line in process.stderr:
@@ -107,7 +109,8 @@ class Docker:
 
     def build(self):
         """Seconds of build and push, and of both with the start of the programs, which is the same."""
-        seconds = self.run("build", "-q", "--network=host", "-t", self.image, ".")[0] + self.run("push", "-q", self.image)[0]
+        seconds = self.run("build", "-q", "--network=host", "-t", self.image, ".")[0]
+        seconds += self.run("push", "-q", self.image)[0]
         return seconds, seconds
 
 
@@ -146,7 +149,8 @@ def describe(ctx, engine):
     info = engine.api("GET", "/info")
     ctx.results.version("docker", f"{info['ServerVersion']}, BuildKit, {info['Driver']}")
     if info["Driver"] == "vfs":
-        ctx.results.note(NAME, "docker had to use the storage driver vfs, which copies whole layers: its figures are too high")
+        ctx.results.note(NAME, "docker had to use the storage driver vfs, which copies whole layers: its figures are "
+                               "too high")
 
 
 def times(ctx, subjects, rounds):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line that counts: what clients and a server really say to each other, below everything that either of them claims."""
+"""A line that counts: what clients and a server really say to each other, below all that either of them claims."""
 
 import re
 import socket
@@ -9,8 +9,8 @@ REQUEST = re.compile(rb"^(GET|HEAD|POST|PATCH|PUT|DELETE) (\S+) HTTP/1\.1\r$", r
 
 
 class CountingProxy:
-    """Forwards TCP to `port` of this machine. `sent` and `received` count the bytes that clients sent and got; requests()
-    lists what was asked for over plain HTTP. Use as a context manager."""
+    """Forwards TCP to `port` of this machine. `sent` and `received` count the bytes that clients sent and got;
+    requests() lists what was asked for over plain HTTP. Use as a context manager."""
 
     def __init__(self, port):
         self.upstream, self.lock = port, threading.Lock()
