@@ -177,3 +177,4 @@ def travelled(ctx, subjects, line):
             one.build()
             ctx.results.add(NAME, CASE, one.subject, "sent to the registry", "B", [line.sent])
             ctx.results.add(NAME, CASE, one.subject, "fetched from the registry", "B", [line.received])
+            ctx.results.add(NAME, CASE, one.subject, "calls to the registry", "", [len(line.requests())])
