@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registries with certificates of an authority of one's own: the registry's ca_file."""
 import hashlib
+import json
 
 import pytest
 
@@ -93,3 +94,16 @@ def test_without_encryption_only_when_said(tool, payload):
         assert plain.repositories() == []
         done = tool("push-file", target=target, file=payload, auth={"plain_http": True})
         assert plain.request("HEAD", f"/v2/plain/x/blobs/{done['digest']}")[0] == 200
+
+
+def test_the_attribute_of_a_component(kourou, secured, authority):
+    """What `container-registry register --ca_file` says reaches the client."""
+    images.push(secured, "attr/x:1", [["a"]])
+    image = f"{secured.name}/attr/x:1"
+    kourou("container-registry", "register", "bare", "--flavor=default", f"--uri={secured.name}", check=0)
+    done = kourou("container-registry", "check", "bare", "--image", image, "-o", "json", check=1)
+    assert {row["status"] for row in json.loads(done.stdout)} == {"fail"} and "ca_file" in done.stdout, done.stdout
+    kourou("container-registry", "register", "own", "--flavor=default", f"--uri={secured.name}", f"--ca_file={authority.ca}",
+           check=0)
+    done = kourou("container-registry", "check", "own", "--image", image, "-o", "json", check=0)
+    assert {row["status"] for row in json.loads(done.stdout)} == {"ok"}, done.stdout
