@@ -100,7 +100,7 @@ static char *join_url_path(const char *prefix, const char *path)
     return kr_buf_steal(&out);
 }
 
-char *kr_endpoint_path(const json_t *snapshot, const char *setting, const char *dflt)
+static char *path_of(const json_t *snapshot, const char *setting, const char *dflt)
 {
     const json_t *dep = kr_json_at(snapshot, "settings", "deployment", NULL);
     kr_auto_free char *root = join_url_path("", kr_json_str(dep, "root_url_path", ""));
@@ -109,10 +109,17 @@ char *kr_endpoint_path(const json_t *snapshot, const char *setting, const char *
     return join_url_path(api, kr_json_str(dep, setting, dflt));
 }
 
+char *kr_endpoint_path(const json_t *snapshot, const char *setting, const char *dflt)
+{
+    kr_auto_free char *path = path_of(snapshot, setting, dflt);
+
+    return kr_strdup(path[0] != '\0' ? path : "/");
+}
+
 char *kr_endpoint_url(const char *base, const json_t *snapshot, const char *setting,
                       const char *dflt)
 {
-    kr_auto_free char *path = kr_endpoint_path(snapshot, setting, dflt);
+    kr_auto_free char *path = path_of(snapshot, setting, dflt);
     size_t n = strlen(base);
 
     while (n > 0 && base[n - 1] == '/')

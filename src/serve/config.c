@@ -10,8 +10,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define SNAPSHOT_MAX (64u * 1024 * 1024)
-#define MAX_BODY     (256LL * 1024 * 1024)
+#define SNAPSHOT_MAX  (64u * 1024 * 1024)
+#define MAX_BODY      (256LL * 1024 * 1024)
+#define TIMEOUT_MAX_S (30LL * 86400)
 
 static const struct {
     const char *name;
@@ -104,21 +105,37 @@ static char *url_path(const char *prefix, const char *path)
     return kr_buf_steal(&buf);
 }
 
+/* Where an endpoint is found: the root of the site has a path, too. */
+static char *endpoint_path(const char *prefix, const char *path)
+{
+    char *made = url_path(prefix, path);
+
+    if (made[0] != '\0')
+        return made;
+    free(made);
+    return kr_strdup("/");
+}
+
 static void load_paths(struct kr_config *c, const json_t *dep)
 {
+    kr_auto_free char *invoke = NULL;
+
     c->root_prefix = url_path("", kr_json_str(dep, "root_url_path", ""));
     c->api_prefix = url_path(c->root_prefix, kr_json_str(dep, "api_url_path", ""));
-    c->docs_path = url_path(c->api_prefix, kr_json_str(dep, "docs_url_path", "/docs"));
-    c->redoc_path = url_path(c->api_prefix, kr_json_str(dep, "redoc_url_path", "/redoc"));
+    invoke = url_path(c->api_prefix, kr_json_str(dep, "invoke_url_path", "/invoke"));
+    c->docs_path = endpoint_path(c->api_prefix, kr_json_str(dep, "docs_url_path", "/docs"));
+    c->redoc_path = endpoint_path(c->api_prefix, kr_json_str(dep, "redoc_url_path", "/redoc"));
     c->openapi_path = url_path(c->api_prefix, "/openapi.json");
-    c->invoke_path = url_path(c->api_prefix, kr_json_str(dep, "invoke_url_path", "/invoke"));
-    c->stream_path = kr_json_str(dep, "stream_invoke_url_path", NULL) != NULL
-                         ? url_path(c->api_prefix, kr_json_str(dep, "stream_invoke_url_path", ""))
-                         : url_path(c->invoke_path, "/stream");
-    c->batch_path = url_path(c->invoke_path, "/batch");
-    c->health_path = url_path(c->api_prefix, kr_json_str(dep, "health_url_path", "/health"));
-    c->info_path = url_path(c->api_prefix, kr_json_str(dep, "info_url_path", "/info"));
-    c->metrics_path = url_path(c->api_prefix, kr_json_str(dep, "metrics_url_path", "/metrics"));
+    c->invoke_path = endpoint_path(invoke, "");
+    c->stream_path =
+        kr_json_str(dep, "stream_invoke_url_path", NULL) != NULL
+            ? endpoint_path(c->api_prefix, kr_json_str(dep, "stream_invoke_url_path", ""))
+            : url_path(invoke, "/stream");
+    c->batch_path = url_path(invoke, "/batch");
+    c->health_path = endpoint_path(c->api_prefix, kr_json_str(dep, "health_url_path", "/health"));
+    c->info_path = endpoint_path(c->api_prefix, kr_json_str(dep, "info_url_path", "/info"));
+    c->metrics_path =
+        endpoint_path(c->api_prefix, kr_json_str(dep, "metrics_url_path", "/metrics"));
     c->runs_path = url_path(c->api_prefix, "/runs");
 }
 
@@ -267,6 +284,7 @@ static void load_limits(struct kr_config *c, const json_t *dep, const struct kr_
     const json_t *memory =
         json_object_get(kr_json_at(c->snapshot, "settings", "resources", NULL), "memory");
     int64_t timeout = kr_json_int(dep, "request_timeout", 0);
+    int64_t body = kr_json_int(dep, "max_body_size", MAX_BODY);
 
     c->workers = o->workers > 0 ? o->workers : kr_json_int(dep, "uvicorn_workers", 1);
     if (c->workers < 1 || c->workers > 256)
@@ -277,9 +295,11 @@ static void load_limits(struct kr_config *c, const json_t *dep, const struct kr_
     c->port = o->port >= 0 ? o->port : kr_json_int(dep, "uvicorn_port", 8000);
     c->host = o->host != NULL ? o->host : kr_json_str(dep, "uvicorn_host", "127.0.0.1");
     c->log_level = o->log_level != NULL ? o->log_level : kr_json_str(dep, "log_level", "info");
-    c->max_body = (uint64_t)(o->max_body_size > 0 ? o->max_body_size
-                                                  : kr_json_int(dep, "max_body_size", MAX_BODY));
-    c->request_timeout_ms = timeout > 0 ? timeout * 1000 : o->request_timeout_ms;
+    if (c->port < 0 || c->port > 65535)
+        c->port = 8000;
+    c->max_body = (uint64_t)(o->max_body_size > 0 ? o->max_body_size : body > 0 ? body : MAX_BODY);
+    c->request_timeout_ms =
+        timeout > 0 && timeout <= TIMEOUT_MAX_S ? timeout * 1000 : o->request_timeout_ms;
     c->worker_memory = o->worker_memory > 0 ? (uint64_t)o->worker_memory : kr_config_memory(memory);
     if (c->worker_memory == 0)
         c->worker_memory = machine_memory();

@@ -96,7 +96,15 @@ static void endpoints(void **state)
     (void)state;
     endpoint_is("{}", "http://127.0.0.1:1/health");
     endpoint_is("{\"health_url_path\":\"/alive/\"}", "http://127.0.0.1:1/alive");
+    endpoint_is("{\"health_url_path\":\"/\"}", "http://127.0.0.1:1");
     endpoint_is("{\"root_url_path\":\"/r/\",\"api_url_path\":\"api\"}", "http://127.0.0.1:1/r/api/health");
+    {
+        kr_auto_json json_t *root =
+            parse("{\"settings\":{\"deployment\":{\"health_url_path\":\"/\"}}}");
+        kr_auto_free char *path = kr_endpoint_path(root, "health_url_path", "/health");
+
+        assert_string_equal(path, "/");
+    }
     {
         kr_auto_json json_t *all = parse("{}");
         kr_auto_json json_t *some = parse("{\"settings\":{\"deployment\":"
