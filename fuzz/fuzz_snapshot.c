@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     if (kr_config_load(&options, &config, &err) == 0) {
-        FUZZ_CHECK(config.workers > 0 && config.max_body > 0);
+        FUZZ_CHECK(config.workers > 0 && config.max_body > 0 && config.max_body <= INT64_MAX);
+        FUZZ_CHECK(config.port >= 0 && config.port <= 65535 && config.request_timeout_ms >= 0);
         FUZZ_CHECK(config.invoke_path[0] == '/' && config.health_path[0] == '/');
     } else {
         FUZZ_CHECK(err.msg[0] != '\0');
