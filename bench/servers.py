@@ -54,9 +54,17 @@ class Running:
             time.sleep(0.02)
         return self
 
+    def pause(self):
+        """Takes it off the cores, with whatever it started, until resume()."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self):
         """SIGTERM, and after 5 seconds SIGKILL for it and whatever it started."""
         if self.process.poll() is None:
+            self.resume()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(5)

@@ -44,6 +44,8 @@ def run(ctx):
     try:
         for name in [*running]:
             prepare(ctx, name, running, *calls[name][1:])
+        for server in running.values():
+            server.pause()  # some poll all the time; only the one that is measured runs
         for connections, plan in PLAN.items():
             compare(ctx, running, calls, connections, *plan[1 if ctx.quick else 0])
     finally:
@@ -95,6 +97,7 @@ def compare(ctx, running, calls, connections, repetitions, seconds):
 
 def once(ctx, case, name, server, call, connections, seconds, slow):
     path, body = call
+    server.resume()
     before, pids = load.cpu_seconds(server.pid), load.tree(server.pid)
     if name.startswith("ZenML"):
         one = load.wave(server.port, path, connections, 5 if connections == 1 else 1, body)
@@ -115,3 +118,4 @@ def once(ctx, case, name, server, call, connections, seconds, slow):
         add(NAME, "after load", name, "memory", "MB", [load.rss_mb(server.pid)])
     if slow:
         load.settle(server.pid)
+    server.pause()
