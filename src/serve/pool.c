@@ -65,7 +65,7 @@ void kr_pool_requeue(struct kr_pool *pool, struct kr_call *call)
 
 static uint32_t window_of(const struct kr_worker *w)
 {
-    if (w->mean_us <= 125)
+    if (w->mean_us <= 62)
         return KR_WINDOW_MAX;
     return w->mean_us >= 2000 ? 1 : 2000 / w->mean_us;
 }

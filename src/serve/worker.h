@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#define KR_WINDOW_MAX    16
+#define KR_WINDOW_MAX    32
 #define KR_FDS_MAX       64
 #define KR_TAIL_LINES    20
 #define KR_TAIL_LINE_MAX 240
