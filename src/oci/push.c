@@ -123,8 +123,8 @@ int kr_push_blobs(struct kr_push *push, const struct kr_blob *blobs, size_t n, s
         if (!twice)
             kr_upload_init(&run.ups[run.n++], push, &blobs[i]);
     }
-    /* The first request alone: its refusal brings the token that all others use. */
-    if (n > 0)
+    /* The first request alone, unless one was answered: its refusal brings the token that all others use. */
+    if (n > 0 && !kr_repo_let_in(push->to))
         rc = round_trip(&run, 1, &over, err);
     while (rc == 0 && !over)
         rc = round_trip(&run, limit, &over, err);

@@ -29,6 +29,7 @@ struct kr_repo {
     struct kr_challenge challenge;
     char *authorization; /* header value, or NULL */
     int64_t fetched_ms;  /* when the token came; 0: none */
+    bool let_in;         /* the registry has answered with something else than a refusal */
 };
 
 static char *scope_of(const char *name, const char *actions)
@@ -293,7 +294,13 @@ int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_ht
         if (res->status == 401 && kr_repo_refused(repo, res, &tries, &again, err) < 0)
             return -(int)err->code;
     }
+    repo->let_in |= res->status != 401 && res->status != 403;
     return 0;
+}
+
+bool kr_repo_let_in(const struct kr_repo *repo)
+{
+    return repo->let_in;
 }
 
 char *kr_repo_location(const struct kr_repo *repo, const struct kr_http_response *res)

@@ -48,6 +48,9 @@ int kr_repo_refused(struct kr_repo *repo, const struct kr_http_response *res, in
 int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_http_response *res,
                  struct kr_err *err) KR_MUST_USE;
 
+/* Whether kr_repo_call was answered and not refused: what the registry wants of us is known by then. */
+bool kr_repo_let_in(const struct kr_repo *repo);
+
 /* After a call without an answer: adds what to do when the registry's certificate was the reason. Returns -err->code. */
 int kr_repo_no_answer(const struct kr_repo *repo, const struct kr_http_response *res, struct kr_err *err);
 
