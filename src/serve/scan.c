@@ -15,9 +15,21 @@ static const char *skip_space(const char *p, const char *end)
 /* p is behind the opening quote. Returns the closing quote, or end. */
 static const char *string_end(const char *p, const char *end)
 {
-    while (p < end && *p != '"')
-        p += *p == '\\' ? 2 : 1;
-    return p < end ? p : end;
+    const char *quote = NULL;
+
+    while (p < end) {
+        const char *slash;
+
+        if (quote == NULL || quote < p)
+            quote = memchr(p, '"', (size_t)(end - p));
+        if (quote == NULL)
+            return end;
+        slash = memchr(p, '\\', (size_t)(quote - p));
+        if (slash == NULL)
+            return quote;
+        p = slash + 2;
+    }
+    return end;
 }
 
 static void take_timeout(const char *p, const char *end, struct kr_scan *out)
