@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a target over folders of inputs as an ordinary test: each file whole, then cut short at up
- * to 64 places. Fails when a folder is missing or empty. */
+ * to 64 places (--cuts=N: at up to N). Fails when a folder is missing or empty. */
 #include "fuzz.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
+#include "base/view.h"
 
-enum { CUTS = 64, INPUT_MAX = 1 << 20 };
+enum { INPUT_MAX = 1 << 20 };
 
 static unsigned long runs;
+static uint64_t cuts = 64;
 
 static void run(const char *bytes, size_t n)
 {
@@ -32,8 +34,8 @@ static void run_file(const char *path)
         exit(1);
     }
     run(kr_buf_str(&text), text.n);
-    for (size_t i = 0; i < CUTS && i < text.n; i++)
-        run(kr_buf_str(&text), text.n <= CUTS ? i : text.n * i / CUTS);
+    for (size_t i = 0; i < cuts && i < text.n; i++)
+        run(kr_buf_str(&text), text.n <= cuts ? i : text.n * i / cuts);
 }
 
 static unsigned long run_folder(const char *folder)
@@ -56,8 +58,11 @@ static unsigned long run_folder(const char *folder)
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        unsigned long files = kr_path_is_dir(argv[i]) ? run_folder(argv[i]) : 0;
+        unsigned long files;
 
+        if (kr_starts_with(argv[i], "--cuts=") && kr_view_u64(kr_view_of(argv[i] + 7), &cuts))
+            continue;
+        files = kr_path_is_dir(argv[i]) ? run_folder(argv[i]) : 0;
         if (files == 0 && !kr_path_is_dir(argv[i]) && kr_path_exists(argv[i])) {
             run_file(argv[i]);
             files = 1;
