@@ -15,7 +15,7 @@ from .wire import Broken, Torn, Wire, request
 class Disk:
     """A small file system for the journal and the log, that can be filled."""
 
-    SIZE = 8 << 20
+    SIZE = 128 << 20  # the journal of a long soak must fit, or the disk stays full
 
     def __init__(self, folder):
         self.folder = folder
