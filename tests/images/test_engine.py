@@ -4,54 +4,29 @@ import hashlib
 import json
 import re
 import socket
-import threading
 
 import pytest
 
 from tests.images.test_docker import NETWORK, container
+from tests.support.relay import Relay
 
 
-class Wire:
+class Wire(Relay):
     """A TCP port that leads to the engine's socket and keeps what clients say."""
 
     def __init__(self, path, address="127.0.0.1"):
-        self.path, self.said, self.lock = str(path), [], threading.Lock()
-        self.server = socket.create_server((address, 0))
-        self.host = f"tcp://{address}:{self.server.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.path = str(path)
+        super().__init__(self._engine, address)
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.server.accept()
-            except OSError:
-                return
-            engine = socket.socket(socket.AF_UNIX)
-            engine.connect(self.path)
-            kept = bytearray()
-            with self.lock:
-                self.said.append(kept)
-            for pair in ((client, engine, kept), (engine, client, None)):
-                threading.Thread(target=self._pump, args=pair, daemon=True).start()
-
-    @staticmethod
-    def _pump(source, sink, kept):
-        try:
-            while data := source.recv(65536):
-                if kept is not None and len(kept) < 1_000_000:
-                    kept += data
-                sink.sendall(data)
-        except OSError:
-            pass
-        try:
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+    def _engine(self):
+        engine = socket.socket(socket.AF_UNIX)
+        engine.connect(self.path)
+        return engine
 
     def created(self):
         """Bodies of all requests to make a container."""
         found = []
-        for kept in self.said:
+        for kept in self.streams:
             for hit in re.finditer(rb"POST [^ ]*/containers/create\?[^\r]*\r\n.*?\r\n\r\n", bytes(kept), re.S):
                 rest = bytes(kept)[hit.end():]
                 if re.search(rb"transfer-encoding: *chunked", hit[0], re.I):
@@ -60,19 +35,15 @@ class Wire:
                 found.append(json.JSONDecoder().raw_decode(rest.decode())[0])
         return found
 
-    def close(self):
-        self.server.close()
-
 
 @pytest.fixture
 def wire(project):
-    one = Wire(project.images.engine.socket)
-    yield one
-    one.close()
+    with Wire(project.images.engine.socket) as one:
+        yield one
 
 
 def test_engine_over_tcp(project, wire):
-    project.env["DOCKER_HOST"] = wire.host
+    project.env["DOCKER_HOST"] = f"tcp://{wire.host}"
     project.stack("docker", f"--run_args={json.dumps(NETWORK)}")
     project.deploy(check=0)
     assert project.row()["url"].startswith("http://127.0.0.1:")
@@ -92,7 +63,7 @@ def test_engine_of_a_context(project, tmp_path):
     (folder / "config.json").write_text('{"currentContext": "far"}')
     other = Wire(project.images.engine.socket, "127.0.0.2")
     (meta / "meta.json").write_text(json.dumps({"Name": "far", "Metadata": {}, "Endpoints": {"docker": {
-        "Host": other.host, "SkipTLSVerify": False}}}))
+        "Host": f"tcp://{other.host}", "SkipTLSVerify": False}}}))
     del project.env["DOCKER_HOST"]
     project.env["DOCKER_CONFIG"] = str(folder)
     try:
@@ -111,7 +82,7 @@ def test_engine_of_a_context(project, tmp_path):
     ({"gpu_count": 2, "cpu_count": 1.5, "memory": "512MB"}, {}, 2), ({}, {"gpus": "all"}, -1)])
 def test_gpus_and_limits(project, wire, resources, run_args, count):
     """This machine has no GPU: the engine is asked for it, refuses, and nothing stays."""
-    project.env["DOCKER_HOST"] = wire.host
+    project.env["DOCKER_HOST"] = f"tcp://{wire.host}"
     project.stack("docker", f"--run_args={json.dumps({**NETWORK, **run_args})}")
     done = project.deploy(config=project.config(resources=resources), check=1)
     (made,) = wire.created()

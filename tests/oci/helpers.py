@@ -15,60 +15,34 @@ import urllib.parse
 import urllib.request
 
 from tests.support.registry import CONFIG, Registry
+from tests.support.relay import Relay
 
 
-class CutProxy:
-    """Forwards TCP to `port`. cut(n): the connection that carries the client's n-th byte from now on is broken there,
-    once. Counts what clients sent, by kind of request, in `sent`."""
+class CutProxy(Relay):
+    """Leads to `port`. cut(n): the connection that carries the client's n-th byte from now on is broken there, once."""
 
     def __init__(self, port):
-        self.upstream, self.left, self.lock = port, None, threading.Lock()
-        self.cuts = self.sent = 0
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-        self.host = f"127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.left, self.cuts = None, 0
+        super().__init__(lambda: socket.create_connection(("127.0.0.1", port)))
 
     def cut(self, after):
         with self.lock:
             self.left = after
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.server.accept()
-            except OSError:
-                return
-            upstream = socket.create_connection(("127.0.0.1", self.upstream))
-            for pair in ((client, upstream, True), (upstream, client, False)):
-                threading.Thread(target=self._pump, args=pair, daemon=True).start()
-
-    def _pump(self, source, sink, counted):
-        try:
-            while data := source.recv(65536):
-                broken = False
-                with self.lock:
-                    self.sent += len(data) if counted else 0
-                    if counted and self.left is not None:
-                        if self.left < len(data):
-                            data, broken, self.left = data[:self.left], True, None
-                            self.cuts += 1
-                        else:
-                            self.left -= len(data)
-                sink.sendall(data)
+    def forward(self, data, sink, stream):
+        broken = False
+        with self.lock:
+            if stream is not None and self.left is not None:
+                broken = self.left < len(data)
                 if broken:
-                    time.sleep(0.02)  # let the registry see the bytes before the end of the line
-                    break
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self.server.close()
+                    data, self.left = data[:self.left], None
+                    self.cuts += 1
+                else:
+                    self.left -= len(data)
+        super().forward(data, sink, stream)
+        if broken:
+            time.sleep(0.02)  # let the registry see the bytes before the end of the line
+            raise ConnectionAbortedError("cut")
 
 
 class TokenService:
