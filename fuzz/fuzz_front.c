@@ -214,7 +214,7 @@ static void turn(struct kr_loop *loop)
             if (watch->fd >= 0)
                 watch->on_ready(watch, events[i].events);
         }
-        fuzz_timers(loop);
+        kr_timers_run(loop);
         loop->after_round(loop);
         run_later(loop);
         if (n <= 0)

@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 enum { FUZZ_WORKERS = 2, FUZZ_ENDS = 8 /* some for workers that replace others */ };
 
@@ -60,21 +59,12 @@ static inline void fuzz_say(const struct kr_worker *w, const void *bytes, size_t
 {
     struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    char control[CMSG_SPACE(sizeof(int))] = {0};
+    char control[KR_FDPASS_ONE] = {0};
 
     if (w->sock.fd < 0 || n == 0)
         return;
-    if (fd >= 0) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control;
-        msg.msg_controllen = sizeof(control);
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    }
+    if (fd >= 0)
+        kr_fdpass_attach(&msg, control, fd);
     (void)!sendmsg(fuzz_ends[w->index].sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -115,24 +105,11 @@ static inline void fuzz_print(const struct kr_worker *w, struct fuzz_input *in)
         (void)!write(fuzz_ends[w->index].console, bytes, n);
 }
 
-static inline void fuzz_timers(struct kr_loop *loop)
-{
-    for (struct kr_timer *t = loop->timers; t != NULL;) {
-        if (t->at_ms != 0 && t->at_ms <= loop->now_ms) {
-            t->at_ms = 0;
-            t->on_time(t);
-            t = loop->timers;
-        } else {
-            t = t->next;
-        }
-    }
-}
-
 static inline void fuzz_time_passes(struct kr_loop *loop, int64_t ms)
 {
     loop->now_us += ms * 1000;
     loop->now_ms = loop->now_us / 1000;
-    fuzz_timers(loop);
+    kr_timers_run(loop);
 }
 
 /* The descriptor that would be opened next: the same again when none is left. */

@@ -85,17 +85,10 @@ static void send_listener(struct kr_peer *peer)
 {
     static const char text[] = "{\"listener\":true}\n";
     struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof(text) - 1};
-    char control[CMSG_SPACE(sizeof(int))] = {0};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    char control[KR_FDPASS_ONE] = {0};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &peer->control->srv->listener.fd, sizeof(int));
+    kr_fdpass_attach(&msg, control, peer->control->srv->listener.fd);
     (void)sendmsg(peer->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 

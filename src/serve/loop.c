@@ -138,7 +138,7 @@ static int wait_ms(const struct kr_loop *loop)
 }
 
 /* A callback may forget or add timers, so the list is walked anew after each call. */
-static void run_timers(struct kr_loop *loop)
+void kr_timers_run(struct kr_loop *loop)
 {
     struct kr_timer *t = loop->timers;
 
@@ -170,7 +170,7 @@ int kr_loop_run(struct kr_loop *loop, struct kr_err *err)
             if (watch->fd >= 0)
                 watch->on_ready(watch, events[i].events);
         }
-        run_timers(loop);
+        kr_timers_run(loop);
         if (loop->after_round != NULL)
             loop->after_round(loop);
         run_later(loop);

@@ -54,6 +54,7 @@ void kr_watch_remove(struct kr_loop *loop, struct kr_watch *watch); /* leaves it
 void kr_timer_at(struct kr_loop *loop, struct kr_timer *timer, int64_t at_ms);
 void kr_timer_stop(struct kr_timer *timer);
 void kr_timer_forget(struct kr_loop *loop, struct kr_timer *timer); /* before its memory goes */
+void kr_timers_run(struct kr_loop *loop); /* those that are due at now_ms */
 
 /* Runs when no event of this round can refer to the memory any more. */
 void kr_loop_later(struct kr_loop *loop, struct kr_later *later);

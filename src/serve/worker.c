@@ -151,18 +151,10 @@ static ssize_t send_part(struct kr_worker *w, size_t at)
     size_t end = w->out.n;
     struct iovec iov = {.iov_base = w->out.p + at};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    char control[CMSG_SPACE(sizeof(int))] = {0};
+    char control[KR_FDPASS_ONE] = {0};
 
     if (w->out_fd_n > 0 && w->out_fds[0].at == at) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control;
-        msg.msg_controllen = sizeof(control);
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &w->out_fds[0].fd, sizeof(int));
+        kr_fdpass_attach(&msg, control, w->out_fds[0].fd);
         end = w->out_fd_n > 1 ? w->out_fds[1].at : end;
     } else if (w->out_fd_n > 0) {
         end = w->out_fds[0].at;
@@ -221,50 +213,14 @@ void kr_worker_kill(struct kr_worker *w, int signal_number)
 
 /* -- receiving --------------------------------------------------------------------------------- */
 
-static void take_fds(struct kr_worker *w, struct msghdr *msg)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-        size_t n;
-
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (w->in_fd_n < KR_FDS_MAX)
-                w->in_fds[w->in_fd_n++] = fd;
-            else
-                (void)close(fd);
-        }
-    }
-}
-
 /* Returns bytes read, 0 when there are none now, -1 at the end. */
 static ssize_t receive(struct kr_worker *w)
 {
-    char *room = kr_buf_reserve(&w->in, READ_SIZE);
-    struct iovec iov = {.iov_base = room, .iov_len = READ_SIZE};
-    char control[CMSG_SPACE(16 * sizeof(int))];
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    ssize_t n;
+    ssize_t n = kr_fdpass_read(w->sock.fd, MSG_DONTWAIT, &w->in, READ_SIZE, w->in_fds, &w->in_fd_n);
 
-    if (room == NULL)
-        return -1;
-    do
-        n = recvmsg(w->sock.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? 0 : -1;
-    take_fds(w, &msg);
-    if (n == 0)
-        return -1;
-    w->in.n += (size_t)n;
-    return n;
+    return n == 0 ? -1 : n;
 }
 
 static bool handle_frames(struct kr_worker *w)

@@ -5,12 +5,12 @@
 
 #include "base/buf.h"
 #include "serve/call.h"
+#include "serve/fdpass.h"
 #include "serve/loop.h"
 
 #include <sys/types.h>
 
 #define KR_WINDOW_MAX    32
-#define KR_FDS_MAX       64
 #define KR_TAIL_LINES    20
 #define KR_TAIL_LINE_MAX 240
 

@@ -5,6 +5,7 @@
 #include "serve/native/native.h"
 
 #include "base/alloc.h"
+#include "serve/fdpass.h"
 #include "serve/frame.h"
 #include "serve/loop.h"
 
@@ -39,8 +40,8 @@ struct loop {
     struct kr_buf in; /* the leader's */
     struct pending pending[PENDING_MAX];
     unsigned at, n;
-    int fds[PENDING_MAX];
-    unsigned fd_n;
+    int fds[KR_FDS_MAX];
+    size_t fd_n;
     uint32_t cancelled[PENDING_MAX];
     unsigned cancelled_n;
     atomic_uint streams[STREAMS_MAX]; /* ids of running streams, 0: free */
@@ -94,14 +95,10 @@ static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, u
                        const struct kr_buf *body)
 {
     kr_auto_fd int fd = memfd_create("kourou-body", MFD_CLOEXEC);
-    char bytes[KR_FRAME_HEADER + 12], control[CMSG_SPACE(sizeof(int))] = {0};
+    char bytes[KR_FRAME_HEADER + 12], control[KR_FDPASS_ONE] = {0};
     kr_auto_buf struct kr_buf frame = KR_BUF_INIT(64);
     struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t sent;
 
     for (size_t at = 0; at < body->n;) {
@@ -115,10 +112,7 @@ static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, u
     memcpy(bytes, frame.p, KR_FRAME_HEADER);
     kr_u32_put(bytes + KR_FRAME_HEADER, us);
     kr_u64_put(bytes + KR_FRAME_HEADER + 4, body->n);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    kr_fdpass_attach(&msg, control, fd);
     (void)pthread_mutex_lock(&l->out_lock);
     if (l->out.n > 0)
         write_all(l->opt.fd, l->out.p, l->out.n);
@@ -345,29 +339,7 @@ static bool parse(struct loop *l)
 /* Waits for bytes. False: the front has gone or sends nonsense. */
 static bool read_frames(struct loop *l)
 {
-    char *room = kr_buf_reserve(&l->in, READ_SIZE), control[CMSG_SPACE(16 * sizeof(int))];
-    struct iovec iov = {.iov_base = room, .iov_len = READ_SIZE};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    ssize_t n;
-
-    if (room == NULL)
-        return false;
-    do
-        n = recvmsg(l->opt.fd, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0)
-        return false;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-        for (size_t i = 0; i < count && l->fd_n < PENDING_MAX; i++)
-            memcpy(&l->fds[l->fd_n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-    }
-    l->in.n += (size_t)n;
-    return parse(l);
+    return kr_fdpass_read(l->opt.fd, 0, &l->in, READ_SIZE, l->fds, &l->fd_n) > 0 && parse(l);
 }
 
 /* -- leadership -------------------------------------------------------------------------------- */
