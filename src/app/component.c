@@ -323,29 +323,31 @@ static int refuse_in_stacks(struct kr_app *app, const struct kr_component_kind *
                    kind->key);
 }
 
+static int delete_found(struct kr_app *app, const struct kr_component_kind *kind,
+                        const json_t *found, struct kr_err *err)
+{
+    const char *id = kr_json_str(found, "id", "");
+    kr_auto_free char *what =
+        kr_asprintf("the %s '%s'", kind->title, kr_json_str(found, "name", ""));
+
+    if (refuse_default(kind->title, found, err) < 0 ||
+        refuse_in_stacks(app, kind, found, err) < 0 ||
+        kr_change_refuse_in_use(app, "deployer_id", id, what, err) < 0)
+        return -(int)err->code;
+    return kr_store_delete(app->store, KR_COMPONENT, id, err);
+}
+
 int kr_component_delete(struct kr_app *app, enum kr_component_type type, const char *ref,
                         struct kr_err *err)
 {
-    const struct kr_component_kind *kind = kind_of(type);
     kr_auto_json json_t *found = NULL;
-    kr_auto_free char *what = NULL;
-    const char *id;
+    int rc;
 
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (kr_component_get(app, type, ref, &found, err) < 0)
-        goto undo;
-    id = kr_json_str(found, "id", "");
-    what = kr_asprintf("the %s '%s'", kind->title, kr_json_str(found, "name", ""));
-    if (refuse_default(kind->title, found, err) < 0 ||
-        refuse_in_stacks(app, kind, found, err) < 0 ||
-        kr_change_refuse_in_use(app, "deployer_id", id, what, err) < 0 ||
-        kr_store_delete(app->store, KR_COMPONENT, id, err) < 0)
-        goto undo;
-    return kr_store_commit(app->store, err);
-undo:
-    kr_store_rollback(app->store);
-    return -(int)err->code;
+    rc = kr_component_get(app, type, ref, &found, err);
+    rc = rc < 0 ? rc : delete_found(app, kind_of(type), found, err);
+    return kr_change_end(app, rc, NULL, NULL, err);
 }
 
 void kr_component_mask(json_t *row)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/make.h"
 
+#include "app/change.h"
 #include "app/compile.h"
 #include "base/alloc.h"
 #include "base/path.h"
@@ -360,9 +361,5 @@ int kr_made_store(struct kr_app *app, const struct kr_made *made, const json_t *
     *row = NULL;
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (store_in(app, made, stack, label, row, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    return kr_store_commit(app->store, err);
+    return kr_change_end(app, store_in(app, made, stack, label, row, err), NULL, NULL, err);
 }

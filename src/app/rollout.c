@@ -2,6 +2,7 @@
 #include "app/rollout.h"
 
 #include "app/build.h"
+#include "app/change.h"
 #include "app/code.h"
 #include "app/deployment.h"
 #include "app/target.h"
@@ -125,11 +126,7 @@ static int store_all(struct kr_app *app, const struct kr_rollout *what, json_t *
 {
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (store_record(app, what, row, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    return kr_store_commit(app->store, err);
+    return kr_change_end(app, store_record(app, what, row, err), NULL, NULL, err);
 }
 
 static int store_success(struct kr_app *app, const struct kr_target *target,

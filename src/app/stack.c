@@ -244,14 +244,13 @@ static int delete_found(struct kr_app *app, const json_t *found, bool recursive,
 int kr_stack_delete(struct kr_app *app, const char *ref, bool recursive, struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL;
+    int rc;
 
     if (kr_store_begin(app->store, err) < 0)
         return -(int)err->code;
-    if (kr_stack_get(app, ref, &found, err) < 0 || delete_found(app, found, recursive, err) < 0) {
-        kr_store_rollback(app->store);
-        return -(int)err->code;
-    }
-    return kr_store_commit(app->store, err);
+    rc = kr_stack_get(app, ref, &found, err);
+    rc = rc < 0 ? rc : delete_found(app, found, recursive, err);
+    return kr_change_end(app, rc, NULL, NULL, err);
 }
 
 int kr_stack_set_active(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)
