@@ -31,6 +31,9 @@ struct build {
     struct kr_layer layers[LAYERS_MAX];
     const char *titles[LAYERS_MAX];
     size_t layer_count;
+    bool new_code;                      /* the code layer was made in this build */
+    char base_digest[KR_DIGEST_SIZE];   /* what the tags mean now; "": not known */
+    char target_digest[KR_DIGEST_SIZE];
     char *config, *manifest;
 };
 
@@ -135,10 +138,30 @@ static int local_python(struct build *b, struct kr_err *err)
     return 0;
 }
 
+/* What both tags mean, in one round. Not to learn that of the target is no error: pushing will say it. */
+static int look_at_tags(struct build *b, struct kr_err *err)
+{
+    const char *base = kr_ref_what(&b->base_ref);
+    struct kr_manifest_ask asks[] = {{.repo = b->base, .what = base},
+                                     {.repo = b->target, .what = kr_ref_what(&b->target_ref)}};
+    bool fixed = kr_digest_valid(base);
+
+    kr_manifest_heads(fixed ? &asks[1] : asks, fixed ? 1 : 2);
+    if (asks[0].rc < 0) {
+        *err = asks[0].err;
+        return kr_wrap(err, "base image");
+    }
+    (void)snprintf(b->base_digest, sizeof(b->base_digest), "%s", fixed ? base : asks[0].digest);
+    (void)snprintf(b->target_digest, sizeof(b->target_digest), "%s", asks[1].digest);
+    return 0;
+}
+
 static int look_at_base(struct build *b, struct kr_err *err)
 {
     say(b, "base", b->in->base, 0, 0, false);
-    if (kr_base_get(b->base, b->cache, kr_ref_what(&b->base_ref), &b->image, err) < 0)
+    if (look_at_tags(b, err) < 0)
+        return -(int)err->code;
+    if (kr_base_get(b->base, b->cache, b->base_digest, &b->image, err) < 0)
         return kr_wrap(err, "base image");
     if (!b->in->native && kr_base_find_python(b->base, b->cache, &b->image, b->in->base, &b->python, err) < 0)
         return -(int)err->code;
@@ -290,12 +313,11 @@ static int code_layer(struct build *b, struct kr_err *err)
         {.prefix = BELOW_ROOT(KR_IMAGE_APP), .files = b->in->code, .uid = b->uid, .gid = b->gid},
         {.prefix = BELOW_ROOT(KR_IMAGE_RUNTIME), .files = &snapshot, .fixed_prefix = true},
     };
-    bool made;
 
     if (kr_files_add_bytes(&snapshot, "snapshot.json", b->in->snapshot, strlen(b->in->snapshot), false,
                            err) < 0 ||
-        kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, next_layer(b, "code"), &made,
-                      err) < 0)
+        kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, next_layer(b, "code"),
+                      &b->new_code, err) < 0)
         return kr_wrap(err, "code layer");
     return 0;
 }
@@ -348,6 +370,42 @@ static void on_progress(void *data, uint64_t done, uint64_t total)
     say(p->b, "push", p->b->in->target, done, total, false);
 }
 
+/* What was pushed, by the digest of its manifest: while a tag of the repository has that digest, its blobs are there. */
+static char *pushed_key(const char *digest)
+{
+    return kr_asprintf("pushed 1 %s", digest);
+}
+
+static void keep_pushed(const struct build *b, const char *digest, const struct kr_blob *blobs, size_t n)
+{
+    kr_auto_free char *key = pushed_key(digest);
+    kr_auto_json json_t *note = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(note, json_string(blobs[i].digest));
+    kr_cache_set_note(b->cache, key, note);
+}
+
+/* Only a guess: the registry has the last word when the manifest is put. */
+static void guess(const struct build *b, struct kr_blob *blobs, size_t n)
+{
+    kr_auto_free char *key = pushed_key(b->target_digest);
+    kr_auto_json json_t *note = b->target_digest[0] != '\0' ? kr_cache_note(b->cache, key) : NULL;
+    const json_t *known;
+    size_t k;
+
+    /* The config is as new as the code in it, which is the last layer. */
+    for (size_t i = b->layer_count - 1; i <= b->layer_count; i++)
+        blobs[i].guess = b->new_code ? KR_BLOB_NEW : KR_BLOB_ASK;
+    json_array_foreach(note, k, known)
+    {
+        for (size_t i = 0; i < n; i++) {
+            if (strcmp(blobs[i].digest, json_string_value(known) != NULL ? json_string_value(known) : "") == 0)
+                blobs[i].guess = KR_BLOB_KNOWN;
+        }
+    }
+}
+
 static struct kr_blob *blob_list(const struct build *b, const char *config_digest, size_t *n)
 {
     const json_t *base = json_object_get(b->image.manifest, "layers");
@@ -390,25 +448,15 @@ static int push(struct build *b, struct kr_image_built *out, struct kr_err *err)
 
     kr_sha256_hex(b->config, strlen(b->config), digest + 7);
     blobs = blob_list(b, digest, &n);
-    rc = kr_push_blobs(&p, blobs, n, err);
+    guess(b, blobs, n);
+    rc = kr_push_image(&p, blobs, n, kr_ref_what(&b->target_ref), b->manifest, err);
     out->bytes_sent += p.bytes_sent;
     out->blobs_sent = p.sent;
     out->blobs_mounted = p.mounted;
     out->blobs_there = p.there;
-    if (rc < 0)
-        return rc;
-    return kr_push_manifest(b->target, kr_ref_what(&b->target_ref), KR_OCI_MANIFEST, b->manifest,
-                            strlen(b->manifest), err);
-}
-
-/* Whether the tag is this image already. Not being able to ask is no error: pushing will say it. */
-static bool is_there(struct build *b, const char *digest)
-{
-    char there[KR_DIGEST_SIZE];
-    struct kr_err ignored = KR_ERR_INIT;
-
-    return kr_manifest_head(b->target, kr_ref_what(&b->target_ref), there, &ignored) == 0 &&
-           strcmp(there, digest) == 0;
+    if (rc == 0)
+        keep_pushed(b, out->digest, blobs, n);
+    return rc;
 }
 
 static int build_once(struct build *b, struct kr_image_built *out, struct kr_err *err)
@@ -422,7 +470,7 @@ static int build_once(struct build *b, struct kr_image_built *out, struct kr_err
     out->bytes_added = 0;
     for (size_t i = 0; i < b->layer_count; i++)
         out->bytes_added += b->layers[i].size;
-    out->unchanged = is_there(b, out->digest);
+    out->unchanged = strcmp(b->target_digest, out->digest) == 0;
     if (!out->unchanged && push(b, out, err) < 0)
         return -(int)err->code;
     say(b, "push", b->in->target, 0, 0, true);

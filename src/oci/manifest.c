@@ -173,22 +173,52 @@ int kr_image_get(struct kr_repo *repo, const char *what, struct kr_image *out, s
     return 0;
 }
 
+static int take_head(struct kr_manifest_ask *ask, struct kr_repo_ask *call)
+{
+    kr_auto_free char *name = kr_asprintf("image %s:%s", kr_repo_name(ask->repo), ask->what);
+    const char *said;
+
+    ask->err = call->err;
+    if (call->rc < 0)
+        return kr_wrap(&ask->err, "%s", name);
+    if (call->res.status != 200)
+        return kr_repo_fail(ask->repo, &call->res, name, &ask->err);
+    said = kr_http_header(&call->res, "docker-content-digest");
+    if (said == NULL || !kr_digest_valid(said))
+        return kr_fail(&ask->err, KR_E_REMOTE, "%s did not say the digest of %s",
+                       kr_repo_registry(ask->repo), name);
+    (void)snprintf(ask->digest, KR_DIGEST_SIZE, "%s", said);
+    return 0;
+}
+
+void kr_manifest_heads(struct kr_manifest_ask *asks, size_t n)
+{
+    struct kr_repo_ask calls[KR_MANIFEST_ASKS_MAX] = {{.repo = NULL}};
+    char *urls[KR_MANIFEST_ASKS_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        kr_auto_free char *rest = kr_asprintf("manifests/%s", asks[i].what);
+
+        urls[i] = kr_repo_url(asks[i].repo, rest);
+        calls[i].repo = asks[i].repo;
+        calls[i].req = (struct kr_http_request){.method = "HEAD", .url = urls[i], .headers = accept_manifest};
+    }
+    kr_repo_call_all(calls, n);
+    for (size_t i = 0; i < n; i++) {
+        asks[i].rc = take_head(&asks[i], &calls[i]);
+        kr_http_response_finish(&calls[i].res);
+        free(urls[i]);
+    }
+}
+
 int kr_manifest_head(struct kr_repo *repo, const char *what, char digest[KR_DIGEST_SIZE],
                      struct kr_err *err)
 {
-    kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
-    kr_auto_free char *rest = kr_asprintf("manifests/%s", what), *url = kr_repo_url(repo, rest);
-    kr_auto_free char *name = kr_asprintf("image %s:%s", kr_repo_name(repo), what);
-    struct kr_http_request req = {.method = "HEAD", .url = url, .headers = accept_manifest};
-    const char *said;
+    struct kr_manifest_ask ask = {.repo = repo, .what = what};
 
-    if (kr_repo_call(repo, &req, &res, err) < 0)
-        return kr_wrap(err, "%s", name);
-    if (res.status != 200)
-        return kr_repo_fail(repo, &res, name, err);
-    said = kr_http_header(&res, "docker-content-digest");
-    if (said == NULL || !kr_digest_valid(said))
-        return kr_fail(err, KR_E_REMOTE, "%s did not say the digest of %s", kr_repo_registry(repo), name);
-    (void)snprintf(digest, KR_DIGEST_SIZE, "%s", said);
-    return 0;
+    kr_manifest_heads(&ask, 1);
+    (void)snprintf(digest, KR_DIGEST_SIZE, "%s", ask.digest);
+    if (ask.rc < 0 && err != NULL)
+        *err = ask.err;
+    return ask.rc;
 }

@@ -36,6 +36,20 @@ int kr_image_get(struct kr_repo *repo, const char *what, struct kr_image *out, s
 int kr_manifest_head(struct kr_repo *repo, const char *what, char digest[KR_DIGEST_SIZE],
                      struct kr_err *err) KR_MUST_USE;
 
+struct kr_manifest_ask {
+    struct kr_repo *repo; /* all with the same client */
+    const char *what;
+    /* results */
+    char digest[KR_DIGEST_SIZE];
+    int rc;
+    struct kr_err err;
+};
+
+#define KR_MANIFEST_ASKS_MAX 4
+
+/* kr_manifest_head for several at once. After one without an answer the others fail like it. */
+void kr_manifest_heads(struct kr_manifest_ask *asks, size_t n);
+
 /* A small blob into memory, verified. */
 int kr_blob_get(struct kr_repo *repo, const char *digest, struct kr_buf *out, struct kr_err *err)
     KR_MUST_USE;

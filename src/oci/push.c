@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/digest.h"
+#include "oci/manifest.h"
 #include "oci/upload.h"
 
 #include <stdio.h>
@@ -166,4 +167,44 @@ int kr_push_manifest(struct kr_repo *to, const char *what, const char *media_typ
         return kr_fail(err, KR_E_REMOTE, "%s: the registry stored it as %s instead of %s", name, said,
                        digest);
     return 0;
+}
+
+/* An answer that may be about blobs: registries word and number it differently. */
+static bool may_miss_blobs(const struct kr_err *err)
+{
+    int status = err->http_status;
+
+    return status >= 400 && status < 500 && status != 401 && status != 403 && status != 408 &&
+           status != 429;
+}
+
+static bool any_guess(const struct kr_blob *blobs, size_t n)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++)
+        any |= blobs[i].guess != KR_BLOB_ASK;
+    return any;
+}
+
+int kr_push_image(struct kr_push *push, struct kr_blob *blobs, size_t n, const char *what,
+                  const char *manifest, struct kr_err *err)
+{
+    size_t size = strlen(manifest), moved;
+
+    if (kr_push_blobs(push, blobs, n, err) < 0)
+        return -(int)err->code;
+    if (kr_push_manifest(push->to, what, KR_OCI_MANIFEST, manifest, size, err) == 0)
+        return 0;
+    if (!any_guess(blobs, n) || !may_miss_blobs(err))
+        return -(int)err->code;
+    kr_err_clear(err);
+    for (size_t i = 0; i < n; i++)
+        blobs[i].guess = KR_BLOB_ASK;
+    moved = push->sent + push->mounted; /* they are found there now */
+    push->there = 0;
+    if (kr_push_blobs(push, blobs, n, err) < 0)
+        return -(int)err->code;
+    push->there -= moved < push->there ? moved : push->there;
+    return kr_push_manifest(push->to, what, KR_OCI_MANIFEST, manifest, size, err);
 }

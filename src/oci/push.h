@@ -10,10 +10,19 @@
 
 enum kr_blob_source { KR_BLOB_CACHE, KR_BLOB_BYTES, KR_BLOB_REPO };
 
+/* What is thought of a blob without having asked. The registry itself refuses a manifest with a blob that it has not:
+ * kr_push_image() asks for all of them then. */
+enum kr_blob_guess {
+    KR_BLOB_ASK,
+    KR_BLOB_KNOWN, /* the registry has a manifest in this repository that names it */
+    KR_BLOB_NEW    /* just made: a small one is sent without asking first */
+};
+
 struct kr_blob {
     const char *digest;
     uint64_t size;
     enum kr_blob_source source;
+    enum kr_blob_guess guess;
     const void *bytes; /* KR_BLOB_BYTES */
 };
 
@@ -33,7 +42,7 @@ struct kr_push {
     size_t there, mounted, sent;
 };
 
-/* Makes all blobs present. KR_E_NOT_FOUND: a KR_BLOB_CACHE blob is missing or damaged in the cache (the
+/* Makes all blobs present, as far as the guesses hold. KR_E_NOT_FOUND: a KR_BLOB_CACHE blob is missing or damaged in the cache (the
  * message names it); the caller makes it again. Every call may be repeated. */
 int kr_push_blobs(struct kr_push *push, const struct kr_blob *blobs, size_t n, struct kr_err *err)
     KR_MUST_USE;
@@ -41,5 +50,10 @@ int kr_push_blobs(struct kr_push *push, const struct kr_blob *blobs, size_t n, s
 /* Puts a manifest under a tag or digest; the registry has to answer with the digest of the bytes. */
 int kr_push_manifest(struct kr_repo *to, const char *what, const char *media_type, const char *text,
                      size_t n, struct kr_err *err) KR_MUST_USE;
+
+/* Blobs, then the manifest (OCI) that names them. When the registry does not take the manifest although the guesses say
+ * that nothing is missing, all blobs are asked for, what is missing is sent, and the manifest is put again. */
+int kr_push_image(struct kr_push *push, struct kr_blob *blobs, size_t n, const char *what,
+                  const char *manifest, struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -298,6 +298,47 @@ int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_ht
     return 0;
 }
 
+/* What needs another try is tried alone, with the client's patience. */
+static int settle(struct kr_repo_ask *ask, struct kr_http_job *job)
+{
+    struct kr_repo *repo = ask->repo;
+    bool again = job->rc < 0 || job->res.status == 408 || job->res.status == 429 || job->res.status >= 500;
+    int tries = 0;
+
+    if (job->rc == 0 && job->res.status == 401 &&
+        kr_repo_refused(repo, &job->res, &tries, &again, &ask->err) < 0)
+        return -(int)ask->err.code;
+    if (again)
+        return kr_repo_call(repo, &ask->req, &ask->res, &ask->err);
+    repo->let_in |= job->res.status != 401 && job->res.status != 403;
+    ask->res = job->res;
+    job->res = (struct kr_http_response)KR_HTTP_RESPONSE_INIT;
+    return 0;
+}
+
+void kr_repo_call_all(struct kr_repo_ask *asks, size_t n)
+{
+    kr_auto_free struct kr_http_job *jobs = kr_calloc(n + 1, sizeof(*jobs));
+    const struct kr_repo_ask *failed = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        kr_repo_authorize(asks[i].repo, &asks[i].req);
+        jobs[i].req = asks[i].req;
+    }
+    if (n > 0)
+        kr_http_many(asks[0].repo->http, jobs, n, n, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct kr_repo_ask *ask = &asks[i];
+
+        if (failed != NULL)
+            ask->err = failed->err;
+        ask->rc = failed != NULL ? failed->rc : settle(ask, &jobs[i]);
+        if (ask->rc < 0 && failed == NULL)
+            failed = ask;
+        kr_http_response_finish(&jobs[i].res);
+    }
+}
+
 bool kr_repo_let_in(const struct kr_repo *repo)
 {
     return repo->let_in;

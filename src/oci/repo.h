@@ -48,6 +48,17 @@ int kr_repo_refused(struct kr_repo *repo, const struct kr_http_response *res, in
 int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_http_response *res,
                  struct kr_err *err) KR_MUST_USE;
 
+struct kr_repo_ask {
+    struct kr_repo *repo; /* all with the same client */
+    struct kr_http_request req;
+    struct kr_http_response res; /* the caller finishes it */
+    int rc;                      /* as kr_repo_call's */
+    struct kr_err err;
+};
+
+/* kr_repo_call for several at once. They are settled in their order; after one that failed the others fail like it. */
+void kr_repo_call_all(struct kr_repo_ask *asks, size_t n);
+
 /* Whether kr_repo_call was answered and not refused: what the registry wants of us is known by then. */
 bool kr_repo_let_in(const struct kr_repo *repo);
 

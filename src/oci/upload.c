@@ -15,6 +15,7 @@
 #define PIECE_MAX     ((uint64_t)16 << 20)
 #define FAILURES_MAX  6
 #define RESTARTS_MAX  5
+#define SMALL_MAX     ((uint64_t)64 << 10) /* so little is sent sooner than it is asked for or gone on with */
 
 void kr_upload_init(struct kr_upload *up, struct kr_push *push, const struct kr_blob *blob)
 {
@@ -24,6 +25,12 @@ void kr_upload_init(struct kr_upload *up, struct kr_push *push, const struct kr_
         up->chunk = PIECE_MAX;
     up->chunked = blob->source == KR_BLOB_REPO || blob->size > up->chunk;
     kr_buf_init(&up->piece, PIECE_MAX);
+    if (blob->guess == KR_BLOB_KNOWN) {
+        up->fate = KR_BLOB_THERE;
+        up->step = KR_UP_DONE;
+    } else if (blob->guess == KR_BLOB_NEW && blob->size <= SMALL_MAX) {
+        up->step = KR_UP_START;
+    }
 }
 
 void kr_upload_finish(struct kr_upload *up)
@@ -165,7 +172,7 @@ int kr_upload_ask(struct kr_upload *up, struct kr_http_request *req, struct kr_e
     free(up->url);
     up->url = NULL;
     up->in_flight = 0;
-    *req = (struct kr_http_request){.method = "GET", .repeat = KR_REPEAT_NEVER};
+    *req = (struct kr_http_request){.method = "GET", .repeat = KR_REPEAT_SAFE};
     if ((up->step == KR_UP_PUT || up->step == KR_UP_PATCH) && open_source(up, err) < 0)
         return -(int)err->code;
     switch (up->step) {
@@ -199,6 +206,10 @@ int kr_upload_ask(struct kr_upload *up, struct kr_http_request *req, struct kr_e
     case KR_UP_DONE:
         break;
     }
+    /* Every step may come twice: a lost upload is begun anew and found there. But a connection that turns out dead is not to
+     * cost a large body twice. */
+    if (req->body.size > SMALL_MAX)
+        req->repeat = KR_REPEAT_NEVER;
     req->url = up->url;
     kr_repo_authorize(up->step == KR_UP_FETCH ? up->push->from : up->push->to, req);
     return 0;

@@ -160,8 +160,10 @@ void kr_digest_cache_close(struct kr_digest_cache *cache)
         kr_sha256_hex(kr_buf_str(&cache->fresh), cache->fresh.n, sum);
         kr_buf_addf(&whole, HEAD "%s\n", sum);
         kr_buf_add(&whole, kr_buf_str(&cache->fresh), cache->fresh.n);
+        /* A file that keeps changing is read each time and never remembered: then nothing is new here. */
         /* Not being able to remember only costs time. */
-        (void)!kr_file_write_atomic(cache->file, whole.p, whole.n, 0600, NULL);
+        if (cache->old.n != whole.n || memcmp(cache->old.p, whole.p, whole.n) != 0)
+            (void)!kr_file_write_atomic(cache->file, whole.p, whole.n, 0600, NULL);
     }
     kr_buf_finish(&cache->old);
     kr_buf_finish(&cache->fresh);

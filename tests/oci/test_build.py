@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import needs
 from tests.oci import images
 from tests.oci.conftest import skopeo
+from tests.support.counting import CountingProxy
 from tests.support.registry import Registry
 
 MINOR = sys.version_info[1]
@@ -131,6 +132,39 @@ def test_only_the_changed_code_travels(tool, registry, base, source):
     _, manifest, _ = image_of(registry, second["reference"])
     assert second["sent"] == 2 and second["there"] == 4  # code and config
     assert second["bytes_sent"] == manifest["layers"][-1]["size"] + manifest["config"]["size"]
+
+
+def there(registry, name, digest):
+    return registry.request("HEAD", f"/v2/{name}/blobs/{digest}")[0] == 200
+
+
+def test_a_change_of_code_takes_few_calls(tool, registry, base, source):
+    """What the tag's image is known to have is not asked for again, and connections are used again."""
+    with CountingProxy(registry.port) as line:
+        args = build_args(source, f"{line.host}/bases/official:1", f"{line.host}/out/few:v1")
+        tool("build", **args)
+        (source / "code/app.py").write_text("print('changed')\n")
+        line.reset()
+        done = tool("build", **args)
+        assert done["sent"] == 2 and done["there"] == 4
+        # two tags, two uploads begun and ended; the manifest's head follows a body, where the line shows none
+        assert sorted(method for method, _ in line.requests() if method != "PUT") == ["HEAD", "HEAD", "POST", "POST"]
+        assert len(line.streams) == 2
+    assert image_of(registry, f"{registry.host}/out/few@{done['digest']}")
+
+
+@pytest.mark.parametrize("gone", [0, 2, 3])
+def test_a_blob_that_is_gone_from_the_registry(tool, registry, base, source, gone):
+    """A layer of the base, the runtime, the requirements: deleted there between two builds."""
+    args = build_args(source, f"{base}/official:1", f"{registry.host}/out/gone{gone}:v1")
+    name, before, _ = image_of(registry, tool("build", **args)["reference"])
+    (source / "code/app.py").write_text("print('changed')\n")
+    assert registry.request("DELETE", f"/v2/{name}/blobs/{before['layers'][gone]['digest']}")[0] == 202
+    done = tool("build", **args)
+    name, manifest, _ = image_of(registry, done["reference"])
+    assert [layer["digest"] for layer in manifest["layers"][:-1]] == [x["digest"] for x in before["layers"][:-1]]
+    assert all(there(registry, name, d["digest"]) for d in [manifest["config"], *manifest["layers"]])
+    assert (done["sent"], done["mounted"], done["there"]) == ((2, 1, 3) if gone == 0 else (3, 0, 3))
 
 
 def test_equal_on_two_machines(tool, registry, base, source, tmp_path):

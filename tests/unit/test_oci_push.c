@@ -200,6 +200,71 @@ static void test_rate_limits_are_explained(void **state)
     assert_int_equal(err.http_status, 429);
 }
 
+static int push_guessed(const struct fake_answer *script, size_t n, struct kr_blob blob, struct kr_push *push,
+                        struct kr_err *err)
+{
+    struct fake_http fake;
+    kr_auto_http struct kr_http *http = fake_open(&fake, script, n);
+    kr_auto_repo struct kr_repo *repo = repo_of(http, &stranger);
+    int rc;
+
+    *push = (struct kr_push){.to = repo};
+    *err = (struct kr_err)KR_ERR_INIT;
+    rc = kr_push_image(push, &blob, 1, "v1", "{}", err);
+    fake_done(&fake);
+    return rc;
+}
+
+#define PUT_MANIFEST "PUT /v2/team/x/manifests/v1"
+#define UNKNOWN      "{\"errors\":[{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"blob unknown\"}]}"
+
+/* What was only thought to be there is asked for as soon as the registry does not take the manifest. */
+static void test_guesses_that_do_not_hold(void **state)
+{
+    static const struct fake_answer right[] = {{PUT_MANIFEST, 201, NULL, ""}};
+    static const struct fake_answer wrong[] = {{PUT_MANIFEST, 404, NULL, UNKNOWN}, {HEAD_IT, 404, NULL, ""}, START,
+                                               {PUT_IT, 201, NULL, ""}, {PUT_MANIFEST, 201, NULL, ""}};
+    static const struct fake_answer again[] = {{PUT_MANIFEST, 400, NULL, UNKNOWN}, {HEAD_IT, 200, NULL, ""},
+                                               {PUT_MANIFEST, 400, NULL, UNKNOWN}};
+    static const struct fake_answer denied[] = {{PUT_MANIFEST, 403, NULL, ""}};
+    static const struct fake_answer made[] = {START, {PUT_IT, 201, NULL, ""}, {PUT_MANIFEST, 404, NULL, UNKNOWN},
+                                              {HEAD_IT, 200, NULL, ""}, {PUT_MANIFEST, 201, NULL, ""}};
+    static const struct fake_answer asked[] = {{HEAD_IT, 200, NULL, ""}, {PUT_MANIFEST, 404, NULL, UNKNOWN}};
+    struct kr_blob blob = {.digest = DIGEST, .size = 5, .source = KR_BLOB_BYTES, .bytes = "hello",
+                           .guess = KR_BLOB_KNOWN};
+    struct kr_push push;
+    struct kr_err err;
+
+    (void)state;
+    assert_int_equal(push_guessed(right, KR_ARRAY_LEN(right), blob, &push, &err), 0);
+    assert_true(push.there == 1 && push.sent == 0);
+    assert_int_equal(push_guessed(wrong, KR_ARRAY_LEN(wrong), blob, &push, &err), 0);
+    assert_true(push.there == 0 && push.sent == 1 && push.bytes_sent == 5);
+    assert_int_equal(push_guessed(again, KR_ARRAY_LEN(again), blob, &push, &err), -KR_E_REMOTE);
+    assert_non_null(strstr(err.msg, "MANIFEST_BLOB_UNKNOWN"));
+    assert_int_equal(push_guessed(denied, KR_ARRAY_LEN(denied), blob, &push, &err), -KR_E_AUTH);
+    blob.guess = KR_BLOB_NEW;
+    assert_int_equal(push_guessed(made, KR_ARRAY_LEN(made), blob, &push, &err), 0);
+    assert_true(push.there == 0 && push.sent == 1);
+    blob.guess = KR_BLOB_ASK;
+    assert_int_equal(push_guessed(asked, KR_ARRAY_LEN(asked), blob, &push, &err), -KR_E_NOT_FOUND);
+    assert_int_equal(err.http_status, 404);
+}
+
+/* Only a small one is sent unasked. */
+static void test_a_large_new_blob_is_asked_for(void **state)
+{
+    static const struct fake_answer script[] = {{HEAD_IT, 200, NULL, ""}, {PUT_MANIFEST, 201, NULL, ""}};
+    struct kr_blob blob = {.digest = DIGEST, .size = 1 << 20, .source = KR_BLOB_BYTES, .bytes = "hello",
+                           .guess = KR_BLOB_NEW};
+    struct kr_push push;
+    struct kr_err err;
+
+    (void)state;
+    assert_int_equal(push_guessed(script, KR_ARRAY_LEN(script), blob, &push, &err), 0);
+    assert_true(push.there == 1 && push.bytes_sent == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_who_sees_the_token),
         cmocka_unit_test(test_a_token_service_without_encryption),
         cmocka_unit_test(test_rate_limits_are_explained),
+        cmocka_unit_test(test_guesses_that_do_not_hold),
+        cmocka_unit_test(test_a_large_new_blob_is_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
