@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same steps and models in LitServe: `peer_litserve.py PORT`. One server process and one worker, as it does by default."""
 import sys
-import time
-import uuid
-from pathlib import Path
 
 import litserve
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from peers import InvokeRequest, InvokeResponse, Metadata, Outputs, clean, greet  # noqa: E402
+import envelope
+from envelope import InvokeRequest, InvokeResponse
 
 
 class Greeter(litserve.LitAPI):
@@ -19,13 +16,7 @@ class Greeter(litserve.LitAPI):
         return request
 
     def predict(self, request, **_):
-        started = time.perf_counter()
-        run = str(uuid.uuid4())
-        greeting = greet(clean(request.parameters.person))
-        return InvokeResponse(
-            success=True, outputs=Outputs(greeting=greeting), execution_time=time.perf_counter() - started,
-            metadata=Metadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
-                              parameters_used=request.parameters))
+        return envelope.invoke(request.parameters, request.run_name)
 
     def encode_response(self, output, **_) -> InvokeResponse:
         return output

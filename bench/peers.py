@@ -1,119 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Kourou is compared with: the same steps and models in FastAPI."""
 import time
-import uuid
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-
-class Person(BaseModel):
-    name: str
-    age: int
-    tags: list[str] = []
-
-
-class Greeting(BaseModel):
-    text: str
-    length: int
-
-
-class Parameters(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    person: Person = Person(name="you", age=1)
-
-
-class InvokeRequest(BaseModel):
-    parameters: Parameters
-    run_name: str | None = None
-    timeout: float | None = None
-    skip_artifact_materialization: bool = False
-
-
-class PlainParameters(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: str = "you"
-    age: int = 1
-
-
-class PlainRequest(BaseModel):
-    parameters: PlainParameters
-    run_name: str | None = None
-    timeout: float | None = None
-    skip_artifact_materialization: bool = False
-
-
-class Outputs(BaseModel):
-    greeting: Greeting
-
-
-class PlainOutputs(BaseModel):
-    greeting: str
-
-
-class Metadata(BaseModel):
-    deployment_id: str | None
-    run_id: str
-    run_name: str
-    parameters_used: Parameters
-
-
-class PlainMetadata(BaseModel):
-    deployment_id: str | None
-    run_id: str
-    run_name: str
-    parameters_used: PlainParameters
-
-
-class InvokeResponse(BaseModel):
-    success: bool
-    outputs: Outputs
-    execution_time: float
-    metadata: Metadata
-    error: str | None = None
-
-
-class PlainResponse(BaseModel):
-    success: bool
-    outputs: PlainOutputs
-    execution_time: float
-    metadata: PlainMetadata
-    error: str | None = None
-
-
-def clean(person: Person) -> Person:
-    return Person(name=person.name.strip().title(), age=person.age, tags=person.tags)
-
-
-def greet(cleaned: Person) -> Greeting:
-    text = f"Hello {cleaned.name}, you are {cleaned.age}"
-    return Greeting(text=text, length=len(text))
-
+import envelope
+from envelope import InvokeRequest, InvokeResponse, Metadata, Request, Response, Strict, respond
 
 app = FastAPI()
 
 
 @app.post("/invoke")
 async def invoke(request: InvokeRequest) -> InvokeResponse:
-    started = time.perf_counter()
-    run = str(uuid.uuid4())
-    greeting = greet(clean(request.parameters.person))
-    return InvokeResponse(
-        success=True, outputs=Outputs(greeting=greeting), execution_time=time.perf_counter() - started,
-        metadata=Metadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
-                          parameters_used=request.parameters))
+    return envelope.invoke(request.parameters, request.run_name)
+
+
+class PlainParameters(Strict):
+    name: str = "you"
+    age: int = 1
+
+
+class PlainOutputs(BaseModel):
+    greeting: str
+
+
+PlainMetadata = Metadata[PlainParameters]
+PlainResponse = Response[PlainParameters, PlainOutputs]
 
 
 @app.post("/plain")
-async def plain(request: PlainRequest) -> PlainResponse:
+async def plain(request: Request[PlainParameters]) -> PlainResponse:
     started = time.perf_counter()
-    run = str(uuid.uuid4())
     p = request.parameters
     greeting = f"Hello {p.name.strip().title()}, you are {p.age}"
-    return PlainResponse(
-        success=True, outputs=PlainOutputs(greeting=greeting), execution_time=time.perf_counter() - started,
-        metadata=PlainMetadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
-                               parameters_used=p))
+    return respond(PlainResponse, PlainMetadata, p, request.run_name, PlainOutputs(greeting=greeting), started)
 
 
 @app.post("/spin")
@@ -126,87 +47,41 @@ async def health() -> None:
     return None
 
 
-class TextParameters(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Number(BaseModel):
+    output: int
+
+
+class TextParameters(Strict):
     text: str = ""
 
 
-class CountParameters(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    start: int = 0
+TextMetadata = Metadata[TextParameters]
+TextResponse = Response[TextParameters, Number]
 
 
-class TextRequest(BaseModel):
-    parameters: TextParameters
-    run_name: str | None = None
-    timeout: float | None = None
-    skip_artifact_materialization: bool = False
-
-
-class CountRequest(BaseModel):
-    parameters: CountParameters
-    run_name: str | None = None
-    timeout: float | None = None
-    skip_artifact_materialization: bool = False
+@app.post("/size")
+async def size(request: Request[TextParameters]) -> TextResponse:
+    started = time.perf_counter()
+    output = Number(output=len(request.parameters.text))
+    return respond(TextResponse, TextMetadata, request.parameters, request.run_name, output, started)
 
 
 def add_one(value: int) -> int:
     return value + 1
 
 
-class Number(BaseModel):
-    output: int
+class CountParameters(Strict):
+    start: int = 0
 
 
-class TextMetadata(BaseModel):
-    deployment_id: str | None
-    run_id: str
-    run_name: str
-    parameters_used: TextParameters
-
-
-class CountMetadata(BaseModel):
-    deployment_id: str | None
-    run_id: str
-    run_name: str
-    parameters_used: CountParameters
-
-
-class TextResponse(BaseModel):
-    success: bool
-    outputs: Number
-    execution_time: float
-    metadata: TextMetadata
-    error: str | None = None
-
-
-class CountResponse(BaseModel):
-    success: bool
-    outputs: Number
-    execution_time: float
-    metadata: CountMetadata
-    error: str | None = None
-
-
-@app.post("/size")
-async def size(request: TextRequest) -> TextResponse:
-    started = time.perf_counter()
-    run = str(uuid.uuid4())
-    length = len(request.parameters.text)
-    return TextResponse(
-        success=True, outputs=Number(output=length), execution_time=time.perf_counter() - started,
-        metadata=TextMetadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
-                              parameters_used=request.parameters))
+CountMetadata = Metadata[CountParameters]
+CountResponse = Response[CountParameters, Number]
 
 
 @app.post("/steps/{count}")
-async def steps(count: int, request: CountRequest) -> CountResponse:
+async def steps(count: int, request: Request[CountParameters]) -> CountResponse:
     started = time.perf_counter()
-    run = str(uuid.uuid4())
     value = request.parameters.start
     for _ in range(count):
         value = add_one(value)
-    return CountResponse(
-        success=True, outputs=Number(output=value), execution_time=time.perf_counter() - started,
-        metadata=CountMetadata(deployment_id=None, run_id=run, run_name=request.run_name or "bench-" + run[:8],
-                               parameters_used=request.parameters))
+    return respond(CountResponse, CountMetadata, request.parameters, request.run_name, Number(output=value), started)

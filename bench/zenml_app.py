@@ -39,7 +39,8 @@ class ZenmlApps:
             raise Failed("not installed: tools/setup.sh bench")
         self.home.mkdir(exist_ok=True)
         (self.project / ".zen").mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "pipelines" / "zenml_models.py", self.project)
+        for name in ("zenml_models.py", "people.py"):
+            shutil.copy(HERE / "pipelines" / name, self.project)
         self.run(ENV / "zenml", "pipeline", "deploy", f"zenml_models.{pipeline}", "--name", pipeline)
         pid = json.loads(self.run(ENV / "python", "-c", SEEK, pipeline).strip().splitlines()[-1])["pid"]
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]

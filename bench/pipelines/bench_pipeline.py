@@ -1,21 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline of the benchmark: two steps with typed inputs; once with built-in types, once with models."""
+"""The pipeline of the benchmark: two steps with typed inputs that are models."""
 from typing import Annotated
-
-from pydantic import BaseModel
 
 from kourou import pipeline, step
 
-
-class Person(BaseModel):
-    name: str
-    age: int
-    tags: list[str] = []
-
-
-class Greeting(BaseModel):
-    text: str
-    length: int
+from people import Greeting, Person
 
 
 @step

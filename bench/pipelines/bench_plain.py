@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same with built-in types only, so that nothing needs pydantic."""
+"""The same as bench_pipeline with built-in types only, so that nothing needs pydantic."""
 from kourou import pipeline, step
 
 

@@ -2,20 +2,10 @@
 """The pipeline of the benchmark as ZenML wants it: the same two steps and the same models as bench_pipeline."""
 from typing import Annotated
 
-from pydantic import BaseModel
 from zenml import pipeline, step
 from zenml.config import DeploymentSettings
 
-
-class Person(BaseModel):
-    name: str
-    age: int
-    tags: list[str] = []
-
-
-class Greeting(BaseModel):
-    text: str
-    length: int
+from people import Greeting, Person
 
 
 @step(enable_cache=False)
