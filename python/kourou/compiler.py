@@ -8,6 +8,7 @@ import os
 import sys
 
 from . import options as opt
+from ._loader import import_from
 from ._source import code_location, describe_source, one_line, short_path, short_traceback, user_frames
 from ._version import SNAPSHOT_VERSION, __version__
 from .errors import KourouError, SettingsError
@@ -195,7 +196,7 @@ def main(argv=None) -> int:
     """The command ``compile``; the result is the exit status."""
     options = _options(argv)
     root = os.path.abspath(options.root)
-    sys.path.insert(0, root)
+    import_from(root)
     try:
         document, status = snapshot_of(options.source, _read_config(options.config), options.name, root), 0
         text = canonical_text(document)

@@ -16,6 +16,7 @@ import sys
 from time import perf_counter
 
 from . import lite
+from ._loader import import_from
 from ._source import load_source, one_line, short_traceback
 from .context import AppContext, RunContext, _app, _run
 from .errors import KourouError, LoadError
@@ -75,9 +76,7 @@ def _not_a_pipeline(source, thing):
 def load(snapshot: dict, root: str, deployment=None) -> "Runner":
     """Imports the pipeline of a snapshot and prepares everything that does not depend on a request."""
     root = os.path.abspath(root)
-    if root in sys.path:
-        sys.path.remove(root)
-    sys.path.insert(0, root)
+    import_from(root)
     for name, value in (snapshot.get("environment") or {}).items():
         os.environ.setdefault(name, os.path.expandvars(value))
     pipeline = find_pipeline(snapshot["pipeline"]["source"], root)

@@ -136,7 +136,7 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
     argv[n++] = kr_strdup(srv->deployment_json);
     srv->worker_env = kr_env_copy();
     kr_env_set(&srv->worker_env, "PYTHONUNBUFFERED", "1");
-    if (srv->opt.reload) /* compiled files are told apart by the second only */
+    if (srv->opt.reload) /* nothing more is left in a folder that is worked in */
         kr_env_set(&srv->worker_env, "PYTHONDONTWRITEBYTECODE", "1");
     return 0;
 }

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports the user's modules as their sources are now.
+
+Python takes a compiled file for current when the source has the size and the second of change that it had then. A
+source that is changed twice within a second, or restored with its time, would run as it was. Below the source root
+compiled files are therefore told apart by the digest of the source, in the form that every Python reads and checks
+(PEP 552).
+"""
+
+from __future__ import annotations
+
+import _imp
+import marshal
+import os
+import sys
+
+import _frozen_importlib_external as _importer  # importlib.machinery costs more time than a module
+
+_UNCHECKED = _importer.MAGIC_NUMBER + b"\1\0\0\0"  # to other Pythons; here its digest counts all the same
+_CHECKED = _importer.MAGIC_NUMBER + b"\3\0\0\0"
+_INSTALLED = ("site-packages", "dist-packages")
+_KEY = int.from_bytes(_importer.MAGIC_NUMBER, "little")
+
+
+class _Loader(_importer.SourceFileLoader):
+    """Loads a source, or what was compiled of exactly this text."""
+
+    def get_code(self, fullname):
+        path = self.get_filename(fullname)
+        source = self.get_data(path)
+        digest = _imp.source_hash(_KEY, source)
+        try:
+            cache = _importer.cache_from_source(path)
+            data = self.get_data(cache)
+            if data[:8] in (_CHECKED, _UNCHECKED) and data[8:16] == digest:
+                return _importer._compile_bytecode(memoryview(data)[16:], fullname, cache, path)
+        except NotImplementedError:
+            cache = None
+        except (OSError, ImportError, EOFError, ValueError, TypeError):
+            pass  # there is none, or it is damaged
+        code = self.source_to_code(source, path)
+        if cache is not None and not sys.dont_write_bytecode:
+            self._cache_bytecode(path, cache, _CHECKED + digest + marshal.dumps(code))
+        return code
+
+
+def import_from(root: str) -> None:
+    """Puts the source root first in the search path. Its modules come by _Loader, what is installed below it not."""
+    root = os.path.abspath(root)
+    here = root.rstrip(os.sep) + os.sep
+    library = os.path.dirname(os.__file__) + os.sep
+    make = _importer.FileFinder.path_hook(
+        (_importer.ExtensionFileLoader, _imp.extension_suffixes()), (_Loader, _importer.SOURCE_SUFFIXES),
+        (_importer.SourcelessFileLoader, _importer.BYTECODE_SUFFIXES))
+
+    def hook(path):
+        full = path + os.sep
+        if not full.startswith(here) or full.startswith(library) or \
+                any(f"{os.sep}{name}{os.sep}" in full[len(here) - 1:] for name in _INSTALLED):
+            raise ImportError("no folder of the user's code", path=path)
+        return make(path)
+
+    sys.path_hooks.insert(0, hook)
+    for path in list(sys.path_importer_cache):
+        if (path + os.sep).startswith(here):
+            del sys.path_importer_cache[path]
+    while root in sys.path:
+        sys.path.remove(root)
+    sys.path.insert(0, root)
