@@ -191,16 +191,6 @@ static void start(struct kr_server *srv, uint8_t bits)
         FUZZ_CHECK(kr_control_open(srv, fuzz_err()) == 0);
 }
 
-static void run_later(struct kr_loop *loop)
-{
-    while (loop->later != NULL) {
-        struct kr_later *later = loop->later;
-
-        loop->later = later->next;
-        later->run(later);
-    }
-}
-
 /* A few rounds of the loop; nobody waits. */
 static void turn(struct kr_loop *loop)
 {
@@ -208,15 +198,7 @@ static void turn(struct kr_loop *loop)
         struct epoll_event events[EVENTS];
         int n = epoll_wait(loop->epfd, events, EVENTS, 0);
 
-        for (int i = 0; i < n; i++) {
-            struct kr_watch *watch = events[i].data.ptr;
-
-            if (watch->fd >= 0)
-                watch->on_ready(watch, events[i].events);
-        }
-        kr_timers_run(loop);
-        loop->after_round(loop);
-        run_later(loop);
+        kr_loop_round(loop, events, n);
         if (n <= 0)
             break;
     }
@@ -299,8 +281,7 @@ static void client_step(struct scene *s, struct client *c, struct fuzz_input *in
     }
 }
 
-static void worker_step(struct scene *s, struct kr_worker *w, struct fuzz_input *in, unsigned what,
-                        int fd)
+static void worker_step(struct kr_worker *w, struct fuzz_input *in, unsigned what, int fd)
 {
     switch (what) {
     case 0:
@@ -320,7 +301,6 @@ static void worker_step(struct scene *s, struct kr_worker *w, struct fuzz_input 
             kr_pool_after_end(w, "ended", false);
         break;
     }
-    (void)s;
 }
 
 static void step(struct scene *s, struct fuzz_input *in, int fd)
@@ -331,7 +311,7 @@ static void step(struct scene *s, struct fuzz_input *in, int fd)
     if (kind < 6)
         client_step(s, &s->clients[who % CLIENTS], in, kind);
     else if (kind < 12)
-        worker_step(s, &s->srv.pool.workers[who % FUZZ_WORKERS], in, kind - 6, fd);
+        worker_step(&s->srv.pool.workers[who % FUZZ_WORKERS], in, kind - 6, fd);
     else if (kind == 12)
         fuzz_time_passes(&s->srv.loop, 100 * fuzz_byte(in));
     else

@@ -109,7 +109,7 @@ static inline void fuzz_time_passes(struct kr_loop *loop, int64_t ms)
 {
     loop->now_us += ms * 1000;
     loop->now_ms = loop->now_us / 1000;
-    kr_timers_run(loop);
+    kr_loop_round(loop, NULL, 0);
 }
 
 /* The descriptor that would be opened next: the same again when none is left. */

@@ -138,7 +138,7 @@ static int wait_ms(const struct kr_loop *loop)
 }
 
 /* A callback may forget or add timers, so the list is walked anew after each call. */
-void kr_timers_run(struct kr_loop *loop)
+static void run_timers(struct kr_loop *loop)
 {
     struct kr_timer *t = loop->timers;
 
@@ -153,6 +153,20 @@ void kr_timers_run(struct kr_loop *loop)
     }
 }
 
+void kr_loop_round(struct kr_loop *loop, const struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct kr_watch *watch = events[i].data.ptr;
+
+        if (watch->fd >= 0)
+            watch->on_ready(watch, events[i].events);
+    }
+    run_timers(loop);
+    if (loop->after_round != NULL)
+        loop->after_round(loop);
+    run_later(loop);
+}
+
 int kr_loop_run(struct kr_loop *loop, struct kr_err *err)
 {
     struct epoll_event events[EVENTS_PER_ROUND];
@@ -164,16 +178,7 @@ int kr_loop_run(struct kr_loop *loop, struct kr_err *err)
         if (n < 0 && errno != EINTR)
             return kr_fail_errno(err, errno, "wait for events");
         take_time(loop);
-        for (int i = 0; i < n; i++) {
-            struct kr_watch *watch = events[i].data.ptr;
-
-            if (watch->fd >= 0)
-                watch->on_ready(watch, events[i].events);
-        }
-        kr_timers_run(loop);
-        if (loop->after_round != NULL)
-            loop->after_round(loop);
-        run_later(loop);
+        kr_loop_round(loop, events, n);
     }
     return 0;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct epoll_event;
+
 struct kr_watch {
     int fd; /* -1: not watched */
     uint32_t events;
@@ -44,6 +46,10 @@ void kr_loop_finish(struct kr_loop *loop);
 int kr_loop_run(struct kr_loop *loop, struct kr_err *err) KR_MUST_USE;
 void kr_loop_stop(struct kr_loop *loop);
 
+/* What a round does after its wait: callbacks of these events, timers that are due at now_ms,
+ * after_round, and what was to be run later. */
+void kr_loop_round(struct kr_loop *loop, const struct epoll_event *events, int n);
+
 int kr_watch_add(struct kr_loop *loop, struct kr_watch *watch, uint32_t events,
                  struct kr_err *err) KR_MUST_USE;
 void kr_watch_set(struct kr_loop *loop, struct kr_watch *watch, uint32_t events);
@@ -54,7 +60,6 @@ void kr_watch_remove(struct kr_loop *loop, struct kr_watch *watch); /* leaves it
 void kr_timer_at(struct kr_loop *loop, struct kr_timer *timer, int64_t at_ms);
 void kr_timer_stop(struct kr_timer *timer);
 void kr_timer_forget(struct kr_loop *loop, struct kr_timer *timer); /* before its memory goes */
-void kr_timers_run(struct kr_loop *loop); /* those that are due at now_ms */
 
 /* Runs when no event of this round can refer to the memory any more. */
 void kr_loop_later(struct kr_loop *loop, struct kr_later *later);
