@@ -152,8 +152,8 @@ STEP(fchmod, (int fd, mode_t mode), (fd, mode))
 STEP(chmod, (const char *path, mode_t mode), (path, mode))
 
 /* Opening counts when it may create. */
-#define OPEN(name)                                                                                 \
-    int name(const char *path, int flags, ...)                                                     \
+#define OPEN(name, parameters, arguments)                                                          \
+    int name parameters                                                                            \
     {                                                                                              \
         REAL(name)                                                                                 \
         va_list args;                                                                              \
@@ -163,22 +163,9 @@ STEP(chmod, (const char *path, mode_t mode), (path, mode))
         va_end(args);                                                                              \
         if ((flags & (O_CREAT | __O_TMPFILE)) != 0 && is_now() && ends())                          \
             return -1;                                                                             \
-        return real_##name(path, flags, mode);                                                     \
+        return real_##name arguments;                                                              \
     }
-#define OPENAT(name)                                                                               \
-    int name(int at, const char *path, int flags, ...)                                             \
-    {                                                                                              \
-        REAL(name)                                                                                 \
-        va_list args;                                                                              \
-        mode_t mode;                                                                               \
-        va_start(args, flags);                                                                     \
-        mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;                  \
-        va_end(args);                                                                              \
-        if ((flags & (O_CREAT | __O_TMPFILE)) != 0 && is_now() && ends())                          \
-            return -1;                                                                             \
-        return real_##name(at, path, flags, mode);                                                 \
-    }
-OPEN(open)
-OPEN(open64)
-OPENAT(openat)
-OPENAT(openat64)
+OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
+OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
+OPEN(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode))
+OPEN(openat64, (int at, const char *path, int flags, ...), (at, path, flags, mode))
