@@ -121,7 +121,8 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
                                   .environment = json_object_get(b->docker, "environment"),
                                   .entrypoint = entry, .user = kr_json_str(b->docker, "user", NULL),
                                   .installer_env = variables, .fresh = b->target->what.prevent_build_reuse,
-                                  .data = (void *)(uintptr_t)b, .step = on_step, .line = on_line};
+                                  .data = (void *)(uintptr_t)b, .step = on_step, .line = on_line,
+                                  .cancelled = on_cancelled};
 
     http->hooks.data = (void *)(uintptr_t)b;
     http->hooks.cancelled = on_cancelled;

@@ -228,7 +228,7 @@ static int push(const struct local *l, char **image, struct kr_err *err)
 {
     const struct kr_build *b = l->b;
     struct pushing p = {.env = &b->target->env, .digest = ""};
-    kr_auto_call struct kr_engine_call call = {.line = on_push_line, .data = &p};
+    kr_auto_call struct kr_engine_call call = {.env = &l->b->target->env, .line = on_push_line, .data = &p};
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
     struct kr_login login;
     char registry[256];

@@ -157,7 +157,7 @@ static int docker_logs(const struct kr_deployer_env *env, const struct kr_deploy
                        const struct kr_log_request *request, struct kr_err *err)
 {
     kr_auto_docker struct kr_docker docker = {0};
-    kr_auto_call struct kr_engine_call call = {.line = request->line, .data = request->data};
+    kr_auto_call struct kr_engine_call call = {.env = env, .line = request->line, .data = request->data};
 
     if (request->build && request->image_shown)
         return 0;

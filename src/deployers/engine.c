@@ -160,6 +160,11 @@ static void on_line(const char *text, bool is_stderr, void *data)
         kr_denv_log_line(r->call->env, r->call->source != NULL ? r->call->source : "docker", text);
 }
 
+static bool on_cancelled(void *data)
+{
+    return kr_denv_cancelled(data);
+}
+
 static struct kr_view last_line(const struct kr_buf *text)
 {
     struct kr_view v = kr_view_trim((struct kr_view){kr_buf_str(text), text->n});
@@ -255,6 +260,10 @@ int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *
         kr_words_add(&argv, call->words.v[i]);
     env = environment_of(call, config);
     opts.env = env;
+    if (call->env != NULL) {
+        opts.cancelled = on_cancelled;
+        opts.cancel_data = (void *)(uintptr_t)call->env;
+    }
     if (shown) {
         opts.line = on_line;
     } else {

@@ -34,7 +34,8 @@ struct kr_engine_call {
     const char *input;           /* for stdin, or NULL */
     size_t input_len;
     int timeout_ms;              /* 0: none */
-    const struct kr_deployer_env *env; /* gets the output as log lines of "docker", with line NULL; or NULL */
+    const struct kr_deployer_env *env; /* gets the output as log lines of "docker", with line NULL;
+                                        * Ctrl-C ends the call; or NULL: clearing up goes on to its end */
     const char *source;          /* name of the log lines: "build"; NULL: "docker" */
     void (*line)(void *data, const char *line); /* gets each line of either stream, or NULL */
     void *data;

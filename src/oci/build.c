@@ -206,7 +206,7 @@ static int pack_runtime(struct build *b, struct kr_layer *layer, struct kr_err *
             return -(int)err->code;
         rc = kr_tree_write(dir, files, err);
         if (rc == 0)
-            rc = kr_python_compile(b->in->python, dir, KR_IMAGE_RUNTIME, err);
+            rc = kr_python_compile(b->in->python, dir, KR_IMAGE_RUNTIME, b->in->cancelled, b->in->data, err);
         if (rc == 0)
             rc = kr_tree_read(dir, NULL, &compiled, err);
         files = &compiled;
@@ -269,7 +269,8 @@ static int pack_requirements(struct build *b, struct kr_layer *layer, struct kr_
                                .target = &b->python,
                                .temp_dir = b->in->cache_dir,
                                .data = b->in->data,
-                               .line = b->in->line};
+                               .line = b->in->line,
+                               .cancelled = b->in->cancelled};
     struct kr_tar_part parts[] = {
         {.prefix = BELOW_ROOT(b->python.site), .files = &site, .fixed_prefix = true},
         {.prefix = BELOW_ROOT(b->python.bin), .files = &bin, .fixed_prefix = true},

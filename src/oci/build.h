@@ -36,6 +36,7 @@ struct kr_image_build {
     void (*step)(void *data, const char *step, const char *text, uint64_t done, uint64_t total,
                  bool bytes, bool finished); /* or NULL */
     void (*line)(void *data, const char *line); /* the installer's output, or NULL */
+    bool (*cancelled)(void *data); /* true ends the programs that are run here; or NULL. Requests look at http's hooks */
 };
 
 struct kr_image_built {

@@ -57,12 +57,14 @@ int kr_python_version(const char *python, char version[32], struct kr_err *err)
     return 0;
 }
 
-int kr_python_compile(const char *python, const char *dir, const char *image_dir, struct kr_err *err)
+int kr_python_compile(const char *python, const char *dir, const char *image_dir,
+                      bool (*cancelled)(void *data), void *data, struct kr_err *err)
 {
     kr_auto(words_finish) struct words w = {0};
     kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(65536), out = KR_BUF_INIT(OUTPUT_MAX);
     char **env = kr_env_copy();
-    struct kr_proc_opts opts = {.env = env, .out = &out, .err_out = &complaint};
+    struct kr_proc_opts opts = {.env = env, .out = &out, .err_out = &complaint,
+                                .cancelled = cancelled, .cancel_data = data};
     const char *const flags[] = {"-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode",
                                  "unchecked-hash", "-s"};
     int status, rc;
@@ -182,7 +184,8 @@ static int run_installer(const struct kr_wheels *what, bool uv, const char *dir,
     kr_auto_free char *constraints = kr_path_join(files, "constraints.txt");
     struct talk talk = {.what = what, .missing = KR_BUF_INIT(1000), .last = KR_BUF_INIT(1000)};
     char **env = kr_env_copy();
-    struct kr_proc_opts opts = {.line = on_line, .data = &talk};
+    struct kr_proc_opts opts = {.line = on_line, .data = &talk, .cancelled = what->cancelled,
+                                .cancel_data = what->data};
     const char *name;
     json_t *value;
     int status, rc;
@@ -289,7 +292,7 @@ int kr_wheels_install(const struct kr_wheels *what, char **dir, struct kr_files 
         rc = run_installer(what, use_uv(what, same), *dir, inputs, err);
     (void)!kr_remove_tree(inputs, NULL);
     if (rc == 0 && same)
-        rc = kr_python_compile(what->python, *dir, what->target->site, err);
+        rc = kr_python_compile(what->python, *dir, what->target->site, what->cancelled, what->data, err);
     if (rc == 0)
         rc = kr_tree_read(*dir, skip_site, site, err);
     if (rc == 0)

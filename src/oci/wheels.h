@@ -19,6 +19,7 @@ struct kr_wheels {
     const char *temp_dir;       /* for the two folders below */
     void *data;
     void (*line)(void *data, const char *line); /* output of the installer as it comes, or NULL */
+    bool (*cancelled)(void *data); /* true ends it with KR_E_CANCELLED; or NULL */
 };
 
 /* Installs into a new folder below temp_dir, *dir (the caller removes and frees it). site gets the
@@ -31,8 +32,8 @@ int kr_wheels_install(const struct kr_wheels *what, char **dir, struct kr_files 
 int kr_python_version(const char *python, char version[32], struct kr_err *err) KR_MUST_USE;
 
 /* Byte code beside every .py below dir, as if dir were image_dir; the same bytes for the same files and
- * Python. Files that do not compile are left alone. */
-int kr_python_compile(const char *python, const char *dir, const char *image_dir, struct kr_err *err)
-    KR_MUST_USE;
+ * Python. Files that do not compile are left alone. cancelled(data) as above. */
+int kr_python_compile(const char *python, const char *dir, const char *image_dir,
+                      bool (*cancelled)(void *data), void *data, struct kr_err *err) KR_MUST_USE;
 
 #endif
