@@ -152,7 +152,7 @@ static int run_compiler(struct kr_app *app, const struct kr_compile *what, const
         args[6] = "--config";
         args[7] = config;
     }
-    if (kr_python_boot(app, python, what->root, args, &status, err) < 0)
+    if (kr_python_boot(app, python, what->root, args, what->meanwhile, &status, err) < 0)
         return -(int)err->code;
     if (app->ui.cancelled != NULL && app->ui.cancelled(app->ui.data))
         return kr_fail(err, KR_E_CANCELLED, "stopped");
@@ -195,7 +195,7 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
                     (char *)(uintptr_t)"--root", (char *)(uintptr_t)what->root, NULL};
     struct kr_proc_opts opts = {
         .cwd = what->root, .out = &out, .err_out = &noise, .timeout_ms = DESCRIBE_MS,
-        .cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
+        .cancelled = app->ui.cancelled, .cancel_data = app->ui.data, .meanwhile = what->meanwhile};
     json_t *pipeline;
     int status = 0;
 

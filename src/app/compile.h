@@ -11,6 +11,7 @@ struct kr_compile {
     const char *python;   /* --python, or NULL */
     const json_t *config; /* YAML file as JSON, or NULL */
     const char *config_file; /* its name, for messages */
+    void (*meanwhile)(void); /* what to do while the code is read, or NULL */
 };
 
 /* *snapshot, *python (NULL for native pipelines) are the caller's. A traceback of the user's code

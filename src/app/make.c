@@ -9,6 +9,8 @@
 #include "core/flavor.h"
 #include "core/secret_ref.h"
 #include "core/setting.h"
+#include "net/http.h"
+#include "oci/tar.h"
 #include "pack/bundle.h"
 #include "pack/dockerignore.h"
 
@@ -232,12 +234,33 @@ static int complete(struct kr_app *app, const struct kr_deploy_request *request,
     return 0;
 }
 
+static void prepare_calls(void)
+{
+    kr_http_warm();
+}
+
+static void prepare_image(void)
+{
+    kr_http_warm();
+    kr_tar_warm();
+}
+
+/* What a deploy to this stack will need is loaded while Python reads the pipeline: that takes longer. */
+static void (*preparation(const json_t *stack, const json_t *deployer))(void)
+{
+    if (json_is_object(kr_json_at(stack, "components", "container_registry", NULL)))
+        return prepare_image;
+    return stack != NULL && strcmp(kr_json_str(deployer, "flavor", ""), "huggingface") == 0 ? prepare_calls
+                                                                                            : NULL;
+}
+
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,
             const json_t *stack, const json_t *deployer, struct kr_made *out, struct kr_err *err)
 {
     kr_auto_json json_t *config = NULL;
     struct kr_compile compile = {
-        .source = request->source, .root = root, .python = request->python};
+        .source = request->source, .root = root, .python = request->python,
+        .meanwhile = preparation(stack, deployer)};
 
     *out = (struct kr_made){0};
     if (request->config_file != NULL && read_config(request->config_file, &config, err) < 0)

@@ -124,9 +124,10 @@ static int run_boot(struct kr_app *app, const char *python, const char *const *a
 }
 
 int kr_python_boot(struct kr_app *app, const char *python, const char *dir, const char *const *args,
-                   int *status, struct kr_err *err)
+                   void (*meanwhile)(void), int *status, struct kr_err *err)
 {
     struct kr_proc_opts opts = {.cwd = dir,
+                                .meanwhile = meanwhile,
                                 .line = show_line,
                                 .data = app,
                                 .cancelled = app->ui.cancelled,

@@ -11,9 +11,9 @@ int kr_python_find(struct kr_app *app, const char *wanted, char **python, struct
     KR_MUST_USE;
 
 /* Runs `_boot.py <args>` with cwd dir; what it writes to stdout and stderr goes to the ui's log lines
- * (source "python"). args: NULL at the end. */
+ * (source "python"). args: NULL at the end. meanwhile: what to do while it runs, or NULL. */
 int kr_python_boot(struct kr_app *app, const char *python, const char *dir, const char *const *args,
-                   int *status, struct kr_err *err) KR_MUST_USE;
+                   void (*meanwhile)(void), int *status, struct kr_err *err) KR_MUST_USE;
 
 /* Fails with the command to run when this Python is too old or lacks pydantic 2. */
 int kr_python_check(struct kr_app *app, const char *python, struct kr_err *err) KR_MUST_USE;

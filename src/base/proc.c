@@ -315,6 +315,8 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
         return -(int)err->code;
     }
     close_all(NULL, theirs);
+    if (opts->meanwhile != NULL)
+        opts->meanwhile();
     (void)sigaction(SIGPIPE, &ignore, &before);
     (void)pump_all(&p, ours, deadline);
     (void)sigaction(SIGPIPE, &before, NULL);

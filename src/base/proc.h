@@ -24,6 +24,8 @@ struct kr_proc_opts {
      * with KR_E_CANCELLED; may be NULL. */
     bool (*cancelled)(void *data);
     void *cancel_data;
+    /* Called once, when the child has started: work that can be done while it runs; may be NULL. */
+    void (*meanwhile)(void);
 };
 
 /* Runs a program (looked up in $PATH) to its end. *status: exit status, or 128 + signal. Failing to

@@ -37,12 +37,18 @@ static void global_init(void)
         abort();
 }
 
-void *kr_http_curl_open(void)
+void kr_http_warm(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    struct pool *pool = kr_calloc(1, sizeof(*pool));
 
     (void)pthread_once(&once, global_init);
+}
+
+void *kr_http_curl_open(void)
+{
+    struct pool *pool = kr_calloc(1, sizeof(*pool));
+
+    kr_http_warm();
     pool->multi = curl_multi_init();
     if (pool->multi == NULL)
         abort();

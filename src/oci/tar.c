@@ -251,3 +251,8 @@ int kr_tar_list(int fd, bool (*on_entry)(void *data, const char *path, const cha
     (void)archive_read_free(a);
     return rc;
 }
+
+void kr_tar_warm(void)
+{
+    (void)archive_write_free(archive_write_new());
+}

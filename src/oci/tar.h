@@ -32,4 +32,7 @@ void kr_tar_key(const struct kr_tar_part *parts, size_t n, char key[7 + KR_SHA25
 int kr_tar_list(int fd, bool (*entry)(void *data, const char *path, const char *link), void *data,
                 struct kr_err *err) KR_MUST_USE;
 
+/* Loads libarchive while there is time for it; otherwise the first layer does. */
+void kr_tar_warm(void);
+
 #endif

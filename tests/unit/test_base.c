@@ -187,6 +187,38 @@ static void test_yaml_written_reads_back(void **state)
     assert_true(json_equal(v, again));
 }
 
+static int pipe_of_child[2];
+
+static void tell_child(void)
+{
+    assert_int_equal(write(pipe_of_child[1], "go\n", 3), 3);
+}
+
+/* The child waits for what is done meanwhile, so it runs by then. */
+static void test_work_while_a_process_runs(void **state)
+{
+    char *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+                    (char *)(uintptr_t) "read word <&$FD; echo $word", NULL};
+    struct kr_buf out = KR_BUF_INIT(100);
+    struct kr_err err = KR_ERR_INIT;
+    char **env = kr_env_copy(), number[16];
+    struct kr_proc_opts opts = {.out = &out, .timeout_ms = 20000, .meanwhile = tell_child};
+    int status = -1;
+
+    (void)state;
+    assert_int_equal(pipe(pipe_of_child), 0);
+    (void)snprintf(number, sizeof(number), "%d", pipe_of_child[0]);
+    kr_env_set(&env, "FD", number);
+    opts.env = env;
+    assert_int_equal(kr_proc_run(argv, &opts, &status, &err), 0);
+    assert_int_equal(status, 0);
+    assert_string_equal(kr_buf_str(&out), "go\n");
+    kr_env_free(env);
+    kr_buf_finish(&out);
+    (void)close(pipe_of_child[0]);
+    (void)close(pipe_of_child[1]);
+}
+
 static void test_process_output_status_and_timeout(void **state)
 {
     char *echo[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"cat; echo err >&2; exit 3"}, NULL};
@@ -302,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_yaml_refuses_bombs_and_doubles),
         cmocka_unit_test(test_yaml_written_reads_back),
         cmocka_unit_test(test_process_output_status_and_timeout),
+        cmocka_unit_test(test_work_while_a_process_runs),
         cmocka_unit_test(test_environment_is_built),
         cmocka_unit_test(test_keys_from_outside_are_checked),
         cmocka_unit_test(test_pretty_numbers_are_short_and_exact),
