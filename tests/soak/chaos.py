@@ -2,53 +2,16 @@
 """What happens to the server meanwhile: workers are killed and stopped, the disk is full, a new server takes over."""
 import os
 import pathlib
-import random
 import signal
-import subprocess
-import threading
 import time
 
+from .actor import Actor
 from .good import KEY
 from .wire import Broken, Torn, Wire, request
 
 
-class Disk:
-    """A small file system for the journal and the log, that can be filled."""
-
-    SIZE = 128 << 20  # the journal of a long soak must fit, or the disk stays full
-
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE},mode=0700", "kourou-soak", str(folder)],
-                              capture_output=True, text=True, check=False)
-        self.mounted = done.returncode == 0
-        self.why_not = done.stderr.strip()
-
-    def fill(self):
-        with open(self.folder / "ballast", "ab", buffering=0) as ballast:
-            for size in (65536, 4096, 512, 1):
-                try:
-                    while True:
-                        ballast.write(b"b" * size)
-                except OSError:
-                    pass
-
-    def free(self):
-        (self.folder / "ballast").unlink(missing_ok=True)
-
-    def close(self):
-        if self.mounted:
-            subprocess.run(["umount", "-l", str(self.folder)], check=True)
-            self.mounted = False
-
-
-class Killer(threading.Thread):
+class Killer(Actor):
     """SIGKILL, SIGTERM, SIGABRT, or SIGSTOP for a while: to any worker at any moment."""
-
-    def __init__(self, soak):
-        super().__init__(daemon=True, name="killer")
-        self.soak, self.rng = soak, random.Random(f"{soak.seed} killer")
 
     def run(self):
         while not self.soak.ending.wait(self.rng.uniform(0.2, 1.8)):
@@ -59,7 +22,7 @@ class Killer(threading.Thread):
             number = self.rng.choice([signal.SIGKILL] * 4 + [signal.SIGTERM, signal.SIGABRT, signal.SIGSTOP])
             try:
                 os.kill(pid, number)
-                self.soak.ledger.trying(f"worker gets {number.name}")
+                self.ledger.trying(f"worker gets {number.name}")
                 if number == signal.SIGSTOP:
                     self.soak.ending.wait(self.rng.uniform(0.05, 1.5))
                     os.kill(pid, signal.SIGCONT)
@@ -67,12 +30,8 @@ class Killer(threading.Thread):
                 pass
 
 
-class Changer(threading.Thread):
+class Changer(Actor):
     """Writes the code of the pipeline anew, now and then broken: workers are replaced one by one, or not."""
-
-    def __init__(self, soak):
-        super().__init__(daemon=True, name="changer")
-        self.soak, self.rng = soak, random.Random(f"{soak.seed} changer")
 
     def run(self):
         while not self.soak.ending.wait(self.rng.uniform(1, 5)):
@@ -80,7 +39,7 @@ class Changer(threading.Thread):
                 continue
             folder = self.soak.server.folder
             broken = self.rng.random() < 0.3
-            self.soak.ledger.trying("broken code is written" if broken else "code is written")
+            self.ledger.trying("broken code is written" if broken else "code is written")
             if broken:
                 (folder / "mode").write_text("fatal")
             (folder / "code.py").write_text(f"# {self.rng.random()}\n")
@@ -90,34 +49,25 @@ class Changer(threading.Thread):
                 (folder / "code.py").write_text("# mended\n")
 
 
-class Filler(threading.Thread):
+class Filler(Actor):
     """The disk is full for a second or two. Not while servers change: then the log would not tell the old one's
     counts."""
-
-    def __init__(self, soak):
-        super().__init__(daemon=True, name="filler")
-        self.soak, self.rng = soak, random.Random(f"{soak.seed} disk")
 
     def run(self):
         while not self.soak.ending.wait(self.rng.uniform(0.5, 4)):
             with self.soak.disk_lock:
-                self.soak.ledger.trying("disk is full")
+                self.ledger.trying("disk is full")
                 self.soak.disk.fill()
                 self.soak.ending.wait(self.rng.uniform(0.3, 2))
                 self.soak.disk.free()
                 self.soak.ending.wait(0.2)
 
 
-class Reader(threading.Thread):
+class Reader(Actor):
     """Reads the pages about the service all the time; each must be whole."""
 
     PATHS = ["/metrics", "/health", "/info", "/openapi.json", "/runs", "/runs?size=500", "/runs?status=crashed",
              "/runs?page=0"]
-
-    def __init__(self, soak, number):
-        super().__init__(daemon=True, name=f"reader-{number}")
-        self.soak, self.ledger = soak, soak.ledger
-        self.rng = random.Random(f"{soak.seed} reader {number}")
 
     def run(self):
         self.wire = None

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that keep to the rules: each of their requests must get exactly its own answer."""
 import json
-import random
-import threading
 
+from .actor import Actor
 from .wire import Broken, Torn, Wire, request
 
 KEY = ("X-API-Key", "soak-key")
@@ -62,13 +61,16 @@ def output(answer):
     return answer.json()["outputs"]["output"]
 
 
-class GoodClient(threading.Thread):
+def belongs_to(token):
+    """A check for the judge."""
+    return lambda answer: None if output(answer) == token else f"the answer of another request, not of {token}"
+
+
+class GoodClient(Actor):
     """Requests of many kinds, one after the other, over a connection that is kept or not."""
 
-    def __init__(self, soak, number):
-        super().__init__(daemon=True, name=f"good-{number}")
-        self.soak, self.ledger = soak, soak.ledger
-        self.rng = random.Random(f"{soak.seed} good {number}")
+    def __init__(self, soak, name):
+        super().__init__(soak, name)
         self.judge = Judge(soak.ledger)
         self.wire = None
         self.count = 0
@@ -87,7 +89,7 @@ class GoodClient(threading.Thread):
         self.drop()
 
     def _one(self):
-        kind = self.rng.choices([k for k, _ in self.kinds], [w for _, w in self.kinds])[0]
+        kind = self.choose(self.kinds)
         name = kind.__name__.strip("_")
         self.ledger.trying(name)
         try:
@@ -135,8 +137,7 @@ class GoodClient(threading.Thread):
     def ask(self, kind, op, want=200, path="/invoke", check=None, send=None, **parameters):
         token = self.ledger.token()
         answer = self.exchange((send or post)(path, invocation(op, token, **parameters)))
-        self.judge.judge(kind, [token], answer, want, check or (
-            lambda a: None if output(a) == token else f"the answer of another request, not of {token}"))
+        self.judge.judge(kind, [token], answer, want, check or belongs_to(token))
         if answer.status in (200, 500):
             self.ledger.run(answer.json()["metadata"]["run_id"], answer.status)
 
@@ -183,7 +184,7 @@ class GoodClient(threading.Thread):
         token = self.ledger.token()
         self.drop()
         answer = self.exchange(post("/invoke", invocation("token", token), version="1.0"))
-        self.judge.judge("old_version", [token], answer, check=lambda a: None if output(a) == token else "not mine")
+        self.judge.judge("old_version", [token], answer, check=belongs_to(token))
         self.drop()
 
     def batch(self):
@@ -207,67 +208,55 @@ class GoodClient(threading.Thread):
             return None if whole and token.encode() in a.body else "not the events of this stream"
         self.judge.judge("stream", [token], answer, check=check)
 
-    def pipeline(self):
-        """Many requests at once; answers come in order. What stands behind a `connection: close` was not executed."""
-        tokens = [self.ledger.token() for _ in range(self.rng.randint(2, 40))]
-        self.drop()
-        wire = self.kept()
-        wire.send(b"".join(post("/invoke", invocation("token", token)) for token in tokens))
+    def _in_order(self, kind, wire, tokens):
+        """Takes the answers of requests that were sent at once: they come in order. What stands behind a
+        `connection: close` was not executed. Gives whether there was one."""
         closed = False
         for token in tokens:
             if closed:
                 self.ledger.expect(token, 0, 0)
                 continue
             answer = wire.answer()
-            self.judge.judge("pipeline", [token], answer, check=lambda a, t=token: None if output(a) == t else "order")
+            self.judge.judge(kind, [token], answer, check=belongs_to(token))
             closed = answer.closes
-        if closed:
+        return closed
+
+    def pipeline(self):
+        """Many requests at once."""
+        tokens = [self.ledger.token() for _ in range(self.rng.randint(2, 40))]
+        self.drop()
+        wire = self.kept()
+        wire.send(b"".join(post("/invoke", invocation("token", token)) for token in tokens))
+        if self._in_order("pipeline", wire, tokens):
             self.drop()
 
     def half_closed(self):
         """Sends its requests, ends its sending side, and still gets every answer."""
         tokens = [self.ledger.token() for _ in range(self.rng.choice([1, 1, 3]))]
-        wire = Wire(self.soak.port, WAIT)
-        try:
+        with Wire(self.soak.port, WAIT) as wire:
             wire.send(b"".join(post("/invoke", invocation("token", token)) for token in tokens))
             wire.half_close()
-            closed = False
-            for token in tokens:
-                if closed:
-                    self.ledger.expect(token, 0, 0)
-                    continue
-                answer = wire.answer()
-                self.judge.judge("half_closed", [token], answer,
-                                 check=lambda a, t=token: None if output(a) == t else "order")
-                closed = answer.closes
+            self._in_order("half_closed", wire, tokens)
             if wire.rest(5):
                 raise Broken("bytes after the last answer")
-        finally:
-            wire.close()
 
     def by_bytes(self):
         """Slow, but within the limits."""
         token = self.ledger.token()
-        wire = Wire(self.soak.port, WAIT)
-        try:
+        with Wire(self.soak.port, WAIT) as wire:
             data = post("/invoke", invocation("token", token))
             for i in range(len(data)):
                 wire.send(data[i:i + 1])
                 if i % 16 == 0:
                     self.soak.ending.wait(0.002)
-            self.judge.judge("by_bytes", [token], wire.answer(), check=lambda a: None if output(a) == token else "!")
-        finally:
-            wire.close()
+            self.judge.judge("by_bytes", [token], wire.answer(), check=belongs_to(token))
 
     def expects(self):
         token = self.ledger.token()
-        wire = Wire(self.soak.port, WAIT)
-        try:
+        with Wire(self.soak.port, WAIT) as wire:
             data = post("/invoke", invocation("token", token), ("Expect", "100-continue"))
             head, _, body = data.partition(b"\r\n\r\n")
             wire.send(head + b"\r\n\r\n")
             self.soak.ending.wait(0.01)
             wire.send(body)
-            self.judge.judge("expects", [token], wire.answer(), check=lambda a: None if output(a) == token else "!")
-        finally:
-            wire.close()
+            self.judge.judge("expects", [token], wire.answer(), check=belongs_to(token))

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that break off, lie, send garbage or poison: they get what they deserve, nobody else notices."""
-import random
-import threading
-
 from tests.serve.test_http import SMUGGLING
 
+from .actor import Actor
 from .good import JSON, KEY, Judge, WAIT, invocation, post
 from .wire import Broken, Torn, Wire, request
 
 
-class RudeClient(threading.Thread):
-    def __init__(self, soak, number):
-        super().__init__(daemon=True, name=f"rude-{number}")
-        self.soak, self.ledger = soak, soak.ledger
-        self.rng = random.Random(f"{soak.seed} rude {number}")
+class RudeClient(Actor):
+    def __init__(self, soak, name):
+        super().__init__(soak, name)
         self.judge = Judge(soak.ledger)
         self.kinds = [(self.cut_in_head, 6), (self.cut_in_body, 6), (self.leaves, 8), (self.cut_stream, 8),
                       (self.garbage, 5), (self.giant_header, 4), (self.many_headers, 4), (self.smuggling, 10),
@@ -25,7 +21,7 @@ class RudeClient(threading.Thread):
             with self.soak.gate.pass_through() as go:
                 if not go:
                     return
-                kind = self.rng.choices([k for k, _ in self.kinds], [w for _, w in self.kinds])[0]
+                kind = self.choose(self.kinds)
                 name = kind.__name__
                 self.ledger.trying(name)
                 wire = None
@@ -189,13 +185,11 @@ class RudeClient(threading.Thread):
         self.ledger.left("takes_nothing")
 
 
-class Poisoner(threading.Thread):
+class Poisoner(Actor):
     """Requests that hang, exit, abort or eat memory: they get 502 or 504, once."""
 
-    def __init__(self, soak):
-        super().__init__(daemon=True, name="poison")
-        self.soak, self.ledger = soak, soak.ledger
-        self.rng = random.Random(f"{soak.seed} poison")
+    def __init__(self, soak, name):
+        super().__init__(soak, name)
         self.judge = Judge(soak.ledger)
         self.kinds = [("sleeps_too_long", "sleep", {"seconds": 60}, 0.3), ("spins", "spin", {"seconds": 60}, 0.3),
                       ("holds_the_gil", "spin_gil", {"n": 3e9}, 0.3), ("exits", "exit", {}, None),
@@ -219,13 +213,9 @@ class Poisoner(threading.Thread):
     def _send(self, kind, op, parameters, timeout):
         token = self.ledger.token()
         self.ledger.expect(token, 0, 1)
-        wire = Wire(self.soak.port, WAIT)
-        try:
-            path = "/invoke" if op else "/invoke/stream"
-            wire.send(post(path, invocation(op, token, timeout, **parameters)))
+        with Wire(self.soak.port, WAIT) as wire:
+            wire.send(post("/invoke" if op else "/invoke/stream", invocation(op, token, timeout, **parameters)))
             answer = wire.answer()
-        finally:
-            wire.close()
         if op == "child" or op is None:
             self.ledger.answered(kind, answer)
             if answer.status == 200 and op is None and b"event: error" not in answer.body:

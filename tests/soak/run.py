@@ -9,9 +9,10 @@ import time
 import uuid
 
 from tests.serve.serve_harness import Server, make_snapshot
+from tests.support.disk import Disk
 
 from .audit import Audit
-from .chaos import (Changer, Disk, Filler, Killer, Reader, Reloads, failed_hand_over, hand_over, processes_with, settle)
+from .chaos import Changer, Filler, Killer, Reader, Reloads, failed_hand_over, hand_over, processes_with, settle
 from .good import GoodClient
 from .ledger import Gate, Ledger
 from .rude import Poisoner, RudeClient
@@ -78,7 +79,7 @@ class Soak:
 
     def run(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kourou-soak-"))
-        self.disk = Disk(self.folder / "disk")
+        self.disk = Disk(self.folder / "disk", 128 << 20)  # the journal of a long soak must fit, or the disk stays full
         try:
             self.start()
             self.audit.begin()
@@ -97,10 +98,12 @@ class Soak:
 
     def _go(self):
         good, rude = self.numbers
-        self.threads = [GoodClient(self, i) for i in range(good)] + [RudeClient(self, i) for i in range(rude)]
-        self.threads += [Poisoner(self), Killer(self), Changer(self), Reader(self, 0), Reader(self, 1)]
+        self.threads = [GoodClient(self, f"good {i}") for i in range(good)]
+        self.threads += [RudeClient(self, f"rude {i}") for i in range(rude)]
+        self.threads += [Poisoner(self, "poison"), Killer(self, "killer"), Changer(self, "changer")]
+        self.threads += [Reader(self, f"reader {i}") for i in range(2)]
         if self.disk.mounted:
-            self.threads.append(Filler(self))
+            self.threads.append(Filler(self, "disk"))
         else:
             self.lines.append(f"the full disk was not tried: {self.disk.why_not}")
         for thread in self.threads:

@@ -57,6 +57,12 @@ class Wire:
         self.buffer = bytearray()
         self.answers = 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def send(self, data):
         self.sock.sendall(data)
 

@@ -3,35 +3,19 @@
 import concurrent.futures
 import json
 import os
-import subprocess
 
 import pytest
 
 from tests.conftest import needs
+from tests.support.disk import Disk
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "kourou-test", str(folder)],
-                          capture_output=True, text=True, check=False)
-    needs(done.returncode == 0, f"the right to mount a small file system: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(path, leave=0):
-    """Takes all space of a file system but `leave` bytes."""
-    with open(path, "ab", buffering=0) as file:
-        for size in (65536, 4096, 512, 1):
-            try:
-                while True:
-                    file.write(b"b" * size)
-            except OSError:
-                pass
-    if leave:
-        os.truncate(path, max(0, os.path.getsize(path) - leave))
+    disk = Disk(tmp_path / "disk", 1 << 20)
+    needs(disk.mounted, f"the right to mount a small file system: {disk.why_not}")
+    yield disk
+    disk.close()
 
 
 def one_line_error(done, *parts):
@@ -42,12 +26,11 @@ def one_line_error(done, *parts):
 
 def test_full_disk(store, small_disk):
     """Whatever space is left: a command either works or changes nothing and says why."""
-    disk = store.copy_to(small_disk / "home")
-    ballast = small_disk / "ballast"
+    disk = store.copy_to(small_disk.folder / "home")
     worked = refused = 0
     disk.run("secret", "create", "first", "--key=kept")
     for n, leave in enumerate([0, 0, 1, 4096, 8192, 16384, 40960, 65536, 131072, 0]):
-        fill(ballast, leave)
+        small_disk.fill(leave)
         done = disk.run("secret", "create", f"s{n}", "--key=" + "v" * 3000, check=None)
         if done.returncode:
             one_line_error(done, "full")
@@ -56,7 +39,7 @@ def test_full_disk(store, small_disk):
             worked += 1
         names = {row["name"] for row in disk.items("secret")}  # reading works on a full disk
         assert (f"s{n}" in names) == (done.returncode == 0) and disk.secret("first") == {"key": "kept"}
-        ballast.unlink()
+        small_disk.free()
         disk.check()
         disk.run("secret", "create", f"after-{n}", "--key=v")
         disk.run("secret", "delete", f"after-{n}", "--yes")
@@ -65,25 +48,25 @@ def test_full_disk(store, small_disk):
 
 
 def test_first_command_on_a_full_disk(store, small_disk):
-    disk = store.copy_to(small_disk / "home")
+    disk = store.copy_to(small_disk.folder / "home")
     for leave in (0, 4096, 12288, 65536):
-        fill(small_disk / "ballast", leave)
+        small_disk.fill(leave)
         one_line_error(disk.run("secret", "create", "s1", "--key=v", check=None))
-        (small_disk / "ballast").unlink()
+        small_disk.free()
     disk.run("secret", "create", "s1", "--key=v")
     assert disk.secret("s1") == {"key": "v"}
     disk.check()
 
 
 def test_read_only_file_system(store, small_disk):
-    disk = store.copy_to(small_disk / "home")
+    disk = store.copy_to(small_disk.folder / "home")
     disk.run("secret", "create", "s1", "--key=v")
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    small_disk.remount("ro")
     one_line_error(disk.run("secret", "create", "s2", "--key=v", check=None))
     one_line_error(disk.run("deployer", "register", "d1", "--flavor=local", check=None))
     assert disk.secret("s1") == {"key": "v"}  # reading goes on
     assert [row["name"] for row in disk.items("secret")] == ["s1"]
-    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    small_disk.remount("rw")
     disk.run("secret", "create", "s2", "--key=v")
     disk.check()
 

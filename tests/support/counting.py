@@ -10,8 +10,8 @@ REQUEST = re.compile(rb"^(GET|HEAD|POST|PATCH|PUT|DELETE) (\S+) HTTP/1\.1\r$", r
 
 
 class CountingProxy(Relay):
-    """Leads to `port` of this machine. `sent` and `received` count the bytes that clients sent and got; requests() lists
-    what was asked for over plain HTTP."""
+    """Leads to `port` of this machine. `sent` and `received` count the bytes that clients sent and got; requests()
+    lists what was asked for over plain HTTP."""
 
     def __init__(self, port):
         self.sent = self.received = 0

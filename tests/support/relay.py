@@ -25,7 +25,8 @@ class Relay:
         self.server.close()
 
     def forward(self, data, sink, stream):
-        """`stream` of the client whose bytes these are; None: the bytes are the server's. An OSError ends the connection."""
+        """`stream` is that of the client whose bytes these are; None: they are the server's. An OSError ends the
+        connection."""
         if stream is not None:
             with self.lock:
                 stream += data
