@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: where the programs are, and a home of their own for every test."""
+import importlib.util
 import os
 import pathlib
 import random
@@ -11,6 +12,14 @@ import pytest
 pytest_plugins = ["tests.hub.fixtures"]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def module_at(path):
+    """A module of a file that lies on no import path, or whose package is not wanted with it."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def needs(condition, reason):

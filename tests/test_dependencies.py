@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/dependencies.md names all that the programs are made of and all that tests and benchmarks install."""
-import importlib.util
 import pathlib
 import re
 
 import pytest
 
+from tests.conftest import module_at
+
 
 @pytest.fixture(scope="module")
 def tool(root):
-    spec = importlib.util.spec_from_file_location("dependencies", root / "tools/dependencies.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(root / "tools/dependencies.py")
 
 
 @pytest.fixture(scope="module")

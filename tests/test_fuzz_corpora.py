@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fuzz targets are complete, and their frames mean the same to the Python worker's codec."""
-import importlib.util
 import re
 
 import pytest
 
+from tests.conftest import module_at
+
 
 @pytest.fixture(scope="module")
 def frames(root):
-    spec = importlib.util.spec_from_file_location("frames", root / "python/kourou/frames.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(root / "python/kourou/frames.py")
 
 
 def split(frames, data):
