@@ -46,7 +46,8 @@ soak: all
 	@.venv/bin/python -m tests.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
 install: all
-	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --quiet --no-rebuild
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --quiet
 
 clean:
 	rm -rf build build-asan build-clang

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import sys
 
-from ._version import __version__
-
 _HOME = {
+    "__version__": "_version",
     "pipeline": "pipelines", "Pipeline": "pipelines",
     "step": "steps", "Step": "steps", "BaseStep": "steps",
     "get_step_context": "context", "get_pipeline_context": "context", "log_metadata": "context",
@@ -47,7 +46,7 @@ _HOME.update(dict.fromkeys((
     "OutputError", "ContextError", "DeploymentError", "NotFoundError",
 ), "errors"))
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name):

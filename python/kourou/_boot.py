@@ -1,88 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entry of the one-shot programs: compile, worker, check.
-
-    python _boot.py compile SOURCE --root DIR --output FILE [--config FILE.json] [--name NAME]
-    python _boot.py worker ...       (docs/worker-protocol.md)
-    python _boot.py check
+"""Entry of the programs that Kourou runs with the user's Python (_oneshot.py has their usage).
 
 Runs as a plain script with any Python, also where the package is not installed. What is installed wins over the
-files beside this one. The syntax is that of very old Pythons, so that those can say that they are too old.
+files beside this one. Python reads a script anew each time, so what a worker's start does not need is elsewhere.
 """
 import os
 import sys
 
+HERE = os.path.dirname(os.path.realpath(__file__))
+
 
 def prepare_path():
     # Python puts the resolved folder of a script first; ours has a `types.py` that must not hide Python's.
-    here = os.path.dirname(os.path.realpath(__file__))
-    if sys.path and os.path.realpath(sys.path[0] or ".") == here:
+    if sys.path and os.path.realpath(sys.path[0] or ".") == HERE:
         del sys.path[0]
-    parent = os.path.dirname(here)
+    parent = os.path.dirname(HERE)
     if parent not in sys.path:
         sys.path.append(parent)
 
 
-def too_old():
-    if sys.version_info >= (3, 9):
-        return None
-    return "Python %d.%d.%d at %s is too old; Kourou needs 3.9 or newer" % (
-        sys.version_info[0], sys.version_info[1], sys.version_info[2], sys.executable)
-
-
-def option(argv, name):
-    for at, word in enumerate(argv):
-        if word == name and at + 1 < len(argv):
-            return argv[at + 1]
-        if word.startswith(name + "="):
-            return word[len(name) + 1:]
-    return None
-
-
-def refuse(command, argv, message):
-    import json
-    output = option(argv, "--output")
-    if command == "compile" and output:
-        with open(output, "w") as file:
-            json.dump({"error": {"kind": "python", "message": message}}, file)
-    sys.stderr.write(message + "\n")
-    return 1
-
-
 def main(argv):
-    command = argv[0] if argv else None
-    if command not in ("compile", "worker", "check"):
-        sys.stderr.write("usage: _boot.py compile|worker|check ...\n")
-        return 2
     prepare_path()
-    problem = too_old()
-    if command == "check":
-        return check()
-    if problem:
-        return refuse(command, argv, problem)
-    if command == "worker":
+    if argv[:1] == ["worker"] and sys.version_info >= (3, 9):
         from kourou import worker
         return worker.main(argv[1:])
-    # What the user's code prints must not be taken for our result.
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    from kourou import compiler
-    return compiler.main(argv[1:])
-
-
-def check():
-    import json
-    about = {"version": "%d.%d.%d" % sys.version_info[:3], "executable": sys.executable, "prefix": sys.prefix,
-             "pydantic": None, "kourou": None}
-    try:
-        from pydantic.version import VERSION
-        about["pydantic"] = VERSION
-    except ImportError:
-        pass
-    if sys.version_info >= (3, 9):
-        from kourou._version import __version__
-        about["kourou"] = __version__
-    print(json.dumps(about, sort_keys=True))
-    return 0
+    sys.path.insert(0, HERE)
+    import _oneshot
+    sys.path.remove(HERE)
+    return _oneshot.main(argv)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,29 @@ def find_module(source: str):
     raise ModuleNotFoundError(f"No module named {source!r}", name=source)
 
 
+class Loading:
+    """``with Loading():`` around what imports the user's code. pydantic's search for plugins is quick there (_plugins.py)."""
+
+    def __enter__(self):
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *_error):
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        else:
+            from ._plugins import finish
+
+            finish()
+
+    def find_spec(self, name, _path=None, _target=None):
+        """Finds nothing: only the moment is of interest."""
+        if name == "pydantic.plugin._loader":
+            sys.meta_path.remove(self)
+            from ._plugins import look_quickly
+
+            look_quickly()
+
+
 def load_source(source: str, what: str = "object", root=None):
     """The object that a dotted source names. LoadError (kind import or attribute) when there is none; what the
     module raises while it is imported comes through."""
@@ -133,6 +156,17 @@ def load_source(source: str, what: str = "object", root=None):
             raise LoadError(f"{label}{where} has no attribute '{name}'{_near(thing, name)}",
                             kind="attribute", file=getattr(thing, "__file__", None)) from None
     return thing
+
+
+def define(name: str, text: str, names: dict):
+    """The function ``name`` that our own source text defines; it sees ``names``.
+
+    Not by compile(), whose first call makes all classes of ``ast``: that takes longer than all of this module.
+    """
+    exec(text, names)  # noqa: S102 - our own text, names only
+    function = names[name]
+    function.__code__ = function.__code__.replace(co_filename=f"<kourou {name}>")
+    return function
 
 
 def _near(thing, name) -> str:

@@ -9,7 +9,7 @@ import sys
 
 from . import options as opt
 from ._loader import import_from
-from ._source import code_location, describe_source, one_line, short_path, short_traceback, user_frames
+from ._source import Loading, code_location, describe_source, one_line, short_path, short_traceback, user_frames
 from ._version import SNAPSHOT_VERSION, __version__
 from .errors import KourouError, SettingsError
 from .streaming import uses_stream
@@ -198,7 +198,8 @@ def main(argv=None) -> int:
     root = os.path.abspath(options.root)
     import_from(root)
     try:
-        document, status = snapshot_of(options.source, _read_config(options.config), options.name, root), 0
+        with Loading():
+            document, status = snapshot_of(options.source, _read_config(options.config), options.name, root), 0
         text = canonical_text(document)
     except KeyboardInterrupt:
         raise

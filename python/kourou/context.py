@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from _contextvars import ContextVar
 
 from .errors import ContextError
 

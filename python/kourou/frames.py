@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import os
-import struct
+from _struct import Struct
 
 VERSION = 1
 
-HEADER = struct.Struct("<IIBBH")
-REQUEST = struct.Struct("<IIBBHI36s")
-RESPONSE = struct.Struct("<IIBBHI")
-U32 = struct.Struct("<I")
-U64 = struct.Struct("<Q")
+HEADER = Struct("<IIBBH")
+REQUEST = Struct("<IIBBHI36s")
+RESPONSE = Struct("<IIBBHI")
+U32 = Struct("<I")
+U64 = Struct("<Q")
 
 T_REQUEST, T_CANCEL, T_DRAIN, T_PAUSE, T_RESUME = 1, 2, 3, 4, 5
 T_HELLO, T_READY, T_FATAL, T_RESPONSE, T_CHUNK = 16, 17, 18, 19, 20

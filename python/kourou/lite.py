@@ -7,6 +7,7 @@ what the signature says goes through pydantic after all, which converts it or sa
 
 from __future__ import annotations
 
+from ._source import define
 from .signature import MISSING
 
 try:  # the C parts alone: `json` itself costs more to import than the rest of a worker's start
@@ -107,8 +108,7 @@ def reader(parameters, fields):
             lines += [f"{indent}if type({field}) is not t_{field}:", "        raise NotLite"]
         result.append(f"{field!r}: {field}")
     text = _READER.format(fields="\n".join(lines), result=", ".join(result))
-    exec(compile(text, "<kourou reader>", "exec"), names)  # noqa: S102 - our own text
-    return names["read"]
+    return define("read", text, names)
 
 
 def _long_text(text: str) -> str:
@@ -174,5 +174,4 @@ def field_writer(parameters, fields):
 
 def _compile(text):
     names = {"es": encode_basestring, "long_text": _long_text, "inf": float("inf")}
-    exec(compile(text, "<kourou writer>", "exec"), names)  # noqa: S102 - our own text
-    return names["write"]
+    return define("write", text, names)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from .artifacts import ArtifactConfig
 from .errors import PipelineDefinitionError
 from .signature import MISSING
 
@@ -26,6 +25,8 @@ def split_annotated(annotation):
     metadata = getattr(annotation, "__metadata__", None)
     if metadata is None:
         return annotation, None, None
+    from .artifacts import ArtifactConfig
+
     name = config = None
     kept = []
     for item in metadata:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import time
 
+from ._source import define
 from .context import get_step_context, _run
 from .errors import OutputError
-from .hooks import after_step
 from .outputs import returns_value
 from .signature import ASYNC_GENERATOR, COROUTINE, GENERATOR, code_flags
 
@@ -113,6 +113,8 @@ def _repeating(call, name, retry):
 
 
 def _hooked(call, success, failure):
+    from .hooks import after_step
+
     def hooked(**kwargs):
         try:
             result = call(**kwargs)
@@ -219,5 +221,4 @@ def compile_plan(graph, fields, options, everything=False):
     else:
         result = "(" + "".join(writer.variable(ref.node, ref.index) + ", " for _, ref in graph.outputs) + ")"
     text = "def run(ctx, p):\n" + "\n".join(writer.lines) + f"\n    ctx.index = -1\n    return {result}\n"
-    exec(compile(text, "<kourou plan>", "exec"), writer.names)  # noqa: S102 - our own text, names only
-    return writer.names["run"]
+    return define("run", text, writer.names)

@@ -23,7 +23,6 @@ from .errors import KourouError, LoadError
 from .pipelines import Pipeline
 from .plan import compile_plan
 from .signature import field_names
-from .streaming import Relay, StreamClosed, event
 
 _TEXT = lite.encode_basestring
 _SCALARS = lite.SCALARS
@@ -91,6 +90,12 @@ def load(snapshot: dict, root: str, deployment=None) -> "Runner":
         raise LoadError(error.message, error.kind, error.file, error.line, short_traceback(error, root)) from error
     except Exception as error:
         raise LoadError(one_line(error), "internal", traceback=short_traceback(error, root)) from error
+
+
+def _call_hook(hook, **kwargs):
+    from . import hooks
+
+    return hooks.call(hooks.resolve(hook), **kwargs)
 
 
 class Runner:
@@ -183,17 +188,14 @@ class Runner:
 
     def start(self) -> None:
         """Calls startup_hook and on_init, whose result becomes pipeline_state. Raises what they raise."""
-        from . import hooks
-
         token = _app.set(self._app)
         try:
             if self.settings.get("startup_hook"):
-                hooks.call(hooks.resolve(self.settings["startup_hook"]), app_runner=self._facade(),
+                _call_hook(self.settings["startup_hook"], app_runner=self._facade(),
                            **(self.settings.get("startup_hook_kwargs") or {}))
             hook = self.pipeline.options.get("on_init")
             if hook is not None:
-                self._app.state = hooks.call(hooks.resolve(hook),
-                                             **(self.pipeline.options.get("on_init_kwargs") or {}))
+                self._app.state = _call_hook(hook, **(self.pipeline.options.get("on_init_kwargs") or {}))
             if self._custom is not None:
                 self._custom.start()
         except Exception as error:
@@ -205,22 +207,20 @@ class Runner:
 
     def stop(self) -> None:
         """Calls on_cleanup and shutdown_hook. What they raise is logged."""
-        from . import hooks
-
         token = _app.set(self._app)
         try:
-            self._clean_up(hooks, self.pipeline.options.get("on_cleanup"))
+            self._clean_up(self.pipeline.options.get("on_cleanup"))
             if self.settings.get("shutdown_hook"):
-                self._clean_up(hooks, self.settings["shutdown_hook"], app_runner=self._facade(),
+                self._clean_up(self.settings["shutdown_hook"], app_runner=self._facade(),
                                **(self.settings.get("shutdown_hook_kwargs") or {}))
         finally:
             _app.reset(token)
 
-    def _clean_up(self, hooks, hook, **kwargs):
+    def _clean_up(self, hook, **kwargs):
         if hook is None:
             return
         try:
-            hooks.call(hooks.resolve(hook), **kwargs)
+            _call_hook(hook, **kwargs)
         except Exception as error:  # noqa: BLE001 - the other hook still has to run
             self._log(f"clean-up failed: {one_line(error)}\n{short_traceback(error, self.root)}")
 
@@ -292,6 +292,8 @@ class Runner:
         return types.write(named)
 
     def _failed(self, ctx, used, error, started) -> bytes:
+        from .streaming import StreamClosed
+
         if isinstance(error, (KeyboardInterrupt, GeneratorExit, StreamClosed)):
             raise error
         where = f"step '{self._nodes[ctx.index].name}': " if 0 <= ctx.index < len(self._nodes) else ""
@@ -323,6 +325,7 @@ class Runner:
 
     def _blocks(self, ctx, used, started, count):
         from .schema import json_bytes
+        from .streaming import Relay, event
 
         yield event("run_started", json_bytes(
             {"run_id": ctx.run_id, "run_name": ctx.run_name, "run_index": count}))

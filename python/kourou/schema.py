@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Optional
 
 from .errors import KourouError, LoadError, ParameterError, SchemaError
@@ -45,6 +44,8 @@ def json_bytes(value) -> bytes:
 def canonical(value):
     """The value as plain JSON types; sets are sorted, so that equal values give equal text."""
     if isinstance(value, (set, frozenset)):
+        import json
+
         return sorted((canonical(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
     if isinstance(value, dict) and type(value) is dict:
         return {str(canonical(key)) if not isinstance(key, str) else key: canonical(item)
@@ -178,6 +179,8 @@ class InputTypes:
 
     def defaults(self) -> dict:
         """{name: default as plain JSON types} of the parameters that have one."""
+        import json
+
         result = {}
         for p in self.parameters:
             default = p.default
@@ -252,6 +255,8 @@ class OutputTypes:
                 raise ValueError
             return self._serialize(values, warnings="error", fallback=plain)
         except Exception:  # noqa: BLE001 - looked at one by one below
+            import json
+
             return b"{" + b",".join(
                 json.dumps(name).encode() + b":" + self._write_one(name, ref, values[name])
                 for name, ref in self.named) + b"}"
@@ -305,6 +310,8 @@ def problems_of(error, body) -> list:
 def _bad_json(body) -> dict:
     if not bytes(body).strip():
         return {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
+    import json
+
     position, text = 0, "Expecting value"
     try:
         json.loads(bytes(body).decode("utf-8"))

@@ -395,11 +395,13 @@ def _start(channel: Channel, options):
     gc.disable()
     try:
         from . import runtime
+        from ._source import Loading
         from .lite import parse
 
         with open(options.snapshot, encoding="utf-8") as file:
             snapshot = parse(file.read())
-        runner = runtime.load(snapshot, options.root, parse(options.deployment))
+        with Loading():
+            runner = runtime.load(snapshot, options.root, parse(options.deployment))
         gc.enable()
         runner.start()
         gc.freeze()  # nor do the collections of later requests look at it

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The scripts that shells load. Each asks the program itself for candidates at every key press, so
- * they never go out of date. "%s" is the program's name. */
+ * they never go out of date. "@" is the program's name, unless it follows $, [ or (. */
 #include "cli/complete.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 
 /* Readline cuts words at '=' and ':', so whole words are put together from the line first. */
 static const char bash[] =
-    "# bash completion of @; load it with: source <(@ completion bash)\n"
+    "# bash completion of @; load it with: source <( @ completion bash)\n"
     "_@_complete() {\n"
     "  local line=${COMP_LINE:0:COMP_POINT} words=() current candidate value IFS=$'\\n'\n"
     "  local -a candidates\n"
@@ -44,7 +44,7 @@ static const char bash[] =
 
 static const char zsh[] =
     "#compdef @\n"
-    "# zsh completion of @; load it with: source <(@ completion zsh)\n"
+    "# zsh completion of @; load it with: source <( @ completion zsh)\n"
     "_@_complete() {\n"
     "  local -a lines described open\n"
     "  local line word help\n"

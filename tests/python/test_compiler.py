@@ -241,11 +241,12 @@ def test_python_without_pydantic(project, tmp_path):
 
 def test_python_that_is_too_old(project, tmp_path):
     """The entry has to be readable by Pythons that cannot run the rest."""
-    source = (PYTHON / "kourou" / "_boot.py").read_text()
     old = tmp_path / "kourou" / "_boot.py"
     old.parent.mkdir()
-    old.write_text(source.replace("sys.version_info < ", "(3, 6, 15) < ").replace(
-        "sys.version_info >= (3, 9)", "(3, 6, 15) >= (3, 9)"))
+    for name in ("_boot.py", "_oneshot.py"):
+        source = (PYTHON / "kourou" / name).read_text()
+        assert "sys.version_info >= (3, 9)" in source
+        (old.parent / name).write_text(source.replace("sys.version_info >= (3, 9)", "(3, 6, 15) >= (3, 9)"))
     done = subprocess.run([sys.executable, str(old), "compile", "m.p", "--root", "/", "--output",
                            str(tmp_path / "o.json")], capture_output=True, text=True)
     assert done.returncode == 1 and "is too old; Kourou needs 3.9 or newer" in done.stderr

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one-shot programs, and what is said of Pythons that cannot run them.
+
+    python _boot.py compile SOURCE --root DIR --output FILE [--config FILE.json] [--name NAME]
+    python _boot.py worker ...       (docs/worker-protocol.md)
+    python _boot.py check
+
+The syntax is that of very old Pythons, so that those can say that they are too old.
+"""
+import os
+import sys
+
+
+def too_old():
+    if sys.version_info >= (3, 9):
+        return None
+    return "Python %d.%d.%d at %s is too old; Kourou needs 3.9 or newer" % (
+        sys.version_info[0], sys.version_info[1], sys.version_info[2], sys.executable)
+
+
+def option(argv, name):
+    for at, word in enumerate(argv):
+        if word == name and at + 1 < len(argv):
+            return argv[at + 1]
+        if word.startswith(name + "="):
+            return word[len(name) + 1:]
+    return None
+
+
+def refuse(command, argv, message):
+    import json
+    output = option(argv, "--output")
+    if command == "compile" and output:
+        with open(output, "w") as file:
+            json.dump({"error": {"kind": "python", "message": message}}, file)
+    sys.stderr.write(message + "\n")
+    return 1
+
+
+def main(argv):
+    command = argv[0] if argv else None
+    if command not in ("compile", "worker", "check"):
+        sys.stderr.write("usage: _boot.py compile|worker|check ...\n")
+        return 2
+    problem = too_old()
+    if command == "check":
+        return check()
+    if problem:
+        return refuse(command, argv, problem)
+    # What the user's code prints must not be taken for our result.
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    from kourou import compiler
+    return compiler.main(argv[1:])
+
+
+def check():
+    import json
+    about = {"version": "%d.%d.%d" % sys.version_info[:3], "executable": sys.executable, "prefix": sys.prefix,
+             "pydantic": None, "kourou": None}
+    try:
+        from pydantic.version import VERSION
+        about["pydantic"] = VERSION
+    except ImportError:
+        pass
+    if sys.version_info >= (3, 9):
+        from kourou._version import __version__
+        about["kourou"] = __version__
+    print(json.dumps(about, sort_keys=True))
+    return 0
+
