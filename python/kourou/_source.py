@@ -110,27 +110,31 @@ def find_module(source: str):
     raise ModuleNotFoundError(f"No module named {source!r}", name=source)
 
 
+# What a module of pydantic's imports without using it.
+LIGHT_IMPORTS = {"pydantic.plugin._loader": "importlib.metadata", "pydantic.types": "secrets"}
+
+
 class Loading:
-    """``with Loading():`` around what imports the user's code. pydantic's search for plugins is quick there (_plugins.py)."""
+    """``with Loading():`` around what imports the user's code: pydantic takes less time there (_light_imports.py)."""
 
     def __enter__(self):
+        self._light = False
         sys.meta_path.insert(0, self)
 
     def __exit__(self, *_error):
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        else:
-            from ._plugins import finish
+        sys.meta_path.remove(self)
+        if self._light:
+            from ._light_imports import finish
 
             finish()
 
     def find_spec(self, name, _path=None, _target=None):
         """Finds nothing: only the moment is of interest."""
-        if name == "pydantic.plugin._loader":
-            sys.meta_path.remove(self)
-            from ._plugins import look_quickly
+        if name in LIGHT_IMPORTS:
+            from ._light_imports import stand_in
 
-            look_quickly()
+            self._light = True
+            stand_in(LIGHT_IMPORTS[name])
 
 
 def load_source(source: str, what: str = "object", root=None):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pydantic's search for plugins while the user's code is loaded: quick where there is none, complete where there is one."""
+"""Modules that pydantic imports without need while the user's code is loaded: not there before somebody uses them. Its
+search for plugins is quick where there is none, and complete where there is one."""
 import json
 import os
 import subprocess
@@ -15,8 +16,10 @@ import json, sys
 from kourou._source import Loading
 with Loading():
     import mine
-seen = {"light": "email" not in sys.modules, "stand-in": "importlib.metadata" in sys.modules}
-import importlib, importlib.metadata
+seen = {"light": "email" not in sys.modules and "hashlib" not in sys.modules,
+        "stand-in": sorted({"importlib.metadata", "secrets"} & set(sys.modules))}
+import importlib, importlib.metadata, secrets
+assert type(secrets).__name__ == "module" and secrets.compare_digest("a", "a")
 seen["real"] = hasattr(importlib.metadata, "PathDistribution") and importlib.metadata is importlib.import_module("importlib.metadata")
 seen["version"] = importlib.metadata.version("pydantic")
 seen["mine"] = getattr(mine, "SEEN", None)
@@ -46,7 +49,7 @@ def load(folder, source, *path):
 def test_no_plugin_no_search(tmp_path):
     import pydantic
 
-    assert load(tmp_path, MODEL) == {"light": True, "stand-in": False, "real": True, "version": pydantic.VERSION,
+    assert load(tmp_path, MODEL) == {"light": True, "stand-in": [], "real": True, "version": pydantic.VERSION,
                                      "mine": None, "finders": []}
 
 
@@ -87,3 +90,18 @@ def test_the_users_code_sees_the_real_module(tmp_path, use):
 
     assert load(tmp_path, MODEL + use)["mine"] == pydantic.VERSION
     assert load(tmp_path, use + MODEL)["mine"] == pydantic.VERSION
+
+
+@pytest.mark.parametrize("use", ["import secrets\nSEEN = len(secrets.token_hex(4))\n",
+                                 "from secrets import token_hex\nSEEN = len(token_hex(4))\n",
+                                 "from pydantic import types\nSEEN = len(types.secrets.token_hex(4))\n"])
+def test_the_users_code_has_secrets(tmp_path, use):
+    assert load(tmp_path, MODEL + use)["mine"] == 8
+    assert load(tmp_path, use + MODEL)["mine"] == 8
+
+
+def test_threads_may_ask_at_once(tmp_path):
+    ask = ("from concurrent.futures import ThreadPoolExecutor\nfrom pydantic import types\n"
+           "with ThreadPoolExecutor(16) as pool:\n"
+           "    SEEN = sum(pool.map(lambda _: types.secrets.compare_digest('a', 'a'), range(64)))\n")
+    assert load(tmp_path, MODEL + ask)["mine"] == 64
