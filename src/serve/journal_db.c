@@ -80,8 +80,10 @@ int kr_journal_db_open(const char *path, int64_t kept, struct kr_journal_db **ou
     struct kr_journal_db *db = kr_calloc(1, sizeof(*db));
 
     db->kept = kept;
+    /* One thread uses it at a time, so it needs no locks of its own. */
     if (sqlite3_open_v2(path != NULL ? path : ":memory:", &db->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
         (void)failed(db, "open", err);
     } else {
         (void)sqlite3_busy_timeout(db->db, 5000);
