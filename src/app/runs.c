@@ -196,13 +196,15 @@ static int fetch_all(struct kr_app *app, struct source *sources, size_t n, struc
 
 int kr_runs_refresh(struct kr_app *app, struct kr_err *err)
 {
-    kr_auto_json json_t *page = NULL;
+    kr_auto_json json_t *page = NULL, *filters = json_object();
+    struct kr_query query = {.page = 1, .filters = filters};
     const json_t *items, *item;
     struct source *sources;
     size_t i, n;
     int rc = 0;
 
-    if (kr_store_list(app->store, KR_DEPLOYMENT, NULL, NULL, &page, err) < 0)
+    kr_json_set_str(filters, "url", "contains:/"); /* without one there is nobody to ask */
+    if (kr_store_list(app->store, KR_DEPLOYMENT, &query, NULL, &page, err) < 0)
         return -(int)err->code;
     items = json_object_get(page, "items");
     n = json_array_size(items);

@@ -172,17 +172,9 @@ static bool is_known(void *data, const char *id)
 {
     struct kr_target *t = data;
     struct kr_err err = KR_ERR_INIT;
-    kr_auto_json json_t *page = NULL;
-    const json_t *item;
-    size_t i;
 
-    if (t->metadata == NULL) {
-        if (kr_store_list(t->app->store, KR_DEPLOYMENT, NULL, NULL, &page, &err) < 0)
-            return true;
-        t->metadata = json_object();
-        json_array_foreach(json_object_get(page, "items"), i, item)
-            kr_json_set_bool(t->metadata, kr_json_str(item, "id", ""), true);
-    }
+    if (t->metadata == NULL && kr_store_ids(t->app->store, KR_DEPLOYMENT, &t->metadata, &err) < 0)
+        return true;
     return json_object_get(t->metadata, id) != NULL;
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "app/deploy.h"
-#include "app/runs.h"
 #include "base/alloc.h"
 #include "cli/cmds.h"
 #include "cli/deployed.h"
@@ -189,8 +188,7 @@ static const struct kr_listing pipelines = {
 static const struct kr_listing runs = {
     .entity = KR_RUN,
     .columns = "id,name,pipeline,deployment,status,started,duration",
-    .plural = "runs",
-    .refresh = kr_runs_refresh};
+    .plural = "runs"};
 static const struct kr_listing builds = {
     .entity = KR_BUILD, .columns = "id,pipeline,snapshot,kind,image,created", .plural = "builds"};
 

@@ -149,8 +149,6 @@ static int fetch(struct kr_cli *cli, const struct kr_list_args *args, json_t **p
                              .size = args->size};
     kr_auto_json json_t *scope = NULL;
 
-    if (list->refresh != NULL && list->refresh(cli->app, err) < 0)
-        return -(int)err->code;
     if (list->live)
         return kr_deployments_list(cli->app, &query, page, err);
     if (list->by_type) {

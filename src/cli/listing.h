@@ -13,7 +13,6 @@ struct kr_listing {
     const char *plural;  /* "deployments", for messages; NULL: from the component kind */
     bool by_type;        /* only components of the type in kr_cmd.kind */
     bool live;           /* kr_deployments_list instead of kr_app_list */
-    int (*refresh)(struct kr_app *app, struct kr_err *err); /* before the store is asked; or NULL */
     void (*flatten)(json_t *row); /* makes columns of nested values, in place; or NULL */
 };
 

@@ -174,12 +174,19 @@ static int read_page(struct kr_store *store, enum kr_entity entity, const struct
 
     kr_buf_adds(&sql, "SELECT ");
     kr_sql_fields(info, query->hidden, &sql);
-    kr_buf_addf(&sql, " FROM %s t%s", info->table, kr_buf_str(&where->sql));
+    kr_buf_addf(&sql, " FROM %s t", info->table);
+    if (query->size > 0) { /* only the rows of the page are read in full, the others are ordered */
+        kr_buf_addf(&sql, " WHERE t.rowid IN (SELECT t.rowid FROM %s t%s", info->table,
+                    kr_buf_str(&where->sql));
+        if (add_order(info, query->sort_by, &sql, err) < 0)
+            return -(int)err->code;
+        kr_buf_addf(&sql, " LIMIT %lld OFFSET %lld)", (long long)query->size,
+                    (long long)((query->page - 1) * query->size));
+    } else {
+        kr_buf_adds(&sql, kr_buf_str(&where->sql));
+    }
     if (add_order(info, query->sort_by, &sql, err) < 0)
         return -(int)err->code;
-    if (query->size > 0)
-        kr_buf_addf(&sql, " LIMIT %lld OFFSET %lld", (long long)query->size,
-                    (long long)((query->page - 1) * query->size));
     if (kr_buf_check(&sql, err) < 0 || kr_stmt_init(&stmt, store, kr_buf_str(&sql), err) < 0)
         return -(int)err->code;
     kr_where_bind(where, &stmt);
@@ -218,5 +225,27 @@ int kr_store_list(struct kr_store *store, enum kr_entity entity, const struct kr
         count_rows(store, info, &where, &total, err) < 0)
         return -(int)err->code;
     *page = make_page(kr_steal(&items), query->page, query->size, total);
+    return 0;
+}
+
+int kr_store_ids(struct kr_store *store, enum kr_entity entity, json_t **ids, struct kr_err *err)
+{
+    kr_auto_free char *sql = kr_asprintf("SELECT id FROM %s", kr_entity_info(entity)->table);
+    kr_auto_json json_t *made = json_object();
+    kr_auto_stmt struct kr_stmt stmt = {0};
+    bool more;
+
+    if (kr_stmt_init(&stmt, store, sql, err) < 0)
+        return -(int)err->code;
+    while (kr_stmt_step(&stmt, &more, err) == 0 && more) {
+        const char *id = kr_stmt_text(&stmt, 0);
+
+        if (id == NULL)
+            return damaged(&stmt, "id", err);
+        kr_json_set_bool(made, id, true);
+    }
+    if (err->code != KR_OK)
+        return -(int)err->code;
+    *ids = kr_steal(&made);
     return 0;
 }

@@ -87,6 +87,10 @@ int kr_store_find(struct kr_store *store, enum kr_entity entity, const char *ref
 int kr_store_list(struct kr_store *store, enum kr_entity entity, const struct kr_query *query,
                   const json_t *scope, json_t **page, struct kr_err *err) KR_MUST_USE;
 
+/* The ids of all records, as keys of an object; costs much less than a list of them. */
+int kr_store_ids(struct kr_store *store, enum kr_entity entity, json_t **ids,
+                 struct kr_err *err) KR_MUST_USE;
+
 /* Secret values, encrypted at rest. *values: {"key":"value"}; the caller's. */
 int kr_store_secret_values(struct kr_store *store, const char *id, json_t **values,
                            struct kr_err *err) KR_MUST_USE;

@@ -154,10 +154,10 @@ static void test_newer_foreign_and_broken_files(void **state)
         assert_int_equal(truncate(wal, 0), 0);
     }
     damage(s->dir, "store.db", newer, 4, 60); /* user_version */
-    text = kr_asprintf("the store %s was written by a newer version (format 99, this one knows 1)",
+    text = kr_asprintf("the store %s was written by a newer version (format 99, this one knows 2)",
                        path);
     refused(s->dir, text);
-    damage(s->dir, "store.db", (const unsigned char[]){0, 0, 0, 1}, 4, 60);
+    damage(s->dir, "store.db", (const unsigned char[]){0, 0, 0, 2}, 4, 60);
     damage(s->dir, "store.db", zero, 4, 68); /* application_id */
     free(text);
     text = kr_asprintf("%s is a database of another program", path);
