@@ -2,6 +2,7 @@
 /* Requests that a worker answers: invoke, stream, batch and custom endpoints. */
 #include "serve/serve.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "serve/scan.h"
 
@@ -160,17 +161,56 @@ static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
     kr_conn_stream_data(conn, bytes.p, bytes.n);
 }
 
+/* The name that the request gave, still as in its JSON; null without one. */
+static json_t *run_name_of(const struct kr_conn *conn)
+{
+    kr_auto_free char *text = kr_asprintf("[\"%s\"]", conn->run_name);
+    kr_auto_json json_t *list = NULL;
+
+    if (conn->run_name[0] == '\0' || kr_json_parse(text, strlen(text), "run_name", &list, NULL) < 0)
+        return json_null();
+    return json_incref(json_array_get(list, 0));
+}
+
+static json_t *failed_metadata(const struct kr_conn *conn)
+{
+    const struct kr_server *srv = conn->srv;
+    json_t *metadata = json_object();
+
+    kr_json_set_str(metadata, "deployment_id", srv->opt.deployment_id);
+    kr_json_set_str(metadata, "deployment_name", srv->opt.deployment_name);
+    kr_json_set_str(metadata, "snapshot_id", srv->opt.snapshot_id);
+    kr_json_set_str(metadata, "snapshot_name", srv->opt.snapshot_name);
+    kr_json_set_str(metadata, "pipeline_name", srv->cfg.pipeline);
+    kr_json_set_str(metadata, "run_id", conn->call.run_id);
+    kr_json_set(metadata, "run_name", run_name_of(conn));
+    kr_json_set(metadata, "parameters_used", json_null());
+    return metadata;
+}
+
+/* The answer in place of a worker's: what every failed invocation has, and whether to try again. */
+static char *failure_text(const struct kr_conn *conn, bool retryable, const char *detail)
+{
+    int64_t us = conn->srv->loop.now_us - conn->arrived_us;
+    kr_auto_json json_t *doc = json_object();
+
+    kr_json_set_bool(doc, "success", false);
+    kr_json_set(doc, "outputs", json_null());
+    kr_json_set(doc, "execution_time", json_real((double)(us > 0 ? us : 0) / 1e6));
+    kr_json_set(doc, "metadata", failed_metadata(conn));
+    kr_json_set_str(doc, "error", detail);
+    kr_json_set_str(doc, "detail", detail);
+    kr_json_set_bool(doc, "retryable", retryable);
+    kr_json_set_str(doc, "run_id", conn->call.run_id);
+    return kr_json_canonical(doc);
+}
+
 static void on_failure(struct kr_call *call, int status, bool retryable, const char *detail)
 {
     struct kr_conn *conn = conn_of(call);
-    kr_auto_json json_t *doc = json_object();
-    kr_auto_free char *text = NULL;
+    kr_auto_free char *text = failure_text(conn, retryable, detail);
 
     record(conn, status, false);
-    kr_json_set_str(doc, "detail", detail);
-    kr_json_set_bool(doc, "retryable", retryable);
-    kr_json_set_str(doc, "run_id", call->run_id);
-    text = kr_json_canonical(doc);
     if (conn->state == KR_C_STREAM) {
         kr_auto_buf struct kr_buf event = KR_BUF_INIT(8192);
 

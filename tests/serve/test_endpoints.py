@@ -106,6 +106,7 @@ def test_worker_that_dies_in_a_stream(server):
     assert answer.status == 200 and text.count("user_message") == 2
     error = json.loads(text.split("event: error\ndata: ", 1)[1].split("\n")[0])
     assert error["retryable"] is False and "exit status 9" in error["detail"]
+    assert error["success"] is False and error["outputs"] is None and error["error"] == error["detail"]
 
 
 def test_stream_that_passes_its_timeout(server):

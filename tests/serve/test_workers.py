@@ -27,6 +27,17 @@ def in_background(call, *args, **more):
     return box
 
 
+def failed(answer, retryable):
+    """The text of an answer that the front gave in place of the pipeline's: what every failed invocation has, and more."""
+    body = answer.json()
+    assert body["success"] is False and body["outputs"] is None and body["error"] == body["detail"], body
+    assert body["retryable"] is retryable and body["run_id"] == body["metadata"]["run_id"], body
+    assert 0 <= body["execution_time"] < 60 and body["metadata"]["pipeline_name"], body
+    assert set(body["metadata"]) == {"deployment_id", "deployment_name", "snapshot_id", "snapshot_name", "pipeline_name",
+                                     "run_id", "run_name", "parameters_used"}
+    return body["detail"]
+
+
 class Health:
     """Asks /health all the time while it is entered; keeps the slowest answer."""
 
@@ -72,7 +83,7 @@ def test_overrunning_request_is_504_and_others_go_on(start, op, more, status):
         slow["join"]()
     answer = slow["answer"]
     assert answer.status == status, answer
-    assert answer.json()["retryable"] is False and "timeout" in answer.json()["detail"]
+    assert "timeout" in failed(answer, retryable=False)
     assert 0.4 < slow["seconds"] < 1.5
     assert health.worst < 0.25 and not health.bad and health.count > 50
     wait_for(lambda: server.metric("kourou_worker_restarts_total") == 1, "the worker is replaced")
@@ -98,7 +109,7 @@ def test_exit_in_a_request_is_502_and_is_replaced(start, workers):
     answer = server.invoke("exit", _connection=connection)
     took = time.monotonic() - began
     assert answer.status == 502, answer
-    assert answer.json()["retryable"] is False and "exit status 3" in answer.json()["detail"]
+    assert "exit status 3" in failed(answer, retryable=False)
     assert took < 0.5
     assert server.invoke("echo", value=1, _connection=connection).status == 200  # the same connection lives
     assert server.metric("kourou_worker_crashes_total") == 1
@@ -109,8 +120,9 @@ def test_exit_in_a_request_is_502_and_is_replaced(start, workers):
 
 
 def test_abort_and_kill(server):
-    answer = server.invoke("abort")
-    assert answer.status == 502 and "signal 6" in answer.json()["detail"]
+    answer = server.invoke("abort", _request={"run_name": "caf\u00e9 \"7\"\n"})
+    assert answer.status == 502 and "signal 6" in failed(answer, retryable=False)
+    assert answer.json()["metadata"]["run_name"] == "caf\u00e9 \"7\"\n"
     slow = in_background(server.invoke, "sleep", seconds=30)
     wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the request runs")
     worker = wait_for(server.workers, "a worker")[0]
@@ -124,7 +136,7 @@ def test_memory_runaway_is_502(start):
     with Health(server) as health:
         answer = server.invoke("eat")
     assert answer.status == 502, answer
-    assert "memory" in answer.json()["detail"] and answer.json()["retryable"] is False
+    assert "memory" in failed(answer, retryable=False)
     assert not health.bad
     assert server.metric("kourou_worker_memory_kills_total") == 1
     assert server.invoke("echo", value=1).status == 200
@@ -215,7 +227,7 @@ def test_queue_is_bounded(start):
     counts = {s: sum(a.status == s for a in answers) for s in (200, 503)}
     assert counts[200] >= 4 and counts[503] >= 1 and sum(counts.values()) == 30
     refused = next(a for a in answers if a.status == 503)
-    assert refused.headers["retry-after"] == "1" and refused.json()["retryable"] is True
+    assert refused.headers["retry-after"] == "1" and failed(refused, retryable=True)
     assert server.metric("kourou_rejected_total") == counts[503]
 
 
@@ -225,7 +237,7 @@ def test_timeout_while_waiting_is_504_and_costs_no_worker(start):
     slow = in_background(server.invoke, "sleep", seconds=1.2)
     wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow one runs")
     answer = server.invoke("echo", value=1, _request={"timeout": 0.2})
-    assert answer.status == 504 and answer.json()["retryable"] is True
+    assert answer.status == 504 and failed(answer, retryable=True)
     slow["join"]()
     assert slow["answer"].status == 200 and server.workers() == worker
 
