@@ -46,6 +46,15 @@ struct kr_view kr_view_trim(struct kr_view v)
     return v;
 }
 
+struct kr_view kr_view_last_line(struct kr_view v)
+{
+    const char *at;
+
+    v = kr_view_trim(v);
+    at = v.n > 0 ? memrchr(v.p, '\n', v.n) : NULL;
+    return at != NULL ? (struct kr_view){at + 1, v.n - (size_t)(at + 1 - v.p)} : v;
+}
+
 bool kr_view_cut(struct kr_view *rest, char sep, struct kr_view *head)
 {
     const char *at = rest->n != 0 ? memchr(rest->p, sep, rest->n) : NULL;

@@ -27,7 +27,8 @@ bool kr_view_eq(struct kr_view a, const char *b);
 bool kr_view_eq_nocase(struct kr_view a, const char *b);
 bool kr_starts_with(const char *text, const char *prefix);
 bool kr_ends_with(const char *text, const char *suffix);
-struct kr_view kr_view_trim(struct kr_view v); /* ASCII white space on both ends */
+struct kr_view kr_view_trim(struct kr_view v);      /* ASCII white space on both ends */
+struct kr_view kr_view_last_line(struct kr_view v); /* that says something */
 
 /* Cuts *rest at the first sep: *head gets what stood before it, *rest what stands behind.
  * Returns false (head = all, rest empty) when there is no sep. */

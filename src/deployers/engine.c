@@ -165,20 +165,10 @@ static bool on_cancelled(void *data)
     return kr_denv_cancelled(data);
 }
 
-static struct kr_view last_line(const struct kr_buf *text)
-{
-    struct kr_view v = kr_view_trim((struct kr_view){kr_buf_str(text), text->n});
-    const char *at = v.n > 0 ? memrchr(v.p, '\n', v.n) : NULL;
-
-    if (at != NULL)
-        v = (struct kr_view){at + 1, v.n - (size_t)(at + 1 - v.p)};
-    return v;
-}
-
 /* The line that names the cause: the last one with "error" in it, else the last. */
 static struct kr_view cause(const struct kr_buf *text)
 {
-    struct kr_view rest = {kr_buf_str(text), text->n}, line, found = last_line(text);
+    struct kr_view rest = {kr_buf_str(text), text->n}, line, found = kr_view_last_line(rest);
     bool more = true;
 
     while (more) {

@@ -24,17 +24,6 @@ void kr_requirements_finish(struct kr_requirements *reqs)
     *reqs = (struct kr_requirements){0};
 }
 
-/* Last line of a program's stderr that says something. */
-static struct kr_view last_line(const struct kr_buf *text)
-{
-    struct kr_view v = kr_view_trim((struct kr_view){kr_buf_str(text), text->n});
-    const char *at = v.n > 0 ? memrchr(v.p, '\n', v.n) : NULL;
-
-    if (at != NULL)
-        v = (struct kr_view){at + 1, v.n - (size_t)(at + 1 - v.p)};
-    return v;
-}
-
 /* Output of a program run in the root. */
 static int run(const struct kr_requirements_in *in, char *const argv[], const char *what,
                struct kr_buf *out, struct kr_err *err)
@@ -49,7 +38,7 @@ static int run(const struct kr_requirements_in *in, char *const argv[], const ch
         return kr_wrap(err, "%s", what);
     if (kr_buf_check(out, err) < 0)
         return kr_wrap(err, "output of %s", what);
-    last = last_line(&complaint);
+    last = kr_view_last_line((struct kr_view){kr_buf_str(&complaint), complaint.n});
     if (status != 0)
         return kr_fail(err, KR_E_INVALID, "%s ended with status %d%s" KR_VIEW_FMT, what, status,
                        last.n > 0 ? ": " : "", KR_VIEW_ARG(last));

@@ -319,6 +319,17 @@ static void test_time_and_ids(void **state)
     assert_true(kr_proc_start_time(getpid()) > 0);
 }
 
+static void test_last_line(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", ""}, {" \n\n", ""}, {"one", "one"}, {"one\ntwo\n\n", "two"}, {"one\n\n  two \r\n", "  two"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(cases); i++)
+        assert_true(kr_view_eq(kr_view_last_line(kr_view_of(cases[i][0])), cases[i][1]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_pretty_numbers_are_short_and_exact),
         cmocka_unit_test(test_redaction),
         cmocka_unit_test(test_time_and_ids),
+        cmocka_unit_test(test_last_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
