@@ -11,9 +11,11 @@
 #include "oci/tree.h"
 #include "oci/wheels.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LAYERS_MAX 3
 #define BELOW_ROOT(path) (&(path)[1]) /* paths of archives have no leading slash */
@@ -114,6 +116,17 @@ static int open_all(struct build *b, struct kr_err *err)
                : 0;
 }
 
+/* What such a file says stays as it is. A script that chooses a Python, as version managers put them in
+ * the path, may choose another one next time. */
+static bool is_program(const char *path)
+{
+    kr_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char magic[4];
+
+    return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+           memcmp(magic, "\177ELF", sizeof(magic)) == 0;
+}
+
 /* The version of the user's Python. Starting it takes longer than all the rest of a build after a
  * change of code, so it is asked once for each file of a Python. */
 static int local_python(struct build *b, struct kr_err *err)
@@ -122,8 +135,8 @@ static int local_python(struct build *b, struct kr_err *err)
     kr_auto_json json_t *known = NULL, *note = NULL;
     struct stat st;
 
-    if (stat(b->in->python, &st) < 0)
-        return kr_python_version(b->in->python, b->local_python, err); /* a name, found in PATH */
+    if (stat(b->in->python, &st) < 0 || !is_program(b->in->python)) /* the first: a name, found in PATH */
+        return kr_python_version(b->in->python, b->local_python, err);
     key = kr_asprintf("python 1 %s %llu %llu %lld.%09ld", b->in->python, (unsigned long long)st.st_ino,
                       (unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
     known = kr_cache_note(b->cache, key);
@@ -150,6 +163,10 @@ static int look_at_tags(struct build *b, struct kr_err *err)
     if (asks[0].rc < 0) {
         *err = asks[0].err;
         return kr_wrap(err, "base image");
+    }
+    if (asks[1].rc < 0 && asks[1].err.code == KR_E_CANCELLED) {
+        *err = asks[1].err;
+        return -(int)err->code;
     }
     (void)snprintf(b->base_digest, sizeof(b->base_digest), "%s", fixed ? base : asks[0].digest);
     (void)snprintf(b->target_digest, sizeof(b->target_digest), "%s", asks[1].digest);
@@ -392,12 +409,12 @@ static void guess(const struct build *b, struct kr_blob *blobs, size_t n)
 {
     kr_auto_free char *key = pushed_key(b->target_digest);
     kr_auto_json json_t *note = b->target_digest[0] != '\0' ? kr_cache_note(b->cache, key) : NULL;
+    struct kr_blob *code = &blobs[b->layer_count - 1], *config = &blobs[b->layer_count];
     const json_t *known;
     size_t k;
 
     /* The config is as new as the code in it, which is the last layer. */
-    for (size_t i = b->layer_count - 1; i <= b->layer_count; i++)
-        blobs[i].guess = b->new_code ? KR_BLOB_NEW : KR_BLOB_ASK;
+    code->guess = config->guess = b->new_code ? KR_BLOB_NEW : KR_BLOB_ASK;
     json_array_foreach(note, k, known)
     {
         for (size_t i = 0; i < n; i++) {

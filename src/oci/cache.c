@@ -14,6 +14,7 @@
 
 #define NOTE_MAX  ((size_t)1 << 20)
 #define KEEP_MS   3600000
+#define NOTE_MS   (30 * 86400000LL) /* notes are small, but there is one for each code that was built */
 #define STALE_MS  86400000 /* a temporary file that old belongs to a process that was killed */
 
 struct kr_cache {
@@ -260,6 +261,20 @@ static size_t list_blobs(const struct kr_cache *cache, struct aged **out, uint64
     return n;
 }
 
+static void trim_notes(const struct kr_cache *cache, int64_t now)
+{
+    kr_auto_dir DIR *dir = opendir(cache->notes);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            now - (int64_t)st.st_mtim.tv_sec * 1000 > NOTE_MS)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+}
+
 void kr_cache_trim(struct kr_cache *cache)
 {
     struct aged *blobs;
@@ -278,4 +293,5 @@ void kr_cache_trim(struct kr_cache *cache)
         free(blobs[i].path);
     }
     free(blobs);
+    trim_notes(cache, now);
 }

@@ -49,7 +49,8 @@ KR_DEFINE_AUTO(struct kr_cache_writer *, kr_cache_writer_drop);
 json_t *kr_cache_note(struct kr_cache *cache, const char *key) KR_MUST_USE;
 void kr_cache_set_note(struct kr_cache *cache, const char *key, const json_t *note);
 
-/* Removes the least recently used blobs until the limit is kept, except those used in the last hour. */
+/* Removes the least recently used blobs until the limit is kept, except those used in the last hour, and
+ * notes that are a month old. */
 void kr_cache_trim(struct kr_cache *cache);
 
 #endif

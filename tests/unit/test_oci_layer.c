@@ -212,6 +212,26 @@ static void test_notes(void **state)
     assert_null(none);
 }
 
+static void test_old_notes_go(void **state)
+{
+    struct ctx *c = *state;
+    struct timespec month[2] = {{time(NULL) - 31 * 86400, 0}, {time(NULL) - 31 * 86400, 0}};
+    kr_auto_json json_t *note = json_pack("{s:i}", "x", 1), *old = NULL, *fresh = NULL;
+    char hex[KR_SHA256_HEX];
+    kr_auto_free char *path = NULL;
+
+    kr_cache_set_note(c->cache, "old", note);
+    kr_cache_set_note(c->cache, "fresh", note);
+    kr_sha256_hex("old", 3, hex);
+    path = kr_asprintf("%s/notes/%s", c->dir, hex);
+    assert_int_equal(utimensat(AT_FDCWD, path, month, 0), 0);
+    kr_cache_trim(c->cache);
+    old = kr_cache_note(c->cache, "old");
+    fresh = kr_cache_note(c->cache, "fresh");
+    assert_null(old);
+    assert_non_null(fresh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cache_finds_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cache_keeps_its_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_notes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_notes_go, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
