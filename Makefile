@@ -45,9 +45,11 @@ soak: all
 	@tools/setup.sh test
 	@.venv/bin/python -m tests.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
+# ZENML=1: the program is called zenml, too.
 install: all
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --quiet
+	@$(if $(ZENML),ln -sfn kourou "$(DESTDIR)$(abspath $(PREFIX))/bin/zenml")
 
 clean:
 	rm -rf build build-asan build-clang

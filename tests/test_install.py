@@ -8,11 +8,15 @@ import pytest
 
 
 @pytest.fixture
-def installed(build_dir, tmp_path):
+def installed(build_dir, root, tmp_path):
     """The folder that stands for the prefix."""
-    subprocess.run(["meson", "install", "-C", build_dir, "--no-rebuild", "--quiet", "--destdir", tmp_path / "all"],
+    return install(build_dir, root, tmp_path / "all")
+
+
+def install(build_dir, root, folder, *options):
+    subprocess.run(["make", "-C", root, "-o", "all", "install", f"BUILD={build_dir}", f"DESTDIR={folder}", *options],
                    check=True, capture_output=True)
-    (program,) = (tmp_path / "all").rglob("bin/kourou")
+    (program,) = folder.rglob("bin/kourou")
     return program.parent.parent
 
 
@@ -20,14 +24,14 @@ def test_a_pipeline_runs_from_what_is_installed(installed, root, tmp_path, home)
     folder = tmp_path / "greeting"
     shutil.copytree(root / "examples/greeting", folder)
 
-    def run(*args, program="kourou"):
-        done = subprocess.run([installed / "bin" / program, *args], cwd=folder, capture_output=True, text=True,
+    def run(*args):
+        done = subprocess.run([installed / "bin/kourou", *args], cwd=folder, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     python = root / ".venv/bin/python"
-    run("pipeline", "deploy", "--name", "greeter", f"--python={python}", "my_module.my_pipeline", program="zenml")
+    run("pipeline", "deploy", "--name", "greeter", f"--python={python}", "my_module.my_pipeline")
     try:
         assert json.loads(run("deployment", "invoke", "greeter", "--name=Ada"))["outputs"]["greeting"] == "Hello, Ada!"
     finally:
@@ -39,3 +43,10 @@ def test_beside_the_programs(installed):
     assert list(installed.rglob("man1/kourou.1")) and list(installed.rglob("completions/kourou.bash"))
     assert list(installed.rglob("site-functions/_kourou")) and list(installed.rglob("vendor_completions.d/kourou.fish"))
     assert not list(installed.rglob("__pycache__"))
+
+
+def test_the_name_zenml_is_taken_only_when_asked_for(installed, build_dir, root, tmp_path):
+    assert not (installed / "bin/zenml").exists()
+    program = install(build_dir, root, tmp_path / "other", "ZENML=1") / "bin/zenml"
+    done = subprocess.run([program, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "zenml" in done.stdout.splitlines()[0]
