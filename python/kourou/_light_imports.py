@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps modules out of a worker's start that pydantic imports, but as good as never uses.
+"""Keeps modules out of a worker's start that pydantic, or what it imports, imports but as good as never uses.
 
 - ``importlib.metadata``: pydantic looks for plugins among the installed packages before it builds the first model. There
   are none in nearly every environment, but the module brings e-mail, zip files and sockets along. So where no package
   names pydantic among its entry points, pydantic is told so without that module.
 - ``secrets``: brings OpenSSL along, to compare secrets of the user's.
+- ``platform``: ``uuid`` asks it for the name of the system.
 
 Together they are a sixth of what a worker with models does until it is ready. Whoever wants anything else of a stand-in
 gets it of the real module, which is imported then.
@@ -25,8 +26,7 @@ _LOADER = "pydantic.plugin._loader"
 def stand_in(name):
     """Puts a stand-in in place of the module, unless the module is there already."""
     if name not in sys.modules:
-        kind = _Metadata if name == "importlib.metadata" else _StandIn
-        module = sys.modules[name] = kind(name)
+        module = sys.modules[name] = _KINDS.get(name, _StandIn)(name)
         parent, _, last = name.rpartition(".")
         if parent:
             setattr(__import__(parent), last, module)
@@ -75,6 +75,16 @@ class _Metadata(_StandIn):
         if name in ("entry_points", "distributions") and sys._getframe(1).f_globals.get("__name__") == _LOADER:
             return lambda **wanted: getattr(self._real(), name)(**wanted) if plugins_possible() else ()
         return super().__getattr__(name)
+
+
+class _Platform(_StandIn):
+    def __getattr__(self, name):
+        if name == "system" and hasattr(os, "uname") and sys._getframe(1).f_globals.get("__name__") == "uuid":
+            return lambda: os.uname().sysname
+        return super().__getattr__(name)
+
+
+_KINDS = {"importlib.metadata": _Metadata, "platform": _Platform}
 
 
 def plugins_possible() -> bool:

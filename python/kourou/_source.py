@@ -110,8 +110,8 @@ def find_module(source: str):
     raise ModuleNotFoundError(f"No module named {source!r}", name=source)
 
 
-# What a module of pydantic's imports without using it.
-LIGHT_IMPORTS = {"pydantic.plugin._loader": "importlib.metadata", "pydantic.types": "secrets"}
+# What these modules import and as good as never use.
+LIGHT_IMPORTS = {"pydantic.plugin._loader": "importlib.metadata", "pydantic.types": "secrets", "uuid": "platform"}
 
 
 class Loading:

@@ -17,7 +17,7 @@ from kourou._source import Loading
 with Loading():
     import mine
 seen = {"light": "email" not in sys.modules and "hashlib" not in sys.modules,
-        "stand-in": sorted({"importlib.metadata", "secrets"} & set(sys.modules))}
+        "stand-in": sorted({"importlib.metadata", "secrets", "platform"} & set(sys.modules))}
 import importlib, importlib.metadata, secrets
 assert type(secrets).__name__ == "module" and secrets.compare_digest("a", "a")
 seen["real"] = hasattr(importlib.metadata, "PathDistribution") and importlib.metadata is importlib.import_module("importlib.metadata")
@@ -90,6 +90,14 @@ def test_the_users_code_sees_the_real_module(tmp_path, use):
 
     assert load(tmp_path, MODEL + use)["mine"] == pydantic.VERSION
     assert load(tmp_path, use + MODEL)["mine"] == pydantic.VERSION
+
+
+@pytest.mark.parametrize("use", ["import platform\nSEEN = platform.system()\n",
+                                 "from platform import system\nSEEN = system()\n",
+                                 "import uuid\nassert uuid._LINUX\nimport platform\nSEEN = platform.uname().system\n"])
+def test_the_users_code_has_platform(tmp_path, use):
+    assert load(tmp_path, MODEL + use)["mine"] == "Linux"
+    assert load(tmp_path, use + MODEL)["mine"] == "Linux"
 
 
 @pytest.mark.parametrize("use", ["import secrets\nSEEN = len(secrets.token_hex(4))\n",
