@@ -178,11 +178,16 @@ class Runner:
 
     def _prepare_frame(self):
         d = self.deployment
-        self._meta = (
-            ',"metadata":{"deployment_id":' + _text(d["id"]) + ',"deployment_name":' + _text(d["name"]) +
+        known = (
+            '"deployment_id":' + _text(d["id"]) + ',"deployment_name":' + _text(d["name"]) +
             ',"snapshot_id":' + _text(d["snapshot_id"]) + ',"snapshot_name":' + _text(d["snapshot_name"]) +
-            ',"pipeline_name":' + _text(self._name) + ',"run_id":')
+            ',"pipeline_name":' + _text(self._name)).replace("%", "%%")
+        # success, outputs, seconds, run id, run name, parameters, error
+        self._answer = (
+            '{"success":%b,"outputs":%b,"execution_time":%.6f,"metadata":{' + known +
+            ',"run_id":%b,"run_name":%b,"parameters_used":%b},"error":%b}').encode()
         self._run_prefix = (self.pipeline.run_name or self._name) + "-"
+        self._run_prefix_text = _TEXT(self._run_prefix)[:-1]
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -240,7 +245,12 @@ class Runner:
         p, run_name, used = self._read(body)
         if p is None:
             return 422, used, False
-        ctx = RunContext(self._app, self._nodes, run_id, run_name or self._run_prefix + run_id[:8], p)
+        if run_name:
+            name_text = _TEXT(run_name)
+        else:
+            short = run_id[:8]
+            run_name, name_text = self._run_prefix + short, f'{self._run_prefix_text}{short}"'
+        ctx = RunContext(self._app, self._nodes, run_id, run_name, p)
         token = _run.set(ctx)
         try:
             values = self._plan(ctx, p)
@@ -251,9 +261,8 @@ class Runner:
             return 500, self._failed(ctx, used, error, started), False
         finally:
             _run.reset(token)
-        return 200, (b'{"success":true,"outputs":' + out + (
-            f',"execution_time":{perf_counter() - started:.6f}{self._meta}{_TEXT(run_id)},"run_name":'
-            f'{_TEXT(ctx.run_name)},"parameters_used":').encode() + used + b'},"error":null}'), True
+        return 200, self._answer % (b"true", out, perf_counter() - started, f'"{run_id}"'.encode(), name_text.encode(),
+                                    used, b"null"), True
 
     def _read_small(self, body):
         """Like _read_full(), without pydantic as long as everything is exactly of its type."""
@@ -302,10 +311,8 @@ class Runner:
         return self._frame(False, b"null", ctx, used, text, perf_counter() - started)
 
     def _frame(self, success, out, ctx, used, error, seconds) -> bytes:
-        return b"".join((
-            b'{"success":true,"outputs":' if success else b'{"success":false,"outputs":', out,
-            f',"execution_time":{seconds:.6f}{self._meta}{_text(ctx.run_id)},"run_name":{_text(ctx.run_name)}'
-            ',"parameters_used":'.encode(), used, b'},"error":', _text(error).encode("utf-8", "replace"), b"}"))
+        return self._answer % (b"true" if success else b"false", out, seconds, _text(ctx.run_id).encode(),
+                               _text(ctx.run_name).encode(), used, _text(error).encode("utf-8", "replace"))
 
     # -- streams ----------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ class Project:
             self.load(text, source.split(".")[0])
         snapshot = json.loads(compiler.canonical_text(compiler.snapshot_of(source, config, root=str(self.root))))
         runner = runtime.load(snapshot, str(self.root), {"id": "d1", "name": "dep", "snapshot_id": "s1",
-                                                         "snapshot_name": "snap"})
+                                                         "snapshot_name": "50% snap"})
         if start:
             runner.start()
         return Asker(runner)

@@ -37,7 +37,7 @@ def test_answer_of_an_invocation(project):
     assert document.pop("execution_time") > 0
     assert document == {
         "success": True, "error": None, "outputs": {"greeting": 'Hello A"\\\u00e9\u4e2d' * 2, "half": 1.5},
-        "metadata": {"deployment_id": "d1", "deployment_name": "dep", "snapshot_id": "s1", "snapshot_name": "snap",
+        "metadata": {"deployment_id": "d1", "deployment_name": "dep", "snapshot_id": "s1", "snapshot_name": "50% snap",
                      "pipeline_name": "p", "run_id": ask.run_id, "run_name": "p-0d5ab4b8",
                      "parameters_used": {"name": 'A"\\\u00e9\u4e2d', "times": 2, "loud": False, "x": 3}}}
 
