@@ -6,6 +6,7 @@ Everything runs on this machine, load generator and servers together, so ratios 
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -65,6 +66,7 @@ def measure(options):
 
 def main(argv=None):
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a deployment has its bytecode
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers have sessions of their own: they end with us
     options = arguments(argv)
     if options.report:
         results = Results.from_json(options.report[0].read_text())
