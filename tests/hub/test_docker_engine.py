@@ -85,8 +85,9 @@ def test_builds_and_runs_as_a_space_does(api, docker_hub, token):
     build = "".join(api.fetch_space_logs("alice/real", build=True))
     assert f"Commit SHA: {oid[:7]}" in build and "--> COPY . ." in build and "DONE" in build
     assert "geheim" not in build
+    wait_for(lambda: "served /x\n" in space.state()["run_log"], 30, "the line of the request in the run log")
     run = space.state()["run_log"]
-    assert run.startswith("===== Application Startup at ") and "starting\n" in run and "served /x\n" in run
+    assert run.startswith("===== Application Startup at ") and "starting\n" in run
     assert docker_hub.counters()["builds"] == 1 and docker_hub.counters()["restarts"] == 0
 
     # a secret: one restart, no build, new value in the environment

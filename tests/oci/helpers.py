@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from tests.support.ports import wait_for
 from tests.support.registry import CONFIG, Registry
 from tests.support.relay import Relay
 
@@ -51,7 +52,7 @@ class TokenService:
 
     def __init__(self, folder, user="ann", password="open sesame", tls=None):
         self.folder, self.user, self.password = folder, user, password
-        self.public, self.lifetime, self.asked = set(), 300, []
+        self.public, self.lifetime, self.asked, self.last = set(), 300, [], None
         self.key, self.cert = folder / "key.pem", folder / "cert.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out", self.cert,
                         "-days", "2", "-subj", "/CN=token test"], check=True, capture_output=True)
@@ -88,7 +89,8 @@ class TokenService:
             kind, name, actions = scope.split(":")
             allowed = actions.split(",") if known else ["pull"] if name in self.public else []
             access.append({"type": kind, "name": name, "actions": allowed})
-        self._reply(request, 200, {"token": self.sign(access), "expires_in": self.lifetime})
+        self.last = self.sign(access)
+        self._reply(request, 200, {"token": self.last, "expires_in": self.lifetime})
 
     @staticmethod
     def _reply(request, status, doc):
@@ -135,10 +137,30 @@ class TokenRegistry(OddRegistry):
         super().__init__(CONFIG + token_config(service), folder)
 
     def _answers(self):
+        return self.refuses(None)
+
+    def refuses(self, token):
+        """Whether the registry asks somebody with that token for another one."""
         try:
-            return self.request("GET", "/v2/")[0] == 401
+            return self.request("GET", "/v2/", headers={"Authorization": f"Bearer {token}"} if token else {})[0] == 401
         except OSError:
             return False
+
+
+class HeldRelay(Relay):
+    """Leads to a registry behind a token service. When clients have sent `after` bytes, their line waits until the
+    newest token is dead; the next one lives long."""
+
+    def __init__(self, registry, after):
+        self.registry, self.after, self.held = registry, after, False
+        super().__init__(lambda: socket.create_connection(("127.0.0.1", registry.port)))
+
+    def forward(self, data, sink, stream):
+        if stream is not None and not self.held and sum(map(len, self.streams)) >= self.after:
+            self.held, service = True, self.registry.service
+            service.lifetime = 300
+            wait_for(lambda: self.registry.refuses(service.last), 60, "the end of the token")
+        super().forward(data, sink, stream)
 
 
 class Authority:

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from tests.oci.helpers import CutProxy, StrictRegistry, TokenRegistry, TokenService
+from tests.oci.helpers import CutProxy, HeldRelay, StrictRegistry, TokenRegistry, TokenService
 from tests.support.registry import Registry
 
 SIZE = 300_000
@@ -24,8 +24,9 @@ def payload(tmp_path):
     return make
 
 
-def stored(registry, name, digest):
-    status, _, body = registry.request("GET", f"/v2/{name}/blobs/{digest}")
+def stored(registry, name, digest, token=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    status, _, body = registry.request("GET", f"/v2/{name}/blobs/{digest}", headers=headers)
     return status == 200 and "sha256:" + hashlib.sha256(body).hexdigest() == digest
 
 
@@ -162,11 +163,12 @@ def test_token_service(tool, payload, tmp_path):
         wrong = tool("push-file", ok=False, target=target, file=file, auth={"user": "ann", "password": "mistaken"})
         assert wrong["status"] == 401 and "wrong password" in wrong["error"]
         service.asked.clear()
-        service.lifetime = -59  # the registry allows a minute of difference: dead after a second
-        slow = tool("push-file", target=f"{registry.host}/team/z", file=payload("long", 40_000_000), chunk=400_000, auth=auth)
-        assert slow["bytes_sent"] >= 40_000_000
-        print(f"{len(service.asked)} tokens for one push")
-        assert len(service.asked) >= 2
+        service.lifetime = -56  # the registry allows a minute of difference: dead after three or four seconds
+        with HeldRelay(registry, after=2_000_000) as line:
+            long = tool("push-file", target=f"{line.host}/team/z", file=payload("long", 4_000_000), chunk=400_000, auth=auth)
+            assert line.held and long["bytes_sent"] >= 4_000_000
+        assert stored(registry, "team/z", long["digest"], service.last)
+        assert len(service.asked) >= 2 and all(known for _, known in service.asked)
     finally:
         registry.stop()
         service.close()
