@@ -19,26 +19,26 @@ class AppContext:
         self.deployment = deployment
         self.snapshot = snapshot
         self.state = None
+        self.nodes = []  # steps of the graph
         self.fields = {}  # parameter: key in RunContext.parameters
+        self.run_prefix = ""  # what comes before the run id in the name of a run
 
 
 class RunContext:
     """One run. ``index`` is the number of the step that is being executed, -1 outside of steps."""
 
-    __slots__ = ("app", "nodes", "run_id", "run_name", "index", "parameters", "metadata", "emit",
-                 "inputs", "tags")
+    # Most runs use none of these: they are not set for each of them.
+    given_name = metadata = emit = inputs = tags = None
+    index = -1
 
-    def __init__(self, app, nodes, run_id, run_name, parameters, emit=None):
+    def __init__(self, app, run_id, parameters):
         self.app = app
-        self.nodes = nodes
         self.run_id = run_id
-        self.run_name = run_name
         self.parameters = parameters
-        self.index = -1
-        self.metadata = None
-        self.emit = emit
-        self.inputs = None
-        self.tags = None
+
+    @property
+    def run_name(self):
+        return self.given_name or self.app.run_prefix + self.run_id[:8]
 
 
 class PipelineRun:
@@ -99,7 +99,7 @@ class StepContext(PipelineContext):
 
     @property
     def _node(self):
-        return self._run.nodes[self._index] if self._index >= 0 else None
+        return self._run.app.nodes[self._index] if self._index >= 0 else None
 
     @property
     def step_name(self) -> str:
@@ -144,7 +144,8 @@ class StepContext(PipelineContext):
 def _note(run, metadata, artifact_name=None):
     if run.metadata is None:
         run.metadata = {}
-    place = run.nodes[run.index].name if 0 <= run.index < len(run.nodes) else ""
+    nodes = run.app.nodes
+    place = nodes[run.index].name if 0 <= run.index < len(nodes) else ""
     key = f"{place}.{artifact_name}" if artifact_name else place
     run.metadata.setdefault(key, {}).update(metadata)
     if run.app.deployment is not None:
@@ -187,6 +188,6 @@ def log_metadata(metadata, artifact_name=None, infer_artifact=False, **_where):
     if run is None:
         return
     if infer_artifact and artifact_name is None and run.index >= 0:
-        outputs = run.nodes[run.index].step.outputs
+        outputs = run.app.nodes[run.index].step.outputs
         artifact_name = outputs[0].name if outputs else None
     _note(run, metadata, artifact_name)

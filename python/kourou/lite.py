@@ -7,6 +7,8 @@ what the signature says goes through pydantic after all, which converts it or sa
 
 from __future__ import annotations
 
+from marshal import loads as arguments  # what docs/worker-protocol.md calls the arguments of an invocation
+
 from ._source import define
 from .signature import MISSING
 
@@ -80,17 +82,17 @@ def read(body):
 {fields}
     if q:
         raise NotLite
-    return {{{result}}}, run_name
+    return ({result}), run_name
 """
 
 
-def reader(parameters, fields):
-    """``read(body)``: (the parameters by field, run_name). Raises anything when the body needs pydantic."""
+def reader(parameters):
+    """``read(body)``: (a tuple of the parameters, run_name). Raises anything when the body needs pydantic."""
     names = {"scan": _scan, "NotLite": _NotLite, "MISSING": MISSING, "inf": float("inf"),
              "numbers": (type(None), int, float)}
     lines, result = [], []
-    for p in parameters:
-        field = fields[p.name]
+    for at, p in enumerate(parameters):
+        field = f"v{at}"
         names[f"t_{field}"] = p.annotation
         if p.default is MISSING:
             lines.append(f"    {field} = take({p.name!r})")
@@ -106,8 +108,8 @@ def reader(parameters, fields):
                       "            raise NotLite", f"        {field} = float({field})"]
         else:
             lines += [f"{indent}if type({field}) is not t_{field}:", "        raise NotLite"]
-        result.append(f"{field!r}: {field}")
-    text = _READER.format(fields="\n".join(lines), result=", ".join(result))
+        result.append(field + ", ")
+    text = _READER.format(fields="\n".join(lines), result="".join(result))
     return define("read", text, names)
 
 
@@ -158,18 +160,49 @@ def _quoted(text: str) -> str:
 
 def tuple_writer(names, annotations):
     """``write(values)``: a tuple of values as the JSON of an object with these names; None when one of them is
-    not exactly of its type."""
+    not exactly of its type, as a default may be."""
     targets = [f"v{at}" for at in range(len(names))]
     body = _source(list(zip(names, targets, annotations)), True)
     text = f"def write(values):\n    {''.join(t + ', ' for t in targets) or '()'} = values\n{body}\n"
     return _compile(text)
 
 
-def field_writer(parameters, fields):
-    """``write(p)``: the parameters, which reader() gave or pydantic checked, as JSON; None when a default that is
-    not of its type stands in."""
-    items = [(p.name, f"p[{fields[p.name]!r}]".replace("'", '"'), p.annotation) for p in parameters]
-    return _compile(f"def write(p):\n{_source(items, True)}\n")
+def _default_text(value):
+    """A default as JSON, or None when the server cannot read it as what it is."""
+    if value is None:
+        return "null"
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is int:
+        return repr(value) if -(1 << 63) <= value < 1 << 63 else None
+    if type(value) is float:
+        return repr(value) if value - value == 0 else None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return encode_basestring(value)
+
+
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+# What the server sends, and what this Python has to make of it.
+_SAMPLE = (b"(\5\0\0\0u\2\0\0\0\xc3\xa9i\xfe\xff\xff\xffl\xfd\xff\xff\xff\0\0\0\0\0\4g\0\0\0\0\0\0\xe0?T",
+           ("\u00e9", -2, -(1 << 40), 0.5, True))
+
+
+def described(parameters):
+    """The parameters as JSON for the server, which then sends them as arguments(); None when it had better send the
+    bodies as they are."""
+    items = []
+    for p in parameters:
+        item = f'{{"name":{encode_basestring(p.name)},"type":"{_TYPES[p.annotation]}"'
+        if p.default is not MISSING:
+            text = _default_text(p.default)
+            if text is None:
+                return None
+            item += f',"default":{text}'
+        items.append(item + "}")
+    return f"[{','.join(items)}]" if arguments(_SAMPLE[0]) == _SAMPLE[1] else None
 
 
 def _compile(text):

@@ -38,7 +38,10 @@ def run_here(pipeline, arguments):
     app = AppContext(pipeline)
     app.fields = local.app.fields
     run_id = str(uuid.uuid4())
-    ctx = RunContext(app, local.graph.nodes, run_id, pipeline.run_name or f"{pipeline.name}-{run_id[:8]}", p)
+    app.nodes = local.graph.nodes
+    app.run_prefix = f"{pipeline.name}-"
+    ctx = RunContext(app, run_id, p)
+    ctx.given_name = pipeline.run_name
     before = {name: os.environ.get(name) for name in local.environment}
     os.environ.update({name: os.path.expandvars(value) for name, value in local.environment.items()})
     app_token = _app.set(app)

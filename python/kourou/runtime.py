@@ -3,7 +3,7 @@
 
     runner = load(snapshot, root, deployment)   # imports the pipeline; LoadError says what is wrong
     runner.start()                              # on_init
-    status, body, ok = runner.invoke(request_body, run_id)
+    status, body, flags = runner.invoke(request_body, run_id)
     runner.stop()                               # on_cleanup
 
 Every method may be called by several threads at a time.
@@ -20,6 +20,8 @@ from ._loader import import_from
 from ._source import load_source, one_line, short_traceback
 from .context import AppContext, RunContext, _app, _run
 from .errors import KourouError, LoadError
+from .frames import F_OUTPUTS, F_RUN_OK, FD_THRESHOLD
+from .lite import arguments
 from .pipelines import Pipeline
 from .plan import compile_plan
 from .signature import field_names
@@ -110,9 +112,12 @@ class Runner:
         self.settings = (snapshot.get("settings") or {}).get("deployment") or {}
         self._app = AppContext(pipeline, self.deployment, snapshot)
         self._graph = graph = pipeline.graph
-        self._nodes = graph.nodes
+        self._nodes = self._app.nodes = graph.nodes
         self._parameters = pipeline.parameters
-        self._fields = field_names(self._parameters)
+        self._lite = lite.readable(self._parameters)
+        # where the values of the parameters are kept: places in a tuple, or attributes of a model
+        self._fields = ({p.name: at for at, p in enumerate(self._parameters)} if self._lite
+                        else field_names(self._parameters))
         self._app.fields = self._fields
         self._plan = compile_plan(graph, self._fields, pipeline.options)
         self._count = 0
@@ -136,13 +141,20 @@ class Runner:
         """Whether invocations have to come through custom(), because the user wraps them."""
         return self._custom is not None and self._custom.wrapped
 
+    @property
+    def arguments(self):
+        """For the READY frame: what the server needs to know to send arguments instead of bodies, as JSON; None when it
+        had better not."""
+        parameters = lite.described(self._parameters) if self._lite else None
+        return parameters and f'{{"run_prefix":{self._run_prefix_text}","parameters":{parameters}}}'
+
     # -- preparation ------------------------------------------------------------------------------
 
     def _prepare_reading(self):
         self._inputs = None
-        if lite.readable(self._parameters):
-            self._read_lite = lite.reader(self._parameters, self._fields)
-            self._write_fields = lite.field_writer(self._parameters, self._fields)
+        if self._lite:
+            self._read_lite = lite.reader(self._parameters)
+            self._write_fields = lite.tuple_writer(list(self._fields), [p.annotation for p in self._parameters])
             self._read = self._read_small
         else:
             self._input_types()
@@ -186,8 +198,8 @@ class Runner:
         self._answer = (
             '{"success":%b,"outputs":%b,"execution_time":%.6f,"metadata":{' + known +
             ',"run_id":%b,"run_name":%b,"parameters_used":%b},"error":%b}').encode()
-        self._run_prefix = (self.pipeline.run_name or self._name) + "-"
-        self._run_prefix_text = _TEXT(self._run_prefix)[:-1]
+        self._app.run_prefix = (self.pipeline.run_name or self._name) + "-"
+        self._run_prefix_text = _TEXT(self._app.run_prefix)[:-1]
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -240,35 +252,56 @@ class Runner:
     # -- one request ------------------------------------------------------------------------------
 
     def invoke(self, body, run_id: str):
-        """(HTTP status, body, whether the run succeeded) of one invocation."""
+        """(HTTP status, body, flags of the RESPONSE frame) of one invocation; flags are 0 when the run did not succeed."""
         started = perf_counter()
         p, run_name, used = self._read(body)
         if p is None:
-            return 422, used, False
+            return 422, used, 0
+        ctx = RunContext(self._app, run_id, p)
         if run_name:
-            name_text = _TEXT(run_name)
-        else:
-            short = run_id[:8]
-            run_name, name_text = self._run_prefix + short, f'{self._run_prefix_text}{short}"'
-        ctx = RunContext(self._app, self._nodes, run_id, run_name, p)
+            ctx.given_name = run_name
         token = _run.set(ctx)
         try:
-            values = self._plan(ctx, p)
-            out = self._write_lite(values) if self._write_lite is not None else self._write(values)
-            if out is None:
-                out = self._write(values)
+            out = self._written(self._plan(ctx, p))
         except BaseException as error:
-            return 500, self._failed(ctx, used, error, started), False
+            return 500, self._failed(ctx, used, error, started), 0
         finally:
             _run.reset(token)
-        return 200, self._answer % (b"true", out, perf_counter() - started, f'"{run_id}"'.encode(), name_text.encode(),
-                                    used, b"null"), True
+        return 200, self._succeeded(ctx, out, used, started), F_RUN_OK
+
+    def invoke_arguments(self, body, run_id: str):
+        """The same for arguments that the server has read from the body. It also writes the answer around small outputs."""
+        started = perf_counter()
+        p = arguments(body)
+        ctx = RunContext(self._app, run_id, p)
+        token = _run.set(ctx)
+        try:
+            out = self._written(self._plan(ctx, p))
+        except BaseException as error:
+            return 500, self._failed(ctx, self._used(p), error, started), 0
+        finally:
+            _run.reset(token)
+        if len(out) < FD_THRESHOLD:
+            return 200, out, F_RUN_OK | F_OUTPUTS
+        return 200, self._succeeded(ctx, out, self._used(p), started), F_RUN_OK
+
+    def _used(self, p) -> bytes:
+        return self._write_fields(p) or self._write_used(p)
+
+    def _written(self, values) -> bytes:
+        return self._write_lite and self._write_lite(values) or self._write(values)
+
+    def _succeeded(self, ctx, out, used, started) -> bytes:
+        name = ctx.given_name
+        text = _TEXT(name) if name else f'{self._run_prefix_text}{ctx.run_id[:8]}"'
+        return self._answer % (b"true", out, perf_counter() - started, f'"{ctx.run_id}"'.encode(), text.encode(), used,
+                               b"null")
 
     def _read_small(self, body):
         """Like _read_full(), without pydantic as long as everything is exactly of its type."""
         try:
             p, run_name = self._read_lite(body)
-            return p, run_name, self._write_fields(p) or self._write_used(p)
+            return p, run_name, self._used(p)
         except Exception:  # noqa: BLE001 - whatever it was, pydantic knows better
             return self._read_full(body)
 
@@ -280,7 +313,10 @@ class Runner:
         try:
             request = inputs.read_request(body).__dict__
             instance = request["parameters"]
-            return instance.__dict__, request["run_name"], inputs.write(instance)
+            p = instance.__dict__
+            if self._lite:
+                p = tuple(p[field] for field in inputs.fields.values())
+            return p, request["run_name"], inputs.write(instance)
         except Exception as error:
             from .schema import ValidationError, json_bytes, problems_of
 
@@ -327,7 +363,8 @@ class Runner:
         if p is None:
             return 422, used, False
         self._count += 1
-        ctx = RunContext(self._app, self._nodes, run_id, run_name or self._run_prefix + run_id[:8], p)
+        ctx = RunContext(self._app, run_id, p)
+        ctx.given_name = run_name
         return self._blocks(ctx, used, started, self._count)
 
     def _blocks(self, ctx, used, started, count):
@@ -388,7 +425,7 @@ class Runner:
         return 200, b"[" + b",".join(answers) + b"]"
 
     def _refused(self, answer: bytes, run_id) -> bytes:
-        ctx = RunContext(self._app, self._nodes, run_id, self._run_prefix + run_id[:8], {})
+        ctx = RunContext(self._app, run_id, {})
         whole = self._frame(False, b"null", ctx, b"null", "The request does not fit the input schema", 0.0)
         return whole[:-1] + b"," + answer[1:]
 

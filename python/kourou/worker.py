@@ -23,7 +23,7 @@ from _thread import allocate_lock
 from time import perf_counter
 
 from .frames import (
-    F_FD, F_HEAD, F_RUN_OK, FD_THRESHOLD, HEADER, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
+    F_FD, F_HEAD, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
     MAX_PAYLOAD, REQUEST, RESPONSE, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_READY,
     T_REQUEST, T_RESPONSE, T_RESUME, U32, U64, VERSION, head_lines, memory_file, read_memory_file,
     split_custom,
@@ -173,7 +173,7 @@ class Worker:
         self._idle = 0  # threads that wait for the leadership
         self._away = 0  # threads that run a request and have lost the leadership
         self._offer = []
-        self._mean = [0.0, 1.0, 0.0, 0.0]  # seconds per kind, moving average; streams are always long
+        self._mean = [0.0, 1.0, 0.0, 0.0, 0.0]  # seconds per kind, moving average; streams are always long
         self._state = _threading().Condition()
         self._done = False
 
@@ -240,7 +240,9 @@ class Worker:
         channel = self._channel
         pending, outbox, cancelled = channel.pending, channel.outbox, channel.cancelled
         offer, mean, mark = self._offer, self._mean, self._mark
-        invoke, pack = self._runner.invoke, RESPONSE.pack
+        short = [None] * 5  # by kind: what runs it and gives the whole answer at once
+        short[K_INVOKE], short[K_ARGUMENTS] = self._runner.invoke, getattr(self._runner, "invoke_arguments", None)
+        pack = RESPONSE.pack
         clock, read, flush = perf_counter, channel.read, channel.flush
         first = 0.0  # when the oldest answer in the outbox was made
         while True:
@@ -263,20 +265,20 @@ class Worker:
             offer.append(None)
             if mean[kind] > SLOW:
                 self._hand_over()
-            if kind == K_INVOKE and type(body) is bytes:
+            invoke = short[kind]
+            if invoke is not None and type(body) is bytes:
                 try:
-                    status, data, ok = invoke(body, run_id)
+                    status, data, flags = invoke(body, run_id)
                 except BaseException as error:
-                    status, data, ok = 500, self._failure(error), False
+                    status, data, flags = 500, self._failure(error), 0
                 t1 = clock()
                 if len(data) > FD_THRESHOLD:
-                    self._answer(rid, status, data, ok, t1 - t0)
+                    self._answer(rid, status, data, flags, t1 - t0)
                 else:
                     if not outbox:
                         first = t1
                     outbox.append(
-                        pack(len(data) + 4, rid, T_RESPONSE, 2 if ok else 0, status,
-                             int((t1 - t0) * 1e6)) + data)
+                        pack(len(data) + 4, rid, T_RESPONSE, flags, status, int((t1 - t0) * 1e6)) + data)
             else:
                 self._other(rid, kind, run_id, body, t0)
                 t1 = first = clock()
@@ -420,12 +422,15 @@ def _start(channel: Channel, options):
         return None
     routes = list(getattr(runner, "routes", None) or ())
     middleware = bool(getattr(runner, "middleware", None))
-    ready = b'{"routes":[],"middleware":false}'
+    ready = '"routes":[],"middleware":false'
     if routes or middleware:
         import json
 
-        ready = json.dumps({"routes": routes, "middleware": middleware}).encode()
-    channel.send(T_READY, 0, ready)
+        ready = json.dumps({"routes": routes, "middleware": middleware})[1:-1]
+    arguments = getattr(runner, "arguments", None)
+    if arguments is not None:
+        ready += f',"arguments":{arguments}'
+    channel.send(T_READY, 0, f"{{{ready}}}".encode())
     return runner
 
 

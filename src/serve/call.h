@@ -16,6 +16,7 @@ struct kr_worker;
 struct kr_answer {
     int status;
     bool run_ok;
+    bool outputs; /* the body is what the outputs are, not the whole answer */
     uint32_t run_us;
     struct kr_view head; /* header lines of a custom endpoint, .p NULL without */
     struct kr_view body;
@@ -47,6 +48,8 @@ struct kr_call {
         body;    /* must stay until the call ends: a crashed worker's calls are sent again */
     int body_fd; /* -1, or the body as a descriptor (then .body is empty) */
     uint64_t body_size;
+    struct kr_view arguments; /* the body in another form, .p NULL without; stays as the body does */
+    uint32_t edition;         /* of the arguments: for workers that said the same of them */
 };
 
 #endif

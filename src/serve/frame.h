@@ -28,8 +28,9 @@ enum kr_frame_type {
     KR_T_CHUNK = 20,
 };
 
-enum { KR_F_FD = 1, KR_F_RUN_OK = 2, KR_F_HEAD = 4 };
+enum { KR_F_FD = 1, KR_F_RUN_OK = 2, KR_F_HEAD = 4, KR_F_OUTPUTS = 8 };
 enum kr_kind { KR_K_INVOKE, KR_K_STREAM, KR_K_BATCH, KR_K_CUSTOM, KR_KIND_COUNT };
+#define KR_K_ARGUMENTS 4 /* how an invocation travels to a worker that wants its arguments */
 
 struct kr_frame {
     uint32_t size; /* of the payload */

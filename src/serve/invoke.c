@@ -147,6 +147,9 @@ static void on_answer(struct kr_call *call, const struct kr_answer *a)
         kr_conn_stream_end(conn);
     } else if (a->head.p != NULL) {
         reply_custom(conn, a);
+    } else if (a->outputs) {
+        reply.body = kr_answer_outputs(conn, a->body, a->run_us);
+        kr_conn_reply(conn, &reply);
     } else {
         kr_conn_reply(conn, &reply);
     }
@@ -161,54 +164,10 @@ static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
     kr_conn_stream_data(conn, bytes.p, bytes.n);
 }
 
-/* The name that the request gave, still as in its JSON; null without one. */
-static json_t *run_name_of(const struct kr_conn *conn)
-{
-    kr_auto_free char *text = kr_asprintf("[\"%s\"]", conn->run_name);
-    kr_auto_json json_t *list = NULL;
-
-    if (conn->run_name[0] == '\0' || kr_json_parse(text, strlen(text), "run_name", &list, NULL) < 0)
-        return json_null();
-    return json_incref(json_array_get(list, 0));
-}
-
-static json_t *failed_metadata(const struct kr_conn *conn)
-{
-    const struct kr_server *srv = conn->srv;
-    json_t *metadata = json_object();
-
-    kr_json_set_str(metadata, "deployment_id", srv->opt.deployment_id);
-    kr_json_set_str(metadata, "deployment_name", srv->opt.deployment_name);
-    kr_json_set_str(metadata, "snapshot_id", srv->opt.snapshot_id);
-    kr_json_set_str(metadata, "snapshot_name", srv->opt.snapshot_name);
-    kr_json_set_str(metadata, "pipeline_name", srv->cfg.pipeline);
-    kr_json_set_str(metadata, "run_id", conn->call.run_id);
-    kr_json_set(metadata, "run_name", run_name_of(conn));
-    kr_json_set(metadata, "parameters_used", json_null());
-    return metadata;
-}
-
-/* The answer in place of a worker's: what every failed invocation has, and whether to try again. */
-static char *failure_text(const struct kr_conn *conn, bool retryable, const char *detail)
-{
-    int64_t us = conn->srv->loop.now_us - conn->arrived_us;
-    kr_auto_json json_t *doc = json_object();
-
-    kr_json_set_bool(doc, "success", false);
-    kr_json_set(doc, "outputs", json_null());
-    kr_json_set(doc, "execution_time", json_real((double)(us > 0 ? us : 0) / 1e6));
-    kr_json_set(doc, "metadata", failed_metadata(conn));
-    kr_json_set_str(doc, "error", detail);
-    kr_json_set_str(doc, "detail", detail);
-    kr_json_set_bool(doc, "retryable", retryable);
-    kr_json_set_str(doc, "run_id", conn->call.run_id);
-    return kr_json_canonical(doc);
-}
-
 static void on_failure(struct kr_call *call, int status, bool retryable, const char *detail)
 {
     struct kr_conn *conn = conn_of(call);
-    kr_auto_free char *text = failure_text(conn, retryable, detail);
+    kr_auto_free char *text = kr_answer_failure(conn, retryable, detail);
 
     record(conn, status, false);
     if (conn->state == KR_C_STREAM) {
@@ -250,6 +209,19 @@ static void scan(struct kr_conn *conn, struct kr_scan *out)
     }
 }
 
+/* Workers may want the arguments of an invocation instead of its body. */
+static void read_arguments(struct kr_conn *conn)
+{
+    const struct kr_arguments *arguments = &conn->srv->arguments;
+    struct kr_call *call = &conn->call;
+
+    if (arguments->edition == 0 || call->kind != KR_K_INVOKE || call->body_fd >= 0 ||
+        !kr_arguments_read(arguments, call->body, call->run_id, &conn->head, &conn->tail_at))
+        return;
+    call->arguments = (struct kr_view){.p = conn->head.p, .n = conn->tail_at};
+    call->edition = arguments->edition;
+}
+
 static void submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_ms)
 {
     struct kr_server *srv = conn->srv;
@@ -267,6 +239,8 @@ static void submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_ms)
     call->body_fd = conn->body_fd;
     call->body_size =
         conn->http.body_n + (kind == KR_K_CUSTOM && conn->body_fd >= 0 ? conn->head.n + 4 : 0);
+    call->arguments = (struct kr_view){.p = NULL, .n = 0};
+    read_arguments(conn);
     conn->state = KR_C_WAIT;
     if (!kr_pool_submit(&srv->pool, call, &status, &detail))
         on_failure(call, status, true, detail);

@@ -196,7 +196,10 @@ static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct k
 {
     struct kr_view rest = {.p = f->payload + 4, .n = f->size - 4};
 
-    *a = (struct kr_answer){.status = f->status, .run_ok = (f->flags & KR_F_RUN_OK) != 0, .fd = -1};
+    *a = (struct kr_answer){.status = f->status,
+                            .run_ok = (f->flags & KR_F_RUN_OK) != 0,
+                            .outputs = (f->flags & KR_F_OUTPUTS) != 0,
+                            .fd = -1};
     if (f->size < 4)
         return false;
     a->run_us = kr_u32_get(f->payload);
@@ -227,6 +230,9 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
     struct kr_answer answer;
     bool fine = parse_answer(w, f, &answer);
 
+    if (answer.outputs && (answer.fd >= 0 || answer.head.p != NULL ||
+                           (call != NULL && call->arguments.p == NULL)))
+        fine = false; /* only the outputs of what was sent as arguments */
     if (slot == NULL || !fine) {
         if (answer.fd >= 0)
             (void)close(answer.fd);
@@ -267,6 +273,7 @@ static void on_ready(struct kr_worker *w, const struct kr_frame *f)
         return;
     if (w->pool->on_ready != NULL)
         w->pool->on_ready(w->pool, ready);
+    w->edition = w->pool->edition;
     kr_pool_dispatch(w->pool);
 }
 

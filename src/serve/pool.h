@@ -32,6 +32,7 @@ struct kr_pool {
     bool was_ready; /* a worker has been ready once */
     bool draining;
     bool reload_again; /* the code changed while workers of former code were ending */
+    uint32_t edition;  /* of the arguments of the worker that was ready last; on_ready sets it */
     void *owner;
     void (*on_ready)(struct kr_pool *pool, const json_t *ready); /* each time a worker is */
     void (*on_drained)(struct kr_pool *pool);                    /* all workers are gone */

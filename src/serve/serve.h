@@ -3,10 +3,13 @@
 #ifndef KR_SERVE_SERVE_H
 #define KR_SERVE_SERVE_H
 
+#include "serve/answer.h"
+#include "serve/arguments.h"
 #include "serve/config.h"
 #include "serve/http.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
+#include "serve/record.h"
 #include "serve/reply.h"
 
 #include <sys/types.h>
@@ -74,7 +77,9 @@ struct kr_conn {
     uint64_t file_left;
     struct kr_route *route;
     struct kr_call call;
-    struct kr_buf head; /* head block of a custom call */
+    struct kr_buf head; /* head block of a custom call; arguments of an invocation and
+                         * what its answer says of them */
+    size_t tail_at;     /* where those begin in it */
     char request_id[65];
     char run_name[65];
     int status;
@@ -110,6 +115,9 @@ struct kr_server {
     char **worker_argv, **worker_env;
     char *deployment_json;
     bool middleware; /* every request goes through the worker's middleware */
+    struct kr_arguments arguments;
+    struct kr_buf metadata; /* the part of the metadata of answers that is the same in all */
+    struct kr_buf answer;   /* of the invocation that is being answered */
     struct kr_buf log_lines;
     int64_t log_second;
     unsigned log_count, log_dropped;
@@ -167,23 +175,6 @@ json_t *kr_info_json(struct kr_server *srv); /* caller's */
 
 /* openapi.c */
 void kr_openapi_build(struct kr_server *srv);
-
-/* journal.c */
-struct kr_run_record {
-    char id[KR_RUN_ID_LEN + 1];
-    char name[65];
-    int64_t started_ms;
-    uint32_t duration_us;
-    uint16_t status;
-    uint8_t kind;
-    bool ok;
-};
-int kr_journal_open(struct kr_server *srv, struct kr_err *err) KR_MUST_USE;
-void kr_journal_close(struct kr_server *srv);
-void kr_journal_add(struct kr_server *srv, const struct kr_run_record *record);
-bool kr_journal_query(struct kr_conn *conn, int64_t page, int64_t size, const char *status);
-void kr_journal_forget(struct kr_conn *conn);
-uint64_t kr_journal_dropped(const struct kr_server *srv);
 
 /* control.c */
 int kr_control_open(struct kr_server *srv, struct kr_err *err) KR_MUST_USE;

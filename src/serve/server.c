@@ -150,6 +150,8 @@ static void on_pool_ready(struct kr_pool *pool, const json_t *ready)
 
     kr_routes_custom(srv, ready);
     kr_openapi_build(srv);
+    kr_arguments_learn(&srv->arguments, ready);
+    pool->edition = srv->arguments.edition;
     if (!srv->listening && !srv->draining) { /* a hand-over waits for the first ready worker */
         if (kr_server_listen(srv, &err) < 0) {
             kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
@@ -317,6 +319,7 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
     srv->drain_timer.on_time = on_drain_timer;
     srv->started_wall_ms = kr_wall_ms();
     kr_buf_init(&srv->scratch, 1u << 20);
+    kr_answer_init(srv);
     raise_descriptors(srv);
     if (worker_command(srv, err) < 0 || watch_signals(srv, err) < 0)
         return -(int)err->code;
@@ -366,6 +369,8 @@ void kr_server_finish(struct kr_server *srv)
         kr_access_log_flush(srv);
     kr_buf_finish(&srv->log_lines);
     kr_buf_finish(&srv->scratch);
+    kr_answer_finish(srv);
+    kr_arguments_finish(&srv->arguments);
     free(srv->openapi);
     free(srv->deployment_json);
     for (size_t i = 0; srv->worker_argv != NULL && srv->worker_argv[i] != NULL; i++)

@@ -109,7 +109,9 @@ void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
     struct kr_slot *slot = new_slot(w);
     int64_t left = call->deadline_ms - w->pool->loop->now_ms;
     bool by_fd = call->body_fd >= 0;
-    size_t body = by_fd ? 8 : call->body.n + (call->head.p != NULL ? call->head.n + 4 : 0);
+    bool arguments = call->arguments.p != NULL && call->edition == w->edition;
+    struct kr_view bytes = arguments ? call->arguments : call->body;
+    size_t body = by_fd ? 8 : bytes.n + (call->head.p != NULL ? call->head.n + 4 : 0);
     char lead[KR_FRAME_REQUEST_LEAD], size[8];
 
     slot->call = call;
@@ -122,7 +124,8 @@ void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
     w->unstarted[(w->unstarted_at + w->unstarted_n++) % KR_WINDOW_MAX] = slot->id;
     if (by_fd)
         attach_fd(w, call->body_fd);
-    kr_frame_put(&w->out, KR_T_REQUEST, by_fd ? KR_F_FD : 0, (uint16_t)call->kind, slot->id,
+    kr_frame_put(&w->out, KR_T_REQUEST, by_fd ? KR_F_FD : 0, 
+                 arguments ? KR_K_ARGUMENTS : (uint16_t)call->kind, slot->id,
                  (uint32_t)(sizeof(lead) + body));
     kr_u32_put(lead, left < 1 ? 1 : left > INT32_MAX ? INT32_MAX : (uint32_t)left);
     memcpy(lead + 4, call->run_id, KR_RUN_ID_LEN);
@@ -137,7 +140,7 @@ void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
         kr_buf_add(&w->out, size, 4);
         kr_buf_add(&w->out, call->head.p, call->head.n);
     }
-    kr_buf_add(&w->out, call->body.p, call->body.n);
+    kr_buf_add(&w->out, bytes.p, bytes.n);
 }
 
 void kr_worker_send_control(struct kr_worker *w, uint8_t type, uint32_t id)
@@ -322,7 +325,7 @@ static void reset(struct kr_worker *w)
 {
     w->last_id = w->inflight = w->unstarted_at = w->unstarted_n = w->seen_mark = 0;
     w->answers = w->seen_answers = 0;
-    w->mean_us = 0;
+    w->mean_us = w->edition = 0;
     w->promoted = false;
     w->killed_for = NULL;
     w->rss = 0;

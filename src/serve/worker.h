@@ -63,6 +63,7 @@ struct kr_worker {
     int64_t progress_us;            /* last time the mark or an answer moved */
     bool promoted;                  /* since the last progress */
     uint32_t mean_us;               /* moving average of the run time */
+    uint32_t edition;               /* of the arguments that it wants, 0: none */
     struct kr_buf out;
     struct {
         size_t at;

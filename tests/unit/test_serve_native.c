@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "serve/native/native.h"
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <string.h>
 

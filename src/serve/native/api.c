@@ -4,7 +4,7 @@
 #include "serve/native/native.h"
 
 #include "base/alloc.h"
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef KR_SERVE_NATIVE_CHECK_H
 #define KR_SERVE_NATIVE_CHECK_H
 
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <kourou/pipeline.h>
 

@@ -2,7 +2,7 @@
 /* kourou-native --describe: the parts of a snapshot that come from the library. */
 #include "serve/native/native.h"
 
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <math.h>
 #include <string.h>

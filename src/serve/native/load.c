@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <dlfcn.h>
 #include <string.h>

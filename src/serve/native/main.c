@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "serve/frame.h"
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -103,7 +103,7 @@ class Runner:
             p = request["parameters"]
         except Exception as error:
             detail = [{"type": "json_invalid", "loc": ["body"], "msg": str(error)}]
-            return 422, json.dumps({"detail": detail}).encode(), False
+            return 422, json.dumps({"detail": detail}).encode(), 0
         t0 = time.perf_counter()
         try:
             with self.lock:
@@ -112,10 +112,10 @@ class Runner:
         except Exception as error:
             text = {"success": False, "outputs": None, "execution_time": 0.0,
                     "metadata": {"run_id": run_id}, "error": str(error)}
-            return 500, json.dumps(text).encode(), False
+            return 500, json.dumps(text).encode(), 0
         out = {"success": True, "outputs": {"output": value}, "execution_time": time.perf_counter() - t0,
                "metadata": {"run_id": run_id, "run_name": request.get("run_name")}, "error": None}
-        return 200, json.dumps(out).encode(), True
+        return 200, json.dumps(out).encode(), 2
 
     def batch(self, body, run_id):
         items = json.loads(body)

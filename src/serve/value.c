@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/native/value.h"
+#include "serve/value.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A strict JSON reader over bytes in memory, without a tree: values are spans of the text. */
-#ifndef KR_SERVE_NATIVE_VALUE_H
-#define KR_SERVE_NATIVE_VALUE_H
+#ifndef KR_SERVE_VALUE_H
+#define KR_SERVE_VALUE_H
 
 #include "base/buf.h"
 #include "base/view.h"

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers to invocations that are put together here: around the outputs that a worker gave, and in
+ * place of a worker's. Workers write the same form (docs/worker-protocol.md). */
+#include "serve/serve.h"
+
+#include "base/alloc.h"
+#include "serve/value.h"
+
+#include <string.h>
+
+#define ANSWER_MAX (KR_FRAME_MAX + (1u << 20))
+
+static void add_text(struct kr_buf *out, const char *key, const char *text)
+{
+    kr_buf_addf(out, "\"%s\":", key);
+    if (text != NULL)
+        kr_write_text(out, text, strlen(text));
+    else
+        kr_buf_adds(out, "null");
+    kr_buf_addc(out, ',');
+}
+
+void kr_answer_init(struct kr_server *srv)
+{
+    struct kr_buf *out = &srv->metadata;
+
+    kr_buf_init(&srv->answer, ANSWER_MAX);
+    kr_buf_init(out, 1u << 20);
+    kr_buf_adds(out, ",\"metadata\":{");
+    add_text(out, "deployment_id", srv->opt.deployment_id);
+    add_text(out, "deployment_name", srv->opt.deployment_name);
+    add_text(out, "snapshot_id", srv->opt.snapshot_id);
+    add_text(out, "snapshot_name", srv->opt.snapshot_name);
+    add_text(out, "pipeline_name", srv->cfg.pipeline);
+    kr_buf_adds(out, "\"run_id\":\"");
+}
+
+void kr_answer_finish(struct kr_server *srv)
+{
+    kr_buf_finish(&srv->metadata);
+    kr_buf_finish(&srv->answer);
+}
+
+static void add_seconds(struct kr_buf *out, uint32_t us)
+{
+    char fraction[7];
+
+    for (int i = 5; i >= 0; i--) {
+        fraction[i + 1] = (char)('0' + us % 10);
+        us /= 10;
+    }
+    fraction[0] = '.';
+    kr_write_integer(out, us);
+    kr_buf_add(out, fraction, sizeof(fraction));
+}
+
+struct kr_view kr_answer_outputs(const struct kr_conn *conn, struct kr_view outputs, uint32_t us)
+{
+    struct kr_server *srv = conn->srv;
+    struct kr_buf *out = &srv->answer;
+
+    kr_buf_reset(out);
+    kr_buf_adds(out, "{\"success\":true,\"outputs\":");
+    kr_buf_add(out, outputs.p, outputs.n);
+    kr_buf_adds(out, ",\"execution_time\":");
+    add_seconds(out, us);
+    kr_buf_add(out, srv->metadata.p, srv->metadata.n);
+    kr_buf_add(out, conn->call.run_id, KR_RUN_ID_LEN);
+    kr_buf_adds(out, "\",");
+    kr_buf_add(out, conn->head.p + conn->tail_at, conn->head.n - conn->tail_at);
+    kr_buf_adds(out, "},\"error\":null}");
+    return (struct kr_view){.p = kr_buf_str(out), .n = out->n};
+}
+
+/* The name that the request gave, still as in its JSON; null without one. */
+static json_t *run_name_of(const struct kr_conn *conn)
+{
+    kr_auto_free char *text = kr_asprintf("[\"%s\"]", conn->run_name);
+    kr_auto_json json_t *list = NULL;
+
+    if (conn->run_name[0] == '\0' || kr_json_parse(text, strlen(text), "run_name", &list, NULL) < 0)
+        return json_null();
+    return json_incref(json_array_get(list, 0));
+}
+
+static json_t *failed_metadata(const struct kr_conn *conn)
+{
+    const struct kr_server *srv = conn->srv;
+    json_t *metadata = json_object();
+
+    kr_json_set_str(metadata, "deployment_id", srv->opt.deployment_id);
+    kr_json_set_str(metadata, "deployment_name", srv->opt.deployment_name);
+    kr_json_set_str(metadata, "snapshot_id", srv->opt.snapshot_id);
+    kr_json_set_str(metadata, "snapshot_name", srv->opt.snapshot_name);
+    kr_json_set_str(metadata, "pipeline_name", srv->cfg.pipeline);
+    kr_json_set_str(metadata, "run_id", conn->call.run_id);
+    kr_json_set(metadata, "run_name", run_name_of(conn));
+    kr_json_set(metadata, "parameters_used", json_null());
+    return metadata;
+}
+
+char *kr_answer_failure(const struct kr_conn *conn, bool retryable, const char *detail)
+{
+    int64_t us = conn->srv->loop.now_us - conn->arrived_us;
+    kr_auto_json json_t *doc = json_object();
+
+    kr_json_set_bool(doc, "success", false);
+    kr_json_set(doc, "outputs", json_null());
+    kr_json_set(doc, "execution_time", json_real((double)(us > 0 ? us : 0) / 1e6));
+    kr_json_set(doc, "metadata", failed_metadata(conn));
+    kr_json_set_str(doc, "error", detail);
+    kr_json_set_str(doc, "detail", detail);
+    kr_json_set_bool(doc, "retryable", retryable);
+    kr_json_set_str(doc, "run_id", conn->call.run_id);
+    return kr_json_canonical(doc);
+}
