@@ -132,7 +132,7 @@ static void remove_folder(void)
 static void on_ready(struct kr_pool *pool, const json_t *ready)
 {
     kr_routes_custom(pool->owner, ready);
-    kr_openapi_build(pool->owner);
+    kr_openapi_forget(pool->owner);
 }
 
 static void after_round(struct kr_loop *loop)
@@ -183,7 +183,7 @@ static void start(struct kr_server *srv, uint8_t bits)
     srv->pool.owner = srv;
     srv->pool.on_ready = on_ready;
     kr_routes_init(srv);
-    kr_openapi_build(srv);
+    kr_openapi_forget(srv);
     srv->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     srv->listening = true;
     srv->signals.fd = -1;

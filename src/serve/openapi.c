@@ -340,7 +340,7 @@ static json_t *all_paths(const struct kr_server *srv)
     return paths;
 }
 
-void kr_openapi_build(struct kr_server *srv)
+static void build(struct kr_server *srv)
 {
     kr_auto_json json_t *doc = NULL;
     json_t *components = json_object();
@@ -351,12 +351,20 @@ void kr_openapi_build(struct kr_server *srv)
     doc = json_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:o}", "openapi", "3.1.0", "info", "title",
                     srv->cfg.title, "description", srv->cfg.description, "version",
                     srv->cfg.version, "paths", all_paths(srv), "components", components);
-    free(srv->openapi);
     srv->openapi = kr_json_canonical(doc);
     srv->openapi_n = strlen(srv->openapi);
 }
 
+/* It takes about a millisecond, which a start does not have to spare. */
+void kr_openapi_forget(struct kr_server *srv)
+{
+    free(srv->openapi);
+    srv->openapi = NULL;
+}
+
 void kr_handle_openapi(struct kr_conn *conn)
 {
+    if (conn->srv->openapi == NULL)
+        build(conn->srv);
     kr_conn_reply_text(conn, 200, JSON_TYPE, conn->srv->openapi, conn->srv->openapi_n);
 }

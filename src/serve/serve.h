@@ -110,7 +110,7 @@ struct kr_server {
     int64_t started_wall_ms;
     unsigned char random[4096];
     size_t random_at;
-    char *openapi; /* document, made anew when custom endpoints become known */
+    char *openapi; /* document; NULL: not made yet */
     size_t openapi_n;
     char **worker_argv, **worker_env;
     char *deployment_json;
@@ -174,7 +174,7 @@ void kr_handle_runs(struct kr_conn *conn);
 json_t *kr_info_json(struct kr_server *srv); /* caller's */
 
 /* openapi.c */
-void kr_openapi_build(struct kr_server *srv);
+void kr_openapi_forget(struct kr_server *srv); /* the next request makes it anew */
 
 /* control.c */
 int kr_control_open(struct kr_server *srv, struct kr_err *err) KR_MUST_USE;

@@ -149,7 +149,7 @@ static void on_pool_ready(struct kr_pool *pool, const json_t *ready)
     struct kr_err err = KR_ERR_INIT;
 
     kr_routes_custom(srv, ready);
-    kr_openapi_build(srv);
+    kr_openapi_forget(srv);
     kr_arguments_learn(&srv->arguments, ready);
     pool->edition = srv->arguments.edition;
     if (!srv->listening && !srv->draining) { /* a hand-over waits for the first ready worker */
@@ -328,7 +328,6 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
     if (start_pool(srv, err) < 0) /* they import while the rest is made */
         return -(int)err->code;
     kr_routes_init(srv);
-    kr_openapi_build(srv);
     if (srv->opt.runs_kept > 0 && kr_journal_open(srv, err) < 0)
         return -(int)err->code;
     if (srv->opt.takeover == NULL && kr_server_listen(srv, err) < 0)
@@ -371,7 +370,7 @@ void kr_server_finish(struct kr_server *srv)
     kr_buf_finish(&srv->scratch);
     kr_answer_finish(srv);
     kr_arguments_finish(&srv->arguments);
-    free(srv->openapi);
+    kr_openapi_forget(srv);
     free(srv->deployment_json);
     for (size_t i = 0; srv->worker_argv != NULL && srv->worker_argv[i] != NULL; i++)
         free(srv->worker_argv[i]);
