@@ -88,7 +88,8 @@ class Hub(HubProcess):
     """The test Hub with scripted builds: what a Space does after a commit is played, at the same pace for everybody."""
 
     def __init__(self, folder):
-        super().__init__(folder, "--no-docker", "--user", f"alice:{TOKEN}:write")
+        # No lag between a commit and the stage BUILDING: ZenML takes the stage from before for a failure and gives up.
+        super().__init__(folder, "--no-docker", "--user", f"alice:{TOKEN}:write", "--set", "lag=0")
 
     def slow(self, seconds):
         """From now on every call of the Hub and of its storage takes so much longer."""
