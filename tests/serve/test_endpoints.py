@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from tests.serve.serve_client import head, read_all, statuses
 from tests.serve.serve_harness import wait_for
 
@@ -215,6 +217,19 @@ def test_journal_is_bounded_and_survives(start, tmp_path):
     again.post("/invoke", {"parameters": {"op": "echo"}, "run_name": "new"})
     assert again.get("/runs").json()["items"][0]["name"] == "new"
     assert (tmp_path / "data" / "runs.db").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("kept", [1, 3, 8, 9])
+def test_journal_keeps_the_newest_of_a_crowd(start, kept):
+    """Runs are written many at a time, also more of them than are kept."""
+    server = start(args=["--runs-kept", str(kept)])
+    connection = server.connection()
+    for i in range(60):
+        server.post("/invoke", {"parameters": {"op": "echo"}, "run_name": f"r{i}"}, connection=connection)
+    connection.close()
+    page = server.get("/runs?size=100").json()
+    assert [r["name"] for r in page["items"]] == [f"r{i}" for i in range(59, 59 - kept, -1)]
+    assert server.get("/info").json()["total_executions"] == 60
 
 
 def test_damaged_journal_does_not_stop_the_service(start, tmp_path):
