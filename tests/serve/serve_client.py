@@ -49,7 +49,7 @@ class Client:
         return self.post("/invoke", {"parameters": {"op": op, **parameters}, **(_request or {})}, _headers,
                          connection=_connection, timeout=_timeout)
 
-    def raw(self, data, timeout=5.0, shut=False):
+    def raw(self, data, timeout=30.0, shut=False):
         """Sends bytes; the result is all that comes back until the server closes or nothing comes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as sock:
             if data:
@@ -58,7 +58,7 @@ class Client:
                 sock.shutdown(socket.SHUT_WR)
             return read_all(sock)
 
-    def socket(self, timeout=10.0):
+    def socket(self, timeout=30.0):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     def close(self):

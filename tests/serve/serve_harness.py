@@ -18,7 +18,7 @@ PYTHON = os.environ.get("KOUROU_TEST_PYTHON", str(ROOT / ".venv" / "bin" / "pyth
 SCHEMA = {"type": "object", "properties": {"op": {"type": "string"}}}
 
 
-def wait_for(check, what, seconds=10.0):
+def wait_for(check, what, seconds=30.0):
     """Polls a condition; the result is its first true value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -72,7 +72,7 @@ class Server(Client):
         self.listen()
         self.prefix = prefix
         wait_for(lambda: self.get(prefix + "/info").json()["status"] == "healthy" if prefix
-                 else self.get("/health").status == 200, "ready worker", 20)
+                 else self.get("/health").status == 200, "ready worker")
         self.workers_seen.update(self.workers())
         self.idle_fds = self.fds()
         return self
@@ -94,8 +94,8 @@ class Server(Client):
 
     def check_clean(self):
         """After a test: same descriptors as when it was idle, as many workers."""
-        wait_for(lambda: self.metric("kourou_in_flight") == 0, "no request in flight", 15)
-        wait_for(lambda: self.metric('kourou_workers{state="ready"}') >= 1, "a ready worker", 20)
+        wait_for(lambda: self.metric("kourou_in_flight") == 0, "no request in flight")
+        wait_for(lambda: self.metric('kourou_workers{state="ready"}') >= 1, "a ready worker")
         wait_for(lambda: self.fds() <= self.idle_fds + 1,
                  f"descriptors back to {self.idle_fds}, now {os.listdir(f'/proc/{self.pid}/fd')}")
 
@@ -104,7 +104,7 @@ class Server(Client):
         workers = set(self.workers()) | self.workers_seen
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(20)
+        status = self.process.wait(40)
         wait_for(lambda: not any(Path(f"/proc/{pid}/stat").exists() for pid in workers), "no worker is left")
         text = self.log()
         assert "Sanitizer" not in text and "runtime error" not in text, text[-4000:]

@@ -21,7 +21,7 @@ def test_invoke_and_its_body(server):
 def test_timeout_is_found_at_the_top_level_only(server):
     parameters = {"op": "sleep", "seconds": 0.4, "timeout": 0.01, "text": '"timeout": 0.01, \\"'}
     assert server.post("/invoke", {"parameters": parameters}).status == 200
-    raw = '{"a":{"timeout":0.01},"parameters":{"op":"sleep","seconds":3},\n "timeout" : 2e-1}'
+    raw = '{"a":{"timeout":0.01},"parameters":{"op":"sleep","seconds":30},\n "timeout" : 2e-1}'
     assert server.post("/invoke", raw).status == 504
     assert server.post("/invoke", '{"timeout":null,"parameters":{"op":"echo"}}').status == 200
 
@@ -41,15 +41,16 @@ def test_stream_of_events(server):
     assert names == ["run_started"] + ["user_message"] * 3 + ["run_finished"]
 
 
-def test_stream_events_arrive_while_the_run_goes_on(server):
-    body = b'{"parameters":{"count":4,"pause":0.2}}'
+def test_stream_events_arrive_while_the_run_goes_on(server, tmp_path):
+    body = json.dumps({"parameters": {"count": 4, "gate": str(tmp_path / "go")}}).encode()
     with server.socket() as sock:
         sock.sendall(head("POST", "/invoke/stream", "Content-Type: application/json",
                           f"Content-Length: {len(body)}", "Connection: close") + body)
-        began, data = time.monotonic(), b""
+        data = b""
         while b'"value":0' not in data:
             data += sock.recv(4096)
-        assert time.monotonic() - began < 0.6
+        assert b'"value":1' not in data
+        (tmp_path / "go").touch()
         assert b"run_finished" in read_all(sock)
 
 
@@ -60,21 +61,24 @@ def test_stream_in_http_1_0_ends_with_the_connection(server):
     assert b"transfer-encoding" not in data and data.endswith(b'data: {"success":true}\n\n')
 
 
-def test_streams_run_beside_each_other_and_beside_invocations(server):
+def test_streams_run_beside_each_other_and_beside_invocations(server, tmp_path):
+    """All eight have begun, and none can go on, when the others are asked for."""
     socks = []
-    body = b'{"parameters":{"count":20,"pause":0.05}}'
+    body = json.dumps({"parameters": {"count": 20, "gate": str(tmp_path / "go")}}).encode()
     for _ in range(8):
         sock = server.socket()
         sock.sendall(head("POST", "/invoke/stream", "Content-Type: application/json",
                           f"Content-Length: {len(body)}", "Connection: close") + body)
         socks.append(sock)
-    began = time.monotonic()
+    heard = [b""] * 8
+    for n, sock in enumerate(socks):
+        while b"user_message" not in heard[n]:
+            heard[n] += sock.recv(4096)
     assert server.invoke("echo", value=1).status == 200
-    assert time.monotonic() - began < 0.5
-    for sock in socks:
-        assert read_all(sock).count(b"user_message") == 20
+    (tmp_path / "go").touch()
+    for n, sock in enumerate(socks):
+        assert (heard[n] + read_all(sock)).count(b"user_message") == 20
         sock.close()
-    assert time.monotonic() - began < 4
 
 
 def test_slow_reader_of_a_stream_holds_the_worker_back(server):
@@ -98,7 +102,7 @@ def test_client_that_leaves_a_stream_ends_it(server):
     while b"run_started" not in data:
         data += sock.recv(65536)
     sock.close()
-    wait_for(lambda: server.metric("kourou_in_flight") == 0, "the run has ended", 5)
+    wait_for(lambda: server.metric("kourou_in_flight") == 0, "the run has ended")
     assert server.metric("kourou_worker_restarts_total") == 0
 
 
@@ -112,7 +116,7 @@ def test_worker_that_dies_in_a_stream(server):
 
 
 def test_stream_that_passes_its_timeout(server):
-    answer = server.post("/invoke/stream", {"parameters": {"count": 50, "pause": 0.1}, "timeout": 0.35})
+    answer = server.post("/invoke/stream", {"parameters": {"count": 600, "pause": 0.1}, "timeout": 0.35})
     assert "event: error" in answer.body.decode() and "timeout" in answer.body.decode()
 
 
@@ -237,7 +241,8 @@ def test_damaged_journal_does_not_stop_the_service(start, tmp_path):
     (tmp_path / "data" / "runs.db").write_bytes(b"this is no database" * 500)
     server = start(args=["--data-dir", str(tmp_path / "data")])
     assert server.invoke("echo", value=1).status == 200
-    assert server.get("/runs").status == 404 and "runs are not recorded" in server.log()
+    assert server.get("/runs").status == 404
+    wait_for(lambda: "runs are not recorded" in server.log(), "the line in the log")
 
 
 def test_cors(start):

@@ -197,16 +197,18 @@ def test_slow_clients_are_cut_off(start):
                         sock.sendall(more)
                     except OSError:
                         break
+                except ConnectionResetError:  # what was sent crossed the end
+                    break
         return time.monotonic() - began, data
 
-    took, data = drip(b"", b"", 5)
-    assert 0.3 < took < 3 and data == b""
-    took, data = drip(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ", b"a", 5)
-    assert 0.3 < took < 3 and statuses(data) == [408]
-    took, data = drip(head("POST", "/invoke", J, "Content-Length: 1000"), b"a", 5)
-    assert 0.4 < took < 4 and statuses(data) == [408]
-    took, data = drip(head("GET", "/health"), b"", 5)
-    assert 0.5 < took < 3 and statuses(data) == [200]
+    took, data = drip(b"", b"", 30)
+    assert 0.3 < took < 20 and data == b""
+    took, data = drip(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ", b"a", 30)
+    assert 0.3 < took < 20 and statuses(data) == [408]
+    took, data = drip(head("POST", "/invoke", J, "Content-Length: 100000"), b"a", 30)
+    assert 0.4 < took < 20 and statuses(data) == [408]
+    took, data = drip(head("GET", "/health"), b"", 30)
+    assert 0.5 < took < 20 and statuses(data) == [200]
 
 
 def test_reader_that_takes_nothing_is_closed(start):
@@ -215,7 +217,7 @@ def test_reader_that_takes_nothing_is_closed(start):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         body = b'{"parameters":{"op":"big","n":30000000}}'
         sock.sendall(head("POST", "/invoke", J, f"Content-Length: {len(body)}") + body)
-        wait_for(lambda: server.metric("kourou_connections") == 1, "the connection is closed", 10)
+        wait_for(lambda: server.metric("kourou_connections") == 1, "the connection is closed")
 
 
 def test_many_idle_connections_and_the_limit(start):

@@ -70,7 +70,8 @@ def status_of(pid):
 
 
 def test_front_and_workers_are_confined(server):
-    assert "confinement: no new privileges, system call filter, no administration capabilities" in server.log()
+    line = "confinement: no new privileges, system call filter, no administration capabilities"
+    wait_for(lambda: line in server.log(), "the line in the log")
     (worker,) = server.workers()
     for pid in (server.pid, worker):
         status = status_of(pid)
@@ -166,7 +167,7 @@ def test_ordinary_things_go_on_working(server, what):
 
 def test_switched_off(start):
     server = start(args=["--allow-privileges"])
-    assert "confinement: none" in server.log()
+    wait_for(lambda: "confinement: none" in server.log(), "the line in the log")
     (worker,) = server.workers()
     mine = status_of(os.getpid())
     for pid in (server.pid, worker):

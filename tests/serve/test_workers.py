@@ -24,6 +24,14 @@ def in_background(call, *args, **more):
     thread = threading.Thread(target=run)
     thread.start()
     box["join"] = lambda: thread.join(60)
+    box["runs"] = thread.is_alive
+    return box
+
+
+def doomed_request(server, folder):
+    """One that runs for certain, and to no end: its worker can be killed over it."""
+    box = in_background(server.invoke, "sleep", seconds=600, begun=str(folder / "begun"))
+    wait_for((folder / "begun").exists, "the request runs")
     return box
 
 
@@ -68,31 +76,30 @@ class Health:
 
 
 @pytest.mark.parametrize("op,more,status", [
-    ("sleep", {"seconds": 30}, 504),
-    ("spin", {"seconds": 30}, 504),
-    ("spin_gil", {"n": 3e9}, 504),
+    ("sleep", {"seconds": 300}, 504),
+    ("spin", {"seconds": 300}, 504),
+    ("spin_gil", {"n": 3e10}, 504),
 ])
 def test_overrunning_request_is_504_and_others_go_on(start, op, more, status):
     server = start({"uvicorn_workers": 2})
     with Health(server) as health:
-        slow = in_background(server.invoke, op, _request={"timeout": 0.5}, **more)
+        slow = in_background(server.invoke, op, _request={"timeout": 2}, **more)
         wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow request is in a worker")
-        began = time.monotonic()
-        while time.monotonic() - began < 1.5:
+        while slow["runs"]():
             assert server.invoke("echo", value=7).json()["outputs"]["output"] == 7
         slow["join"]()
     answer = slow["answer"]
     assert answer.status == status, answer
     assert "timeout" in failed(answer, retryable=False)
-    assert 0.4 < slow["seconds"] < 1.5
-    assert health.worst < 0.25 and not health.bad and health.count > 50
+    assert 1.9 < slow["seconds"] < 15
+    assert health.worst < 1.5 and not health.bad and health.count > 50
     wait_for(lambda: server.metric("kourou_worker_restarts_total") == 1, "the worker is replaced")
     assert server.metric("kourou_worker_timeouts_total") == 1
     wait_for(lambda: server.metric('kourou_workers{state="ready"}') == 2, "both workers are ready")
 
 
 def test_single_worker_with_stuck_interpreter_is_replaced_and_waiting_requests_run(server):
-    slow = in_background(server.invoke, "spin_gil", n=3e9, _request={"timeout": 0.5})
+    slow = in_background(server.invoke, "spin_gil", n=3e10, _request={"timeout": 2})
     wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the request runs")
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: server.invoke("echo", value=i), range(8)))
@@ -110,7 +117,7 @@ def test_exit_in_a_request_is_502_and_is_replaced(start, workers):
     took = time.monotonic() - began
     assert answer.status == 502, answer
     assert "exit status 3" in failed(answer, retryable=False)
-    assert took < 0.5
+    assert took < 5
     assert server.invoke("echo", value=1, _connection=connection).status == 200  # the same connection lives
     assert server.metric("kourou_worker_crashes_total") == 1
     for _ in range(7):  # requests that kill their worker are no reason to stop serving
@@ -119,14 +126,12 @@ def test_exit_in_a_request_is_502_and_is_replaced(start, workers):
     connection.close()
 
 
-def test_abort_and_kill(server):
+def test_abort_and_kill(server, tmp_path):
     answer = server.invoke("abort", _request={"run_name": "caf\u00e9 \"7\"\n"})
     assert answer.status == 502 and "signal 6" in failed(answer, retryable=False)
     assert answer.json()["metadata"]["run_name"] == "caf\u00e9 \"7\"\n"
-    slow = in_background(server.invoke, "sleep", seconds=30)
-    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the request runs")
-    worker = wait_for(server.workers, "a worker")[0]
-    os.kill(worker, signal.SIGKILL)
+    slow = doomed_request(server, tmp_path)
+    os.kill(server.workers()[0], signal.SIGKILL)
     slow["join"]()
     assert slow["answer"].status == 502 and "signal 9" in slow["answer"].json()["detail"]
 
@@ -142,11 +147,10 @@ def test_memory_runaway_is_502(start):
     assert server.invoke("echo", value=1).status == 200
 
 
-def test_requests_that_had_not_started_survive_a_crash(start):
+def test_requests_that_had_not_started_survive_a_crash(start, tmp_path):
     """One thread: while the first request runs, the others stand behind it in the same worker."""
     server = start({"thread_pool_size": 1})
-    doomed = in_background(server.invoke, "sleep", seconds=30)
-    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the first runs")
+    doomed = doomed_request(server, tmp_path)
     with ThreadPoolExecutor(10) as pool:
         others = [pool.submit(server.invoke, "echo", value=i) for i in range(10)]
         wait_for(lambda: server.metric("kourou_in_flight") >= 5, "others stand behind it")
@@ -158,11 +162,10 @@ def test_requests_that_had_not_started_survive_a_crash(start):
     assert server.metric("kourou_redispatched_total") >= 5
 
 
-def test_pipelined_bytes_do_not_disturb_the_body_of_a_waiting_request(start):
+def test_pipelined_bytes_do_not_disturb_the_body_of_a_waiting_request(start, tmp_path):
     """The buffer of the connection grows, and moves, while a request of it waits and is given to another worker."""
     server = start({"thread_pool_size": 1})
-    doomed = in_background(server.invoke, "sleep", seconds=30)
-    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the first runs")
+    doomed = doomed_request(server, tmp_path)
     socks = [server.socket(20) for _ in range(12)]
 
     def echo(value):
@@ -188,23 +191,20 @@ def test_pipelined_bytes_do_not_disturb_the_body_of_a_waiting_request(start):
 
 
 def test_slow_requests_run_at_the_same_time_in_one_worker(server):
-    began = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: server.invoke("sleep", seconds=0.5), range(20)))
+        answers = list(pool.map(lambda _: server.invoke("meet", n=20), range(20)))
     assert [a.status for a in answers] == [200] * 20
-    assert time.monotonic() - began < 2.5
     assert server.invoke("threads").json()["outputs"]["output"] > 5
 
 
-def test_trivial_request_passes_a_slow_one_that_was_not_expected_to_be_slow(server):
+def test_trivial_request_passes_a_slow_one_that_was_not_expected_to_be_slow(server, tmp_path):
     for _ in range(50):
         server.invoke("echo", value=1)
-    slow = in_background(server.invoke, "sleep", seconds=2)
+    slow = in_background(server.invoke, "gate", gate=str(tmp_path / "go"))
     wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow one runs")
-    began = time.monotonic()
     for i in range(5):
         assert server.invoke("echo", value=i).status == 200
-    assert time.monotonic() - began < 1.0
+    (tmp_path / "go").touch()
     slow["join"]()
     assert slow["answer"].status == 200
 
@@ -215,15 +215,22 @@ def test_thread_pool_size_bounds_what_runs_at_once(start):
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: server.invoke("sleep", seconds=0.4), range(6)))
     assert [a.status for a in answers] == [200] * 6
-    assert 0.75 < time.monotonic() - began < 2.0
+    assert 0.75 < time.monotonic() - began
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: server.invoke("meet", n=3), range(6)))
+    assert [a.status for a in answers] == [200] * 6
+    assert max(a.json()["outputs"]["output"] for a in answers) == 3
 
 
-def test_queue_is_bounded(start):
+def test_queue_is_bounded(start, tmp_path):
     server = start({"thread_pool_size": 1}, args=["--queue-size", "3"])
     for _ in range(3):  # teaches the front that requests are slow here
         server.invoke("sleep", seconds=0.05)
     with ThreadPoolExecutor(30) as pool:
-        answers = list(pool.map(lambda _: server.invoke("sleep", seconds=0.2), range(30)))
+        asked = [pool.submit(server.invoke, "gate", gate=str(tmp_path / "go")) for _ in range(30)]
+        wait_for(lambda: server.metric("kourou_rejected_total") >= 1, "the queue is full")
+        (tmp_path / "go").touch()
+        answers = [future.result() for future in asked]
     counts = {s: sum(a.status == s for a in answers) for s in (200, 503)}
     assert counts[200] >= 4 and counts[503] >= 1 and sum(counts.values()) == 30
     refused = next(a for a in answers if a.status == 503)
@@ -231,35 +238,37 @@ def test_queue_is_bounded(start):
     assert server.metric("kourou_rejected_total") == counts[503]
 
 
-def test_timeout_while_waiting_is_504_and_costs_no_worker(start):
+def test_timeout_while_waiting_is_504_and_costs_no_worker(start, tmp_path):
     server = start({"thread_pool_size": 1})
     worker = server.workers()
-    slow = in_background(server.invoke, "sleep", seconds=1.2)
+    slow = in_background(server.invoke, "gate", gate=str(tmp_path / "go"))
     wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the slow one runs")
     answer = server.invoke("echo", value=1, _request={"timeout": 0.2})
     assert answer.status == 504 and failed(answer, retryable=True)
+    (tmp_path / "go").touch()
     slow["join"]()
     assert slow["answer"].status == 200 and server.workers() == worker
 
 
-def test_other_running_requests_may_end_before_an_overrun_worker_is_killed(server):
-    other = in_background(server.invoke, "sleep", seconds=0.8)
-    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the other runs")
-    assert server.invoke("sleep", seconds=30, _request={"timeout": 0.3}).status == 504
+def test_other_running_requests_may_end_before_an_overrun_worker_is_killed(server, tmp_path):
+    other = in_background(server.invoke, "gate", gate=str(tmp_path / "go"), begun=str(tmp_path / "begun"))
+    wait_for((tmp_path / "begun").exists, "the other runs")
+    assert server.invoke("sleep", seconds=300, _request={"timeout": 2}).status == 504
+    (tmp_path / "go").touch()
     other["join"]()
     assert other["answer"].status == 200
 
 
 def test_default_timeout_is_a_setting(start):
     server = start(args=["--request-timeout", "0.3"])
-    assert server.invoke("sleep", seconds=5).status == 504
-    assert server.invoke("sleep", seconds=0.6, _request={"timeout": 5}).status == 200
+    assert server.invoke("sleep", seconds=300).status == 504
+    assert server.invoke("sleep", seconds=0.6, _request={"timeout": 60}).status == 200
 
 
 def test_start_up_failure_is_told_by_health(start, tmp_path):
     (tmp_path / "mode").write_text("fatal")
     server = start(ready=False, check=False)
-    wait_for(lambda: server.get("/health").json()["status"] == "crash-loop", "the verdict", 20)
+    wait_for(lambda: server.get("/health").json()["status"] == "crash-loop", "the verdict", 60)
     answer = server.get("/health")
     assert answer.status == 503 and answer.json()["failures"] >= 5
     assert "no module named nothing" in answer.json()["detail"]
@@ -267,7 +276,7 @@ def test_start_up_failure_is_told_by_health(start, tmp_path):
     refused = server.invoke("echo", value=1)
     assert refused.status == 503 and "retry-after" in refused.headers
     (tmp_path / "mode").unlink()
-    wait_for(lambda: server.get("/health").status == 200, "it recovers by itself", 15)
+    wait_for(lambda: server.get("/health").status == 200, "it recovers by itself", 60)
     assert server.invoke("echo", value=1).status == 200
 
 
@@ -275,9 +284,8 @@ def test_worker_that_dies_at_start_is_reported_with_its_last_words(start, tmp_pa
     (tmp_path / "mode").write_text("exit")
     server = start(ready=False, check=False)
     wait_for(lambda: server.get("/health").json().get("failures", 0) >= 2, "two failures")
-    health = server.get("/health").json()
-    assert "exit status 7" in health["detail"]
-    assert "last words of a worker" in health["stderr"]
+    assert "exit status 7" in server.get("/health").json()["detail"]
+    wait_for(lambda: "last words of a worker" in server.get("/health").json()["stderr"], "what the worker said last")
 
 
 def test_not_ready_is_503_until_it_is(start, tmp_path):
@@ -286,6 +294,7 @@ def test_not_ready_is_503_until_it_is(start, tmp_path):
     answer = server.get("/health")
     assert (answer.status, answer.json()["status"]) == (503, "starting")
     assert server.invoke("echo", value=1).status == 503
+    (tmp_path / "mode").unlink()
     wait_for(lambda: server.get("/health").status == 200, "ready")
     assert server.invoke("echo", value=1).status == 200
 
@@ -328,10 +337,9 @@ def test_large_bodies_both_ways(server):
     assert all(a.json()["outputs"]["output"] == value for a in answers)
 
 
-def test_large_body_survives_a_crash_of_the_worker_it_waited_in(start):
+def test_large_body_survives_a_crash_of_the_worker_it_waited_in(start, tmp_path):
     server = start({"thread_pool_size": 1})
-    doomed = in_background(server.invoke, "sleep", seconds=30)
-    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "the first runs")
+    doomed = doomed_request(server, tmp_path)
     large = in_background(server.invoke, "length", value="v" * 3_000_000)
     wait_for(lambda: server.metric("kourou_in_flight") >= 2, "the second stands behind it")
     os.kill(server.workers()[0], signal.SIGKILL)
@@ -352,7 +360,8 @@ def test_client_that_leaves_does_not_disturb(server):
 def test_console_of_the_worker_reaches_the_log(server):
     server.invoke("print", text="hello from a step")
     wait_for(lambda: "hello from a step" in server.log(), "the line in the log")
-    assert all(json.loads(line) for line in server.log().splitlines())
+    whole = server.log().rpartition("\n")[0]  # the last line may just be on its way
+    assert all(json.loads(line) for line in whole.splitlines())
 
 
 def test_secrets_are_not_in_the_log(start):

@@ -13,6 +13,13 @@ class LoadError(Exception):
         self.kind, self.message, self.traceback = kind, message, traceback
 
 
+def wait_until(condition):
+    """For what a test decides about; gives up long after every test has."""
+    end = time.monotonic() + 120
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
 class Runner:
     middleware = False
 
@@ -23,6 +30,8 @@ class Runner:
         self.runs = 0
         self.lock = threading.Lock()
         self.executed = None
+        self.meeting = None
+        self.active = self.peak = 0
 
     def start(self):
         print("tiny runner starts", flush=True)
@@ -37,7 +46,7 @@ class Runner:
             print("last words of a worker", file=sys.stderr, flush=True)
             os._exit(7)
         if mode == "slow":
-            time.sleep(1.0)
+            wait_until(lambda: not os.path.exists(path))
 
     def stop(self):
         print("tiny runner stops", flush=True)
@@ -49,7 +58,22 @@ class Runner:
                 self.executed = os.open(os.environ["EXECUTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             os.write(self.executed, token.encode() + b"\n")
 
+    def _meet(self, count):
+        """Returns when `count` requests are in here at once: how many have been at most."""
+        with self.lock:
+            self.meeting = self.meeting or threading.Barrier(count)
+            self.active += 1
+            self.peak = max(self.peak, self.active)
+        try:
+            self.meeting.wait(40)
+        finally:
+            with self.lock:
+                self.active -= 1
+        return self.peak
+
     def _do(self, op, p):
+        if "begun" in p:
+            open(p["begun"], "x").close()
         if "token" in p:
             self._note(p["token"])
         if op == "echo":
@@ -59,6 +83,10 @@ class Runner:
             return p["token"]
         if op == "sleep":
             time.sleep(p["seconds"])
+        elif op == "gate":
+            wait_until(lambda: os.path.exists(p["gate"]))
+        elif op == "meet":
+            return self._meet(p["n"])
         elif op == "spin":
             end = time.monotonic() + p["seconds"]
             while time.monotonic() < end:
@@ -133,6 +161,8 @@ class Runner:
                 time.sleep(p["pause"])
             if p.get("exit_at") == i:
                 os._exit(9)
+            if i == 1 and "gate" in p:
+                wait_until(lambda: os.path.exists(p["gate"]))
             yield b'event: user_message\ndata: {"value":%d,"pad":"%s"}\n\n' % (i, b"y" * int(p.get("pad", 0)))
         yield b'event: run_finished\ndata: {"success":true}\n\n'
 
