@@ -131,8 +131,7 @@ static void remove_folder(void)
 
 static void on_ready(struct kr_pool *pool, const json_t *ready)
 {
-    kr_routes_custom(pool->owner, ready);
-    kr_openapi_forget(pool->owner);
+    kr_server_learn(pool->owner, ready);
 }
 
 static void after_round(struct kr_loop *loop)
@@ -179,11 +178,11 @@ static void start(struct kr_server *srv, uint8_t bits)
     srv->sweep.on_time = on_sweep;
     srv->drain_timer.on_time = on_drain_timer;
     kr_buf_init(&srv->scratch, 1U << 20);
+    kr_answer_init(srv);
     FUZZ_CHECK(kr_pool_init(&srv->pool, &srv->loop, &config, fuzz_err()) == 0);
     srv->pool.owner = srv;
     srv->pool.on_ready = on_ready;
     kr_routes_init(srv);
-    kr_openapi_forget(srv);
     srv->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     srv->listening = true;
     srv->signals.fd = -1;

@@ -32,6 +32,8 @@ static void on_answer(struct kr_call *call, const struct kr_answer *answer)
     if (answer->fd >= 0)
         (void)close(answer->fd);
     FUZZ_CHECK(answer->fd >= 0 || answer->body.n <= KR_FRAME_MAX);
+    FUZZ_CHECK(!answer->outputs ||
+               (call->arguments.p != NULL && answer->fd < 0 && answer->head.p == NULL));
 }
 
 static void on_failure(struct kr_call *call, int status, bool retryable, const char *detail)
@@ -65,6 +67,10 @@ static void submit(struct kr_pool *pool, struct fuzz_input *in)
                                .body = {.p = "{}", .n = 2},
                                .body_fd = -1,
                                .deadline_ms = pool->loop->now_ms + 10 + 4 * (kind / 4)};
+    if ((kind & 64) != 0 && a->call.kind == KR_K_INVOKE) {
+        a->call.arguments = (struct kr_view){.p = "()", .n = 2};
+        a->call.edition = kind >> 7; /* workers want those of edition 0 */
+    }
     memset(a->call.run_id, '0', KR_RUN_ID_LEN);
     if (!kr_pool_submit(pool, &a->call, &status, &detail)) {
         FUZZ_CHECK(a->waits && status == 503 && detail != NULL);

@@ -90,7 +90,8 @@ static inline void fuzz_say_frame(const struct kr_worker *w, struct fuzz_input *
     const uint8_t *bytes;
     size_t n = fuzz_take(in, &bytes);
 
-    kr_frame_put(&all, type < 250 ? types[type % sizeof(types)] : type, flags & 7,
+    kr_frame_put(&all, type < 250 ? types[type % sizeof(types)] : type,
+                 (uint8_t)((flags & 7) | ((flags & 32) != 0 ? KR_F_OUTPUTS : 0)),
                  (uint16_t)(status + (flags & 16) * 16), id, (uint32_t)n);
     kr_buf_add(&all, bytes, n);
     fuzz_say(w, all.p, all.n, (flags & 9) == 1 ? fd : -1);

@@ -128,6 +128,7 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err) KR_MUST_USE;
 void kr_server_finish(struct kr_server *srv);
 void kr_server_drain(struct kr_server *srv); /* stop accepting, finish, exit 0 */
 void kr_server_accept_more(struct kr_server *srv);
+void kr_server_learn(struct kr_server *srv, const json_t *ready); /* what a READY frame says */
 int kr_server_listen(struct kr_server *srv, struct kr_err *err) KR_MUST_USE; /* listen.c */
 void kr_server_uuid(struct kr_server *srv, char text[KR_RUN_ID_LEN + 1]);
 void kr_server_check_drained(struct kr_server *srv);

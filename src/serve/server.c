@@ -143,15 +143,20 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void kr_server_learn(struct kr_server *srv, const json_t *ready)
+{
+    kr_routes_custom(srv, ready);
+    kr_openapi_forget(srv);
+    kr_arguments_learn(&srv->arguments, ready);
+    srv->pool.edition = srv->arguments.edition;
+}
+
 static void on_pool_ready(struct kr_pool *pool, const json_t *ready)
 {
     struct kr_server *srv = pool->owner;
     struct kr_err err = KR_ERR_INIT;
 
-    kr_routes_custom(srv, ready);
-    kr_openapi_forget(srv);
-    kr_arguments_learn(&srv->arguments, ready);
-    pool->edition = srv->arguments.edition;
+    kr_server_learn(srv, ready);
     if (!srv->listening && !srv->draining) { /* a hand-over waits for the first ready worker */
         if (kr_server_listen(srv, &err) < 0) {
             kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);

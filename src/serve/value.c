@@ -398,13 +398,15 @@ void kr_write_number(struct kr_buf *out, double value)
         kr_buf_add(out, "null", 4);
         return;
     }
-    if (fabs(value) < 1e15 && value == floor(value)) {
+    if (fabs(value) < 1e16 && value == floor(value)) {
         kr_write_integer(out, (int64_t)value);
         kr_buf_add(out, ".0", 2);
         return;
     }
-    (void)snprintf(text, sizeof(text), "%.15g", value);
-    if (strtod(text, NULL) != value)
-        (void)snprintf(text, sizeof(text), "%.17g", value);
+    for (int digits_n = 15; digits_n <= 17; digits_n++) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits_n, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
     kr_buf_adds(out, text);
 }

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -55,7 +56,7 @@ static void waiting(void **state)
 {
     struct script s = {.done_after = 5};
     struct kr_deployer_env env = {.data = &s, .cancelled = cancelled};
-    struct kr_wait wait = {.timeout_ms = 5000, .first_ms = 1, .most_ms = 4, .what = "the thing"};
+    struct kr_wait wait = {.timeout_ms = 60000, .first_ms = 1, .most_ms = 4, .what = "the thing"};
     struct kr_err err = KR_ERR_INIT;
 
     (void)state;
@@ -69,6 +70,7 @@ static void waiting(void **state)
     assert_non_null(strstr(err.msg, "the thing does not answer"));
     kr_err_clear(&err);
 
+    wait.timeout_ms = 60000;
     s = (struct script){.done_after = 1000000, .fail_after = 3};
     assert_int_equal(kr_wait_for(&env, &wait, look, &s, &err), -(int)KR_E_REMOTE);
     assert_string_equal(err.msg, "it broke");
@@ -146,11 +148,13 @@ static void fingerprints(void **state)
 
 /* -- processes --------------------------------------------------------------------------------- */
 
-static pid_t start(const char *script, const char *mark)
+/* The shell has no children, which would for a moment look like itself: it reads from the pipe `in`, which nobody
+ * writes to. */
+static pid_t start(const char *script, const char *mark, int in, int out)
 {
     char *argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c", (char *)(uintptr_t)script,
                     (char *)(uintptr_t)"--mark", (char *)(uintptr_t)mark, NULL};
-    struct kr_spawn what = {.argv = argv, .fds = {-1, -1, -1}, .new_session = true};
+    struct kr_spawn what = {.argv = argv, .fds = {in, out, -1}, .new_session = true};
     struct kr_err err = KR_ERR_INIT;
     pid_t pid;
 
@@ -160,22 +164,29 @@ static pid_t start(const char *script, const char *mark)
 
 static void processes_end(void **state)
 {
-    struct kr_process polite = kr_process_now(start("while :; do sleep 0.05; done", "one"));
-    struct kr_process stubborn =
-        kr_process_now(start("trap '' TERM; while :; do sleep 0.05; done", "two"));
-    struct kr_process reused = polite;
+    int in[2], out[2];
+    struct kr_process polite, stubborn, reused;
+    char byte;
 
     (void)state;
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    polite = reused = kr_process_now(start("read x", "one", in[0], -1));
+    stubborn = kr_process_now(start("trap '' TERM; echo; read x", "two", in[0], out[1]));
     assert_true(kr_process_alive(polite));
     reused.start++;
     assert_false(kr_process_alive(reused));
     assert_true(kr_process_stop(reused, 1000)); /* is none: nothing is touched */
     assert_true(kr_process_alive(polite));
-    assert_true(kr_process_stop(polite, 5000));
+    assert_true(kr_process_stop(polite, 60000));
     assert_false(kr_process_alive(polite));
-    kr_sleep_ms(50); /* the shell sets its trap */
+    assert_int_equal(read(out[0], &byte, 1), 1); /* the shell has set its trap */
     assert_true(kr_process_stop(stubborn, 100));
     assert_false(kr_process_alive(stubborn));
+    for (int i = 0; i < 2; i++) {
+        (void)close(in[i]);
+        (void)close(out[i]);
+    }
 }
 
 static void zombies_do_not_run(void **state)
@@ -192,7 +203,7 @@ static void zombies_do_not_run(void **state)
     (void)close(ends[1]);
     (void)!read(ends[0], &byte, 1); /* the child's copy of the end is closed: it has ended */
     (void)close(ends[0]);
-    for (int i = 0; i < 1000 && kr_process_now(pid).pid != 0; i++)
+    for (int i = 0; i < 15000 && kr_process_now(pid).pid != 0; i++)
         kr_sleep_ms(2);
     assert_int_equal(kr_process_now(pid).pid, 0);
     (void)waitpid(pid, NULL, 0);
@@ -200,11 +211,14 @@ static void zombies_do_not_run(void **state)
 
 static void processes_are_found(void **state)
 {
-    struct kr_process one = kr_process_now(start("while :; do sleep 0.05; done", "kourou-test-a")), found[4];
+    struct kr_process one, found[4];
     kr_auto_free char *option = NULL;
+    int in[2];
 
     (void)state;
-    for (int i = 0; i < 500 && kr_process_find("sh", "--mark", "kourou-test-a", found, 4) == 0; i++)
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    one = kr_process_now(start("read x", "kourou-test-a", in[0], -1));
+    for (int i = 0; i < 15000 && kr_process_find("sh", "--mark", "kourou-test-a", found, 4) == 0; i++)
         kr_sleep_ms(2);
     assert_int_equal(kr_process_find("sh", "--mark", "kourou-test-a", found, 4), 1);
     assert_int_equal(found[0].pid, one.pid);
@@ -212,7 +226,9 @@ static void processes_are_found(void **state)
     assert_int_equal(kr_process_find("bash", "--mark", "kourou-test-a", found, 4), 0);
     option = kr_process_option(one, "--mark");
     assert_string_equal(option, "kourou-test-a");
-    assert_true(kr_process_stop(one, 2000));
+    assert_true(kr_process_stop(one, 60000));
+    (void)close(in[0]);
+    (void)close(in[1]);
 }
 
 /* -- probes ------------------------------------------------------------------------------------ */
@@ -249,7 +265,7 @@ static void probe_with(const char *answer, struct kr_probe *probe)
     if (pid == 0)
         answer_once(listener, answer);
     *probe = (struct kr_probe){.address = "127.0.0.1", .port = port, .path = "/health"};
-    kr_probe_get(probe, 5000);
+    kr_probe_get(probe, 60000);
     (void)close(listener);
     (void)waitpid(pid, NULL, 0);
 }

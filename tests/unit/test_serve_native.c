@@ -101,7 +101,7 @@ static void test_writing(void **state)
     kr_buf_addc(&out, ' ');
     kr_write_number(&out, 1.0 / 3);
     assert_string_equal(out.p,
-                        "\"a\\\"\\\\\\u0001z\"-9223372036854775808 0.1 2.0 0.33333333333333331");
+                        "\"a\\\"\\\\\\u0001z\"-9223372036854775808 0.1 2.0 0.3333333333333333");
 }
 
 static int add(struct kr_run *run)
