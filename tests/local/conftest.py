@@ -44,7 +44,7 @@ def servers_of(folder):
     return found
 
 
-def wait_for(condition, seconds=20, what="condition"):
+def wait_for(condition, seconds=60, what="condition"):
     """The first true value of condition(); fails after the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -79,7 +79,7 @@ class Project:
     def run(self, *args, check=0, env=None):
         done = subprocess.run([str(self.build_dir / "kourou"), *map(str, args)], cwd=self.folder,
                               env={**self.env, **(env or {})}, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=120)
+                              text=True, timeout=240)
         assert "Sanitizer" not in done.stderr, done.stderr
         if check is not None:
             assert done.returncode == check, f"{args} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -113,7 +113,7 @@ class Project:
         """(status, body) of a plain HTTP request to the deployment."""
         request = urllib.request.Request(self.row(name)["url"] + path, headers=headers or {}, data=body)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -136,7 +136,9 @@ def project(build_dir, tmp_path):
     yield project
     for row in json.loads(project.run("deployment", "list", "--output", "json", check=None).stdout or '{"items":[]}')["items"]:
         project.run("deployment", "delete", row["name"], "--yes", check=None)
-    left = project.servers()
+    deadline = time.monotonic() + 40
+    while (left := project.servers()) and time.monotonic() < deadline:
+        time.sleep(0.02)  # those that were replaced finish on their own
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left, "servers that nobody manages any more"

@@ -60,7 +60,7 @@ def test_stopped_at_a_change_of_a_file(project, build_dir, tmp_path, rng, name):
         stopped += done.returncode != 0
         sound(project)
         if not project.rows("deployment"):
-            wait_for(lambda: servers_of(project.home) == {}, 20, f"{where}: no server without a deployment")
+            wait_for(lambda: servers_of(project.home) == {}, 40, f"{where}: no server without a deployment")
         project.deploy("--update")
         assert project.output() == f"{word} world", where
         one_server(project, where)

@@ -58,7 +58,7 @@ def test_update_refuses_no_connection(project):
         while not stop.is_set():
             request = urllib.request.Request(url, data=b'{"parameters":{}}', headers={"Content-Type": "application/json"})
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     outcomes.append(json.load(answer)["outputs"]["output"])
             except OSError as error:
                 outcomes.append(repr(error))
@@ -88,7 +88,7 @@ def test_broken_update_leaves_the_old_one(project):
     row = project.row()
     assert row["status"] == "running" and "boom at start" in row["error"]
     assert project.output() == "hello world"
-    assert len(project.servers()) == 1
+    wait_for(lambda: len(project.servers()) == 1, 40, "one server")
     project.write(MODULE.replace("hello", "mended"))
     project.deploy("--update")
     assert project.output() == "mended world" and project.row()["error"] is None
@@ -164,7 +164,7 @@ def test_interrupt_and_go_on(project):
     process = project.popen("pipeline", "deploy", "--name", "app", "my_module.my_pipeline", stderr=subprocess.PIPE)
     wait_for(project.servers, what="the server's start")
     process.send_signal(signal.SIGINT)
-    _, text = process.communicate(timeout=20)
+    _, text = process.communicate(timeout=60)
     assert process.returncode != 0 and "the same command goes on" in text
     assert project.servers() == {}
     assert project.row()["history"][-1]["what"] == "stopped"
@@ -174,11 +174,15 @@ def test_interrupt_and_go_on(project):
 
 
 def test_two_deploys_of_one_name_at_once(project):
-    project.write(MODULE.replace("@pipeline\n", "def wait():\n    import time\n    time.sleep(3)\n\n\n@pipeline(on_init=wait)\n"))
+    go = project.home / "go"
+    project.write(MODULE.replace("@pipeline\n", "def wait():\n    import pathlib, time\n"
+                                 f"    while not pathlib.Path({str(go)!r}).exists():\n        time.sleep(0.01)\n\n\n"
+                                 "@pipeline(on_init=wait)\n"))
     first = project.popen("pipeline", "deploy", "--name", "app", "my_module.my_pipeline")
     wait_for(project.servers, what="the server's start")
     second = project.deploy(check=1)
     assert "is being worked on" in second.stderr and str(first.pid) in second.stderr
+    go.touch()
     assert first.wait(60) == 0
     assert project.output() == "hello world"
 
@@ -212,7 +216,7 @@ def test_deep_data_folder(project):
     project.deploy("--update")
     assert project.output() == "good day world"
     project.run("deployment", "delete", "app", "--yes")
-    assert servers_of(project.home) == {}
+    wait_for(lambda: servers_of(project.home) == {}, 40, "end of the servers")
 
 
 def test_list_is_not_held_up_by_a_hung_server(project):
@@ -222,7 +226,7 @@ def test_list_is_not_held_up_by_a_hung_server(project):
     try:
         begun = time.monotonic()
         states = {row["name"]: row["status"] for row in project.rows("deployment")}
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
         assert states == {"good": "running", "bad": "pending"}
     finally:
         os.kill(project.pid("bad"), signal.SIGCONT)
@@ -234,7 +238,7 @@ def test_hung_server_is_replaced(project):
     project.write(MODULE.replace("hello", "good day"))
     project.deploy("--update")
     assert project.output() == "good day world"
-    assert len(project.servers()) == 1
+    wait_for(lambda: len(project.servers()) == 1, 40, "one server")
 
 
 def test_runs_of_all_deployments(project):
@@ -268,7 +272,7 @@ def test_logs_follow_through_rotation(project):
         assert lines.index("before rotation\n") < lines.index("after rotation\n")
     finally:
         follower.send_signal(signal.SIGINT)
-        assert follower.wait(10) == 0
+        assert follower.wait(60) == 0
     both = project.run("deployment", "logs", "app", "--tail", "2").stdout.splitlines()
     assert both == ["before rotation", "after rotation"]
 
@@ -282,7 +286,7 @@ def test_blocking_stays_until_interrupted(project):
     assert process.poll() is None and project.output() == "hello world"
     assert next(line for line in process.stderr if "POST /invoke 200" in line)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert project.servers() == {} and project.row()["status"] == "absent"
 
 

@@ -22,7 +22,7 @@ class Callers:
         while not self.stop.is_set():
             request = urllib.request.Request(self.url, b'{"parameters":{}}', {"Content-Type": "application/json"})
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     self.seen.append(json.load(answer)["outputs"]["output"])
             except (OSError, urllib.error.HTTPError) as error:
                 self.seen.append(repr(error))
@@ -102,7 +102,7 @@ def test_a_running_request_ends_with_the_code_it_began_with(project):
     project.write(MODULE.replace("hello", "new"))
     wait_for(lambda: project.output() == "new world", what="the new code")
     (project.folder / "go").touch()
-    thread.join(20)
+    thread.join(60)
     assert answers == ["hello world"]
 
 

@@ -11,7 +11,7 @@ import sys
 from tests.conftest import ROOT
 from tests.support.ports import free_port
 
-from .conftest import MODULE
+from .conftest import MODULE, wait_for
 
 READS_ENVIRONMENT = '''\
 import os
@@ -71,7 +71,8 @@ def test_another_port_means_a_move(project):
     one, two = free_port(), free_port()
     project.deploy(*project.settings(port=one))
     project.deploy("--update", *project.settings(port=two))
-    assert project.row()["url"].endswith(f":{two}") and len(project.servers()) == 1
+    assert project.row()["url"].endswith(f":{two}")
+    wait_for(lambda: len(project.servers()) == 1, 40, "one server")
     assert project.output() == "hello world"
 
 

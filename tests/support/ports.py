@@ -3,19 +3,31 @@
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
 
+GIVEN = set()
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """One that nobody gets by chance until it is used: it lies below those that the system gives away, and below those
+    that deployments take by themselves."""
+    while True:
+        port = random.randrange(10000, 20000)
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
 
 
 def die_with_parent():
