@@ -212,12 +212,12 @@ def test_tail(kourou, deployed):
 
 
 def test_ctrl_c_during_a_deploy_can_be_continued(terminal, kourou, project):
-    (project / "slow.py").write_text("import time\nprint('slow now', flush=True)\ntime.sleep(30)\n" + (project / "my_module.py").read_text())
+    (project / "slow.py").write_text("import time\nprint('slow now', flush=True)\ntime.sleep(300)\n" + (project / "my_module.py").read_text())
     t = terminal("pipeline", "deploy", "--name", "slow", "slow.my_pipeline").expect("slow now")
     began = time.monotonic()
     t.type("\x03")
     assert t.end() == 130
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert "Stopping; press Ctrl-C again to end at once" in t.seen and "Error: " in t.text
     assert "  the same command goes on from here\n" in t.text
     kourou("deployment", "list", check=0)
@@ -225,7 +225,7 @@ def test_ctrl_c_during_a_deploy_can_be_continued(terminal, kourou, project):
 
 def test_second_ctrl_c_ends_at_once(terminal, project):
     (project / "deaf.py").write_text("import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-                                     "print('deaf now', flush=True)\ntime.sleep(5)\n")
+                                     "print('deaf now', flush=True)\ntime.sleep(300)\n")
     t = terminal("pipeline", "deploy", "--name", "deaf", "deaf.my_pipeline").expect("deaf now")
     t.type("\x03").expect("Ctrl-C again").type("\x03")
     assert t.end() == 130
@@ -236,15 +236,15 @@ def test_an_interrupt_ends_the_compiler_at_once(kourou, build_dir, project, home
     """Only the program gets the signal, as from a supervisor; its child does not listen to any."""
     (project / "deaf.py").write_text("import os, signal, time\nfor n in (signal.SIGINT, signal.SIGTERM):\n"
                                      "    signal.signal(n, signal.SIG_IGN)\nprint('pid', os.getpid(), flush=True)\n"
-                                     "time.sleep(60)\n")
+                                     "time.sleep(300)\n")
     process = subprocess.Popen([build_dir / "kourou", "pipeline", "deploy", "--name", "deaf", "deaf.my_pipeline"],
                                cwd=project, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
     child = next(int(line.split()[-1]) for line in process.stderr if "pid" in line)
     began = time.monotonic()
     process.send_signal(number)
-    rest = process.communicate(timeout=20)[1]
-    assert process.returncode == status and time.monotonic() - began < 2, rest
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == status and time.monotonic() - began < 20, rest
     assert "Error: stopped\n  the same command goes on from here\n" in rest
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)

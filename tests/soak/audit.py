@@ -70,7 +70,7 @@ class Audit:
             return page["kourou_in_flight", ""] == 0 and page["kourou_connections", ""] == 1 and \
                 page["kourou_queue_length", ""] == 0 and page["kourou_workers", 'state="ready"'] == 2 and \
                 len(self.soak.server.workers()) == 2
-        if not settle(check, 40):
+        if not settle(check, 90):
             page, _ = self.page()
             text = ", ".join(f"{k[0][7:]}{k[1]} {v:g}" for k, v in page.items() if "request" not in k[0])
             self.problem(f"the server does not come to rest: {text}, workers {self.soak.server.workers()}")
@@ -135,7 +135,7 @@ class Audit:
     def _processes(self, when):
         server = self.soak.server
         now = descriptors(server.pid)
-        if not settle(lambda: sum(descriptors(server.pid).values()) <= sum(self.rest_fds.values()), 10):
+        if not settle(lambda: sum(descriptors(server.pid).values()) <= sum(self.rest_fds.values()), 40):
             self.problem(f"{when}: descriptors of the front: {now - self.rest_fds}, at first {self.rest_fds}")
         front = rss(server.pid)
         first = self.front_rss.setdefault(server.generation, front)
@@ -161,7 +161,7 @@ class Audit:
             page, _ = self.page()
             executions = int(page["kourou_executions_total", ""])
             dropped = int(page["kourou_runs_dropped_total", ""])
-            if not settle(lambda: rows() + dropped == executions, 5):
+            if not settle(lambda: rows() + dropped == executions, 40):
                 self.problem(f"{when}: {executions} runs, but {rows()} in the journal and {dropped} dropped")
             self.dropped[generation] = dropped
 

@@ -15,19 +15,23 @@ class Killer(Actor):
 
     def run(self):
         while not self.soak.ending.wait(self.rng.uniform(0.2, 1.8)):
-            workers = self.soak.server.workers()
-            if not workers or not self.soak.gate.open:
-                continue
-            pid = self.rng.choice(workers)
-            number = self.rng.choice([signal.SIGKILL] * 4 + [signal.SIGTERM, signal.SIGABRT, signal.SIGSTOP])
-            try:
-                os.kill(pid, number)
-                self.ledger.trying(f"worker gets {number.name}")
-                if number == signal.SIGSTOP:
-                    self.soak.ending.wait(self.rng.uniform(0.05, 1.5))
-                    os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+            with self.soak.gate.pass_through() as go:
+                if not go:
+                    return
+                workers = self.soak.server.workers()
+                if workers:
+                    self._signal(self.rng.choice(workers))
+
+    def _signal(self, pid):
+        number = self.rng.choice([signal.SIGKILL] * 4 + [signal.SIGTERM, signal.SIGABRT, signal.SIGSTOP])
+        try:
+            os.kill(pid, number)
+            self.ledger.trying(f"worker gets {number.name}")
+            if number == signal.SIGSTOP:
+                self.soak.ending.wait(self.rng.uniform(0.05, 1.5))
+                os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
 
 
 class Changer(Actor):
@@ -35,18 +39,21 @@ class Changer(Actor):
 
     def run(self):
         while not self.soak.ending.wait(self.rng.uniform(1, 5)):
-            if not self.soak.gate.open:
-                continue
-            folder = self.soak.server.folder
-            broken = self.rng.random() < 0.3
-            self.ledger.trying("broken code is written" if broken else "code is written")
-            if broken:
-                (folder / "mode").write_text("fatal")
-            (folder / "code.py").write_text(f"# {self.rng.random()}\n")
-            if broken:
-                self.soak.ending.wait(self.rng.uniform(0.2, 1.5))
-                (folder / "mode").unlink()
-                (folder / "code.py").write_text("# mended\n")
+            with self.soak.gate.pass_through() as go:
+                if not go:
+                    return
+                self._write(self.soak.server.folder)
+
+    def _write(self, folder):
+        broken = self.rng.random() < 0.3
+        self.ledger.trying("broken code is written" if broken else "code is written")
+        if broken:
+            (folder / "mode").write_text("fatal")
+        (folder / "code.py").write_text(f"# {self.rng.random()}\n")
+        if broken:
+            self.soak.ending.wait(self.rng.uniform(0.2, 1.5))
+            (folder / "mode").unlink()
+            (folder / "code.py").write_text("# mended\n")
 
 
 class Filler(Actor):
@@ -173,7 +180,7 @@ def processes_with(marker):
     return found
 
 
-def settle(check, seconds=30):
+def settle(check, seconds=60):
     deadline = time.monotonic() + seconds
     while not check() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -54,7 +54,7 @@ class RudeClient(Actor):
             answer.json()
         if not answer.closes:
             self.ledger.problem(f"{kind}: the connection stays open after {answer}")
-        elif wire.rest(5):
+        elif wire.rest(40):
             self.ledger.problem(f"{kind}: bytes after the last answer")
         return answer
 
@@ -116,7 +116,7 @@ class RudeClient(Actor):
     def half_closed_in_head(self, wire):
         wire.send(b"POST /invoke HTTP/1.1\r\nHost: soak\r\n")
         wire.half_close()
-        data = wire.rest(5)
+        data = wire.rest(40)
         if data and b"HTTP/1.1 400" not in data:
             self.ledger.problem(f"half_closed_in_head: {data[:200]!r}")
         self.ledger.left("half_closed_in_head")

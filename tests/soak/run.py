@@ -136,7 +136,7 @@ class Soak:
         self.server.stop()
         for server in self.servers:
             server.stop()
-        if not settle(lambda: not processes_with(self.marker), 5):
+        if not settle(lambda: not processes_with(self.marker), 40):
             self.ledger.problem(f"processes that outlive the server: {processes_with(self.marker)}")
         self.audit.end()
 

@@ -20,7 +20,7 @@ class Store:
 
     def run(self, *args, check=0, env=None, user=None):
         done = subprocess.run([str(self.program), *args], env={**self.env, **(env or {})}, cwd=self.folder, user=user,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False)
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stdout, done.stderr)
         return done

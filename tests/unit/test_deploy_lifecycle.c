@@ -148,8 +148,8 @@ static void fingerprints(void **state)
 
 /* -- processes --------------------------------------------------------------------------------- */
 
-/* The shell has no children, which would for a moment look like itself: it reads from the pipe `in`, which nobody
- * writes to. */
+/* The shell has no children, which would for a moment look like itself: it reads from the pipe
+ * `in`, which nobody writes to. */
 static pid_t start(const char *script, const char *mark, int in, int out)
 {
     char *argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c", (char *)(uintptr_t)script,
