@@ -4,35 +4,24 @@
 #include "serve/serve.h"
 
 #include "base/alloc.h"
+#include "serve/metadata.h"
 #include "serve/value.h"
 
 #include <string.h>
 
 #define ANSWER_MAX (KR_FRAME_MAX + (1u << 20))
 
-static void add_text(struct kr_buf *out, const char *key, const char *text)
-{
-    kr_buf_addf(out, "\"%s\":", key);
-    if (text != NULL)
-        kr_write_text(out, text, strlen(text));
-    else
-        kr_buf_adds(out, "null");
-    kr_buf_addc(out, ',');
-}
-
 void kr_answer_init(struct kr_server *srv)
 {
-    struct kr_buf *out = &srv->metadata;
+    const struct kr_metadata metadata = {.deployment_id = srv->opt.deployment_id,
+                                         .deployment_name = srv->opt.deployment_name,
+                                         .snapshot_id = srv->opt.snapshot_id,
+                                         .snapshot_name = srv->opt.snapshot_name,
+                                         .pipeline_name = srv->cfg.pipeline};
 
     kr_buf_init(&srv->answer, ANSWER_MAX);
-    kr_buf_init(out, 1u << 20);
-    kr_buf_adds(out, ",\"metadata\":{");
-    add_text(out, "deployment_id", srv->opt.deployment_id);
-    add_text(out, "deployment_name", srv->opt.deployment_name);
-    add_text(out, "snapshot_id", srv->opt.snapshot_id);
-    add_text(out, "snapshot_name", srv->opt.snapshot_name);
-    add_text(out, "pipeline_name", srv->cfg.pipeline);
-    kr_buf_adds(out, "\"run_id\":\"");
+    kr_buf_init(&srv->metadata, 1u << 20);
+    kr_metadata_write(&metadata, &srv->metadata);
 }
 
 void kr_answer_finish(struct kr_server *srv)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "serve/frame.h"
+#include "serve/metadata.h"
 #include "serve/value.h"
 
 #include <string.h>
@@ -77,29 +78,18 @@ static int describe(const struct arguments *a)
     return status;
 }
 
-static void add_text(struct kr_buf *out, const char *key, const char *text)
-{
-    kr_buf_addf(out, "\"%s\":", key);
-    if (text != NULL)
-        kr_write_text(out, text, strlen(text));
-    else
-        kr_buf_adds(out, "null");
-    kr_buf_addc(out, ',');
-}
-
-/* ,"metadata":{...,"run_id":" */
 static void make_meta(struct kr_native *native, const json_t *deployment)
 {
-    struct kr_buf *out = &native->meta;
+    const struct kr_metadata metadata = {
+        .deployment_id = kr_json_str(deployment, "id", NULL),
+        .deployment_name = kr_json_str(deployment, "name", NULL),
+        .snapshot_id = kr_json_str(deployment, "snapshot_id", NULL),
+        .snapshot_name = kr_json_str(deployment, "snapshot_name", NULL),
+        .pipeline_name = native->pipeline->name,
+    };
 
-    kr_buf_init(out, 1u << 16);
-    kr_buf_adds(out, ",\"metadata\":{");
-    add_text(out, "deployment_id", kr_json_str(deployment, "id", NULL));
-    add_text(out, "deployment_name", kr_json_str(deployment, "name", NULL));
-    add_text(out, "snapshot_id", kr_json_str(deployment, "snapshot_id", NULL));
-    add_text(out, "snapshot_name", kr_json_str(deployment, "snapshot_name", NULL));
-    add_text(out, "pipeline_name", native->pipeline->name);
-    kr_buf_adds(out, "\"run_id\":\"");
+    kr_buf_init(&native->meta, 1u << 16);
+    kr_metadata_write(&metadata, &native->meta);
 }
 
 static int start(struct kr_native *native, const struct arguments *a, struct kr_err *err)
