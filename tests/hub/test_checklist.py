@@ -201,13 +201,13 @@ def test_11_faults(api, hub, space):
 
 def test_11_the_door_shut_after_so_many_calls(api, hub, space):
     hub.reset_counters()
-    hub.fault("refuse", after_calls=2, seconds=0.6)
+    hub.fault("refuse", after_calls=2, seconds=2)
     assert [api("GET", "/api/spaces/alice/demo").status for _ in range(2)] == [200, 200]
     refused = time.monotonic()
     with pytest.raises(ConnectionRefusedError):
         while time.monotonic() - refused < 5:
             api("GET", "/api/spaces/alice/demo")
-    while time.monotonic() - refused < 10:
+    while time.monotonic() - refused < 30:
         try:
             assert api("GET", "/api/spaces/alice/demo").status == 200
             break

@@ -11,6 +11,7 @@ import pytest
 
 from tests.hub.checklist import Stream
 from tests.hub.rawhttp import call
+from tests.support.ports import wait_for
 
 README = b"---\nsdk: docker\n---\n"
 
@@ -177,12 +178,14 @@ def test_56_failures(api, hub, space):
     hub.settings(launch_timeout=0.3)
     for mode in ("hang", "wrong_port"):
         hub.script("alice/demo", app={"mode": mode})
+        before = len(space.stages())
         space.commit({"a": mode.encode()})
-        space.wait("APP_STARTING")
+        wait_for(lambda: "APP_STARTING" in space.stages()[before:], 30, "the start")
         assert space.wait("RUNTIME_ERROR")["errorMessage"] == "Launch timed out, workload was not healthy after 30 min"
     hub.settings(scheduling_failure="not enough hardware capacity")
+    before = len(space.stages())
     space.commit({"a": b"3"})
-    space.wait("BUILDING", "APP_STARTING")
+    wait_for(lambda: len(space.stages()) > before, 30, "the build")
     assert space.wait("RUNTIME_ERROR")["errorMessage"] == "Scheduling failure: not enough hardware capacity"
     hub.settings(scheduling_failure=None, launch_timeout=20)
     hub.script("alice/demo", app={"mode": "builtin"})

@@ -346,7 +346,7 @@ def test_interrupt_ends_at_once(client, shared_hub, space_id):
     started = time.monotonic()
     program.send_signal(signal.SIGINT)
     _, text = program.communicate(timeout=30)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20, "the Hub would have answered after a minute"
     assert json.loads(text.splitlines()[-1])["code"] == "cancelled"
 
 
