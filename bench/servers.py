@@ -37,6 +37,7 @@ class Running:
         self.port, self.health = port, health
         self.log = Path(folder) / f"server-{port}.log"
         with self.log.open("wb") as log:
+            self.began = time.perf_counter()
             self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=os.environ | {"HOME": str(folder)} | (env or {}), cwd=cwd,
                                             start_new_session=True)

@@ -33,9 +33,9 @@ def run(ctx):
 
 
 def first_answer(start):
-    """Milliseconds."""
-    began = time.perf_counter()
+    """Milliseconds. Asks no more than 1,000 times a second: the asking takes time of the cores that the server starts on."""
     server = start()
+    began = server.began
     request = f"GET {server.health} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
     try:
         while time.perf_counter() - began < 120:
@@ -46,7 +46,7 @@ def first_answer(start):
                         return (time.perf_counter() - began) * 1e3
             except OSError:
                 pass
-            time.sleep(0.0005)
+            time.sleep(0.001)
         raise load.Failed("no answer within 120 s")
     finally:
         server.stop()
