@@ -8,7 +8,6 @@
 #define KR_MUST_USE          __attribute__((warn_unused_result))
 #define KR_UNUSED            __attribute__((unused))
 #define KR_NORETURN          __attribute__((noreturn))
-#define KR_NOINLINE          __attribute__((noinline))
 #define KR_SENTINEL          __attribute__((sentinel))
 
 #define KR_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -55,8 +55,7 @@ static void close_fds(struct fds *f)
     close_fd(&f->mark);
 }
 
-/* Only async-signal-safe calls from here to exec, and nothing that changes the memory, which is the
- * front's. */
+/* Only async-signal-safe calls from here to exec. */
 static KR_NORETURN void child(const struct fds *f, char *const *argv,
                               const struct kr_pool_config *cfg, pid_t parent)
 {
@@ -87,19 +86,6 @@ static KR_NORETURN void child(const struct fds *f, char *const *argv,
     _exit(127);
 }
 
-/* vfork(): after fork() the child would wait for a core while the front goes on with its own work,
- * and the first thing that a worker has to do is long. Every shell and posix_spawn() do the same;
- * posix_spawn() itself cannot set the signal of the front's death. */
-static KR_NOINLINE pid_t start_child(const struct fds *f, char *const *argv,
-                                     const struct kr_pool_config *cfg)
-{
-    pid_t parent = getpid(), pid = vfork();
-
-    if (pid == 0)
-        child(f, argv, cfg, parent);
-    return pid;
-}
-
 static char **full_argv(const struct kr_pool_config *cfg, const struct fds *f, char numbers[5][16])
 {
     static const char *const names[] = {"--fd", "--wake-r", "--wake-w", "--mark", "--threads"};
@@ -122,6 +108,7 @@ static char **full_argv(const struct kr_pool_config *cfg, const struct fds *f, c
 int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *err)
 {
     const struct kr_pool_config *cfg = &w->pool->cfg;
+    pid_t parent = getpid();
     kr_auto_free char **argv = NULL;
     char numbers[5][16];
     struct fds f;
@@ -133,7 +120,7 @@ int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *
     }
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f.mark, 0);
     argv = full_argv(cfg, &f, numbers);
-    w->pid = page == MAP_FAILED ? -1 : start_child(&f, argv, cfg);
+    w->pid = page == MAP_FAILED ? -1 : fork();
     if (w->pid < 0) {
         int code = errno;
 
@@ -142,6 +129,8 @@ int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *
         close_fds(&f);
         return kr_fail_errno(err, code, "start a worker");
     }
+    if (w->pid == 0)
+        child(&f, argv, cfg, parent);
     (void)setpgid(w->pid, w->pid);
     w->mark = page;
     w->wake_fd = kr_steal_fd(&f.wake[1]);
