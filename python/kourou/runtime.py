@@ -152,10 +152,9 @@ class Runner:
 
     def _prepare_reading(self):
         self._inputs = None
+        self._write_fields = None
         if self._lite:
-            self._read_lite = lite.reader(self._parameters)
-            self._write_fields = lite.tuple_writer(list(self._fields), [p.annotation for p in self._parameters])
-            self._read = self._read_small
+            self._read = self._read_first
         else:
             self._input_types()
             self._read = self._read_full
@@ -286,6 +285,8 @@ class Runner:
         return 200, self._succeeded(ctx, out, self._used(p), started), F_RUN_OK
 
     def _used(self, p) -> bytes:
+        if self._write_fields is None:
+            self._write_fields = lite.tuple_writer(list(self._fields), [p.annotation for p in self._parameters])
         return self._write_fields(p) or self._write_used(p)
 
     def _written(self, values) -> bytes:
@@ -296,6 +297,12 @@ class Runner:
         text = _TEXT(name) if name else f'{self._run_prefix_text}{ctx.run_id[:8]}"'
         return self._answer % (b"true", out, perf_counter() - started, f'"{ctx.run_id}"'.encode(), text.encode(), used,
                                b"null")
+
+    def _read_first(self, body):
+        """Makes the reader only now: as a rule the server reads the bodies, and a start is waited for."""
+        self._read_lite = lite.reader(self._parameters)
+        self._read = self._read_small
+        return self._read(body)
 
     def _read_small(self, body):
         """Like _read_full(), without pydantic as long as everything is exactly of its type."""

@@ -436,18 +436,18 @@ def _start(channel: Channel, options):
 
 def main(argv=None) -> int:
     """Runs a worker on inherited descriptors; the result is the exit status."""
-    import mmap
-
     options = _Options(sys.argv[2:] if argv is None else argv)
     for fd in (options.fd, options.wake_r, options.wake_w, options.mark):
         os.set_inheritable(fd, False)
     channel = Channel(_socket.socket(fileno=options.fd))
     language = "python " + sys.version.split(" ", 1)[0]
     channel.send(T_HELLO, 0, b'{"language":"%s"}' % language.encode(), VERSION)
-    mark = memoryview(mmap.mmap(options.mark, 4096)).cast("I")
     runner = _start(channel, options)
     if runner is None:
         return 1
+    import mmap  # as late as `threading`
+
+    mark = memoryview(mmap.mmap(options.mark, 4096)).cast("I")
     _on_sigterm(runner)
     Worker(channel, runner, options.wake_r, options.wake_w, mark, max(1, options.threads)).run()
     runner.stop()
