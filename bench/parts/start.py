@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From starting the program to its first 200 on /health: it is ready to serve, its pipeline and libraries are loaded."""
 import socket
+import subprocess
 import time
 
 from bench import load, servers
@@ -8,6 +9,7 @@ from bench import load, servers
 NAME = "start"
 TITLE = "Cold start"
 METRIC = "exec to first 200"
+ALONE = "the interpreter alone, python -I -S -c pass"  # how fast the machine is just now: no worker can be ready before
 
 
 def run(ctx):
@@ -27,9 +29,17 @@ def run(ctx):
     unable = [text for text in ctx.results.notes.get(NAME, []) if "could not" in text]
     starts = {name: one for name, one in starts.items() if not any(text.startswith(name) for text in unable)}
     for at in range(rounds):
+        ctx.results.add(NAME, ALONE, "python", "start to end", "ms", [interpreter(make.python)])
         for name in list(starts)[:: -1 if at % 2 else 1]:
             if name not in some or at < (1 if ctx.quick else 3):
                 ctx.results.add(NAME, "first 200", name, METRIC, "ms", [first_answer(starts[name])])
+
+
+def interpreter(python):
+    """Milliseconds."""
+    began = time.perf_counter()
+    subprocess.run([python, "-I", "-S", "-c", "pass"], check=True)
+    return (time.perf_counter() - began) * 1e3
 
 
 def first_answer(start):
