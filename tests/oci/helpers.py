@@ -19,11 +19,15 @@ from tests.support.registry import CONFIG, Registry
 from tests.support.relay import Relay
 
 
-class CutProxy(Relay):
-    """Leads to `port`. cut(n): the connection that carries the client's n-th byte from now on is broken there, once."""
+TCP_ENDED = (6, 7)  # TCP_TIME_WAIT, TCP_CLOSE of netinet/tcp.h
 
-    def __init__(self, port):
-        self.left, self.cuts = None, 0
+
+class CutProxy(Relay):
+    """Leads to `port`. cut(n): the connection that carries the client's n-th byte from now on is broken there, once.
+    `first`: the client learns of it when the registry has read what came and has closed its end."""
+
+    def __init__(self, port, first=False):
+        self.left, self.cuts, self.first = None, 0, first
         super().__init__(lambda: socket.create_connection(("127.0.0.1", port)))
 
     def cut(self, after):
@@ -42,7 +46,10 @@ class CutProxy(Relay):
                     self.left -= len(data)
         super().forward(data, sink, stream)
         if broken:
-            time.sleep(0.02)  # let the registry see the bytes before the end of the line
+            if self.first:
+                sink.shutdown(socket.SHUT_WR)
+                wait_for(lambda: sink.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in TCP_ENDED, 30,
+                         "the end of the registry's side")
             raise ConnectionAbortedError("cut")
 
 

@@ -309,6 +309,14 @@ def test_failures_of_the_pipeline_and_of_its_code(server):
     assert server.metric("kourou_executions_failed_total") == 2
 
 
+@pytest.mark.parametrize("flags", [1, 4, 8], ids=["memory file without one", "head that is none", "outputs nobody asked for"])
+def test_answers_that_break_the_protocol_are_502(server, flags):
+    answer = server.invoke("echo", flags=flags)
+    assert answer.status == 502 and failed(answer, False) == "The worker sent an answer that could not be read"
+    assert "answer that fits no request" in server.log()
+    assert server.invoke("echo", value=1).json()["outputs"] == {"output": 1}
+
+
 def test_children_of_a_worker_do_not_outlive_it(server):
     child = server.invoke("child").json()["outputs"]["output"]
     assert Path(f"/proc/{child}").exists()

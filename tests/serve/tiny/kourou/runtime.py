@@ -143,7 +143,7 @@ class Runner:
             return 500, json.dumps(text).encode(), 0
         out = {"success": True, "outputs": {"output": value}, "execution_time": time.perf_counter() - t0,
                "metadata": {"run_id": run_id, "run_name": request.get("run_name")}, "error": None}
-        return 200, json.dumps(out).encode(), 2
+        return 200, json.dumps(out).encode(), 2 | p.get("flags", 0)
 
     def batch(self, body, run_id):
         items = json.loads(body)
