@@ -101,11 +101,31 @@ static size_t words_below(const char *group, const char **words, size_t room)
     return count;
 }
 
+/* `kourou deploy` is meant as `kourou pipeline deploy`: the only command of that name that is not in
+ * a group of a group. NULL when none or several are called so. */
+static const char *in_a_group(const char *word)
+{
+    const struct kr_cmd *cmd;
+    const char *found = NULL;
+
+    for (size_t i = 0; (cmd = kr_cmd_at(i)) != NULL; i++) {
+        const char *space = strchr(cmd->path, ' ');
+
+        if (cmd->hidden || space == NULL || strcmp(space + 1, word) != 0)
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = cmd->path;
+    }
+    return found;
+}
+
 static int unknown(const char *prog, const char *group, const char *word, struct kr_err *err)
 {
     const char *words[64];
     size_t count = words_below(group, words, KR_ARRAY_LEN(words));
-    const char *nearest = kr_name_nearest(word, words, count);
+    const char *grouped = group == NULL ? in_a_group(word) : NULL;
+    const char *nearest = grouped != NULL ? grouped : kr_name_nearest(word, words, count);
     const char *space = group != NULL ? " " : "";
 
     group = group != NULL ? group : "";

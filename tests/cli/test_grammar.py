@@ -14,6 +14,8 @@ def failed(done, status, message):
 
 @pytest.mark.parametrize("args,message", [
     (["deployr"], "'kourou' has no command 'deployr'; did you mean 'deployer'?"),
+    (["deploy"], "'kourou' has no command 'deploy'; did you mean 'pipeline deploy'?"),
+    (["list"], "'kourou' has no command 'list'; 'kourou --help' lists them"),
     (["deployer", "regster"], "'kourou deployer' has no command 'regster'; did you mean 'register'?"),
     (["deployer", "flavor", "lst"], "'kourou deployer flavor' has no command 'lst'; did you mean 'list'?"),
     (["nonsense"], "'kourou' has no command 'nonsense'; 'kourou --help' lists them"),
