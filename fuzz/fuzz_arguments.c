@@ -128,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kr_auto_json json_t *ready = NULL, *doc = NULL, *answer = NULL;
     struct kr_view body = {.p = (const char *)in.p, .n = in.n};
     struct kr_arguments arguments = {0};
+    struct kr_err err = KR_ERR_INIT;
 
     if (kr_json_parse(ready_text, n, "READY", &ready, fuzz_err()) < 0)
         return 0;
@@ -139,9 +140,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (memmem(body.p, body.n, "\\u0000", 6) == NULL &&
             !twice_named(json_object_get(arguments.said, "parameters"))) {
             FUZZ_CHECK(kr_json_parse(tail.p, tail.n, "answer", &answer, fuzz_err()) == 0);
-            FUZZ_CHECK(kr_json_parse(body.p, body.n, "body", &doc, fuzz_err()) == 0);
-            compare(arguments.said, (struct tuple){.p = out.p, .end = out.p + tail_at},
-                    json_object_get(answer, "parameters_used"), json_object_get(doc, "parameters"));
+            if (kr_json_parse(body.p, body.n, "body", &doc, &err) == 0)
+                compare(arguments.said, (struct tuple){.p = out.p, .end = out.p + tail_at},
+                        json_object_get(answer, "parameters_used"),
+                        json_object_get(doc, "parameters"));
+            else /* a timeout may be any number of JSON; the library knows smaller ones only */
+                FUZZ_CHECK(strstr(err.msg, "too big") != NULL ||
+                           strstr(err.msg, "overflow") != NULL);
         }
     }
     kr_arguments_finish(&arguments);
