@@ -25,8 +25,22 @@ MAX_PAYLOAD = 16 * 1024 * 1024
 FD_THRESHOLD = 256 * 1024
 
 
+_seen_large = False
+
+
+def _expect_large() -> None:
+    """Where one large body was, there are more."""
+    global _seen_large
+    if not _seen_large:
+        _seen_large = True
+        from ._allocator import keep_freed
+
+        keep_freed()
+
+
 def memory_file(*parts: bytes) -> int:
     """An unlinked file that holds the parts; the caller closes it."""
+    _expect_large()
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("kourou-body", os.MFD_CLOEXEC)
     else:
@@ -48,6 +62,7 @@ def memory_file(*parts: bytes) -> int:
 def read_memory_file(fd: int, size: int) -> bytes:
     """The first ``size`` bytes of a descriptor, which is closed."""
     try:
+        _expect_large()
         parts = []
         at = 0
         while at < size:
