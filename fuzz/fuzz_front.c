@@ -60,7 +60,7 @@ struct scene {
 static size_t answer_length(const char *p, size_t n)
 {
     const char *end = memmem(p, n, "\r\n\r\n", 4), *length, *chunked;
-    size_t head, body = 0;
+    size_t head, said, body = 0;
     kr_auto_free char *text = NULL;
     int status;
 
@@ -69,7 +69,7 @@ static size_t answer_length(const char *p, size_t n)
         return 0;
     head = (size_t)(end - p) + 4;
     text = kr_strndup(p, head);
-    FUZZ_CHECK(strlen(text) == head);
+    FUZZ_CHECK(strlen(text) == head && head >= 13);
     status = (int)strtol(text + 9, NULL, 10);
     FUZZ_CHECK(status >= 100 && status <= 599);
     length = strstr(text, "\r\ncontent-length: ");
@@ -77,9 +77,11 @@ static size_t answer_length(const char *p, size_t n)
     if (status < 200 || status == 204 || status == 304)
         return head;
     FUZZ_CHECK((length != NULL) + (chunked != NULL) <= 1);
-    if (length != NULL)
-        return head + strtoul(length + 18, NULL, 10) <= n ? head + strtoul(length + 18, NULL, 10)
-                                                          : 0;
+    if (length != NULL) {
+        said = strtoul(length + 18, NULL, 10);
+        FUZZ_CHECK(said < (size_t)1 << 40);
+        return said <= n - head ? head + said : 0;
+    }
     if (chunked == NULL)
         return n; /* until the connection ends */
     for (;;) {

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STUCK_US        2000 /* without progress: let another thread lead */
@@ -192,6 +193,14 @@ static int take_in_fd(struct kr_worker *w)
     return fd;
 }
 
+/* What is announced has to be there: it becomes the length that the client is told. */
+static bool holds(int fd, uint64_t size)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && size <= (uint64_t)st.st_size;
+}
+
 static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct kr_answer *a)
 {
     struct kr_view rest = {.p = f->payload + 4, .n = f->size - 4};
@@ -205,9 +214,11 @@ static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct k
     a->run_us = kr_u32_get(f->payload);
     if ((f->flags & KR_F_FD) != 0) {
         a->fd = take_in_fd(w);
-        if (a->fd < 0 || rest.n != 8)
+        if (rest.n != 8)
             return false;
         a->fd_size = kr_u64_get(rest.p);
+        if (!holds(a->fd, a->fd_size))
+            return false;
         if ((f->flags & KR_F_HEAD) !=
             0) /* a head inside of a memory file is read by the receiver */
             a->head = (struct kr_view){.p = "", .n = 0};

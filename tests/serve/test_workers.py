@@ -317,6 +317,16 @@ def test_answers_that_break_the_protocol_are_502(server, flags):
     assert server.invoke("echo", value=1).json()["outputs"] == {"output": 1}
 
 
+def test_a_memory_file_shorter_than_announced_is_502(server):
+    """What a worker announces becomes the length that the client is told."""
+    shorten = ("import kourou.worker as w; real = w.memory_file\n"
+               "w.memory_file = lambda *parts: real(*parts[:-1], parts[-1][:10])\nresult = 0")
+    assert server.invoke("python", code=shorten).status == 200
+    answer = server.invoke("big", n=1_000_000)
+    assert answer.status == 502 and failed(answer, False) == "The worker sent an answer that could not be read"
+    assert server.invoke("echo", value=1).json()["outputs"] == {"output": 1}
+
+
 def test_children_of_a_worker_do_not_outlive_it(server):
     child = server.invoke("child").json()["outputs"]["output"]
     assert Path(f"/proc/{child}").exists()
