@@ -155,6 +155,17 @@ static void add_part(struct kr_digest *digest, const char *name, const json_t *v
     explicit_bzero(text, strlen(text));
 }
 
+char *kr_secret_names(const json_t *secrets)
+{
+    kr_auto_buf struct kr_buf names = KR_BUF_INIT(1 << 20);
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)secrets, name, value)
+        kr_buf_addf(&names, "%s%s", names.n > 0 ? "," : "", name);
+    return names.n > 0 ? kr_strdup(kr_buf_str(&names)) : NULL;
+}
+
 void kr_deployment_fingerprint(const struct kr_deployment *what, char hex[KR_SHA256_HEX])
 {
     struct kr_digest *digest = kr_digest_create(KR_SHA256);

@@ -44,6 +44,11 @@ char *kr_endpoint_url(const char *base, const json_t *snapshot, const char *sett
 /* Whether the default endpoint of that name ("health", "invoke") is switched on. */
 bool kr_endpoint_on(const json_t *snapshot, const char *name);
 
+/* Variable of the app that names those of its variables, separated by commas, whose values the server keeps
+ * out of its log, and its value for these secrets. NULL: there are none. Caller frees. */
+#define KR_SECRET_NAMES "KOUROU_SECRET_NAMES"
+char *kr_secret_names(const json_t *secrets) KR_MUST_USE;
+
 /* Digest of everything that makes a difference to the running app: snapshot, settings, environment, secrets,
  * auth key. Equal digests mean that nothing is to be done. Secret values enter through the digest only. */
 void kr_deployment_fingerprint(const struct kr_deployment *what, char hex[KR_SHA256_HEX]);

@@ -21,27 +21,15 @@ char *kr_local_program(const struct kr_deployer_env *env)
     return kr_path_find_program(path);
 }
 
-/* The server keeps the values of these out of its log. */
-static void name_secrets(const json_t *secrets, char ***env)
-{
-    kr_auto_buf struct kr_buf names = KR_BUF_INIT(1 << 20);
-    const char *name;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)secrets, name, value)
-        kr_buf_addf(&names, "%s%s", names.n > 0 ? "," : "", name);
-    if (names.n > 0)
-        kr_env_set(env, "KOUROU_SECRET_NAMES", kr_buf_str(&names));
-}
-
 /* What the app sees: our environment, the computed one, the secrets, the key; nothing that configures
  * Kourou itself. */
 static char **make_environment(const struct kr_deployment *what)
 {
     static const char *const ours[] = {"KOUROU_ENCRYPTION_KEY", "KOUROU_AUTH_KEY",
-                                       "KOUROU_AUTH_KEY_FILE", "KOUROU_SECRET_NAMES"};
+                                       "KOUROU_AUTH_KEY_FILE", KR_SECRET_NAMES};
     char **env = kr_env_copy();
     const json_t *const maps[] = {what->environment, what->secrets};
+    kr_auto_free char *names = kr_secret_names(what->secrets);
     const char *name;
     json_t *value;
 
@@ -59,7 +47,8 @@ static char **make_environment(const struct kr_deployment *what)
         json_object_foreach((json_t *)(uintptr_t)maps[i], name, value)
             kr_env_set(&env, name, json_string_value(value));
     }
-    name_secrets(what->secrets, &env);
+    if (names != NULL)
+        kr_env_set(&env, KR_SECRET_NAMES, names);
     if (what->auth_key != NULL)
         kr_env_set(&env, "KOUROU_AUTH_KEY", what->auth_key);
     return env;

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/view.h"
 #include "core/name.h"
+#include "deployers/lifecycle.h"
 #include "hub/vars.h"
 
 #include <string.h>
@@ -43,6 +44,16 @@ static int check_keys(const struct kr_space_want *want, struct kr_err *err)
     return kr_vars_plan(want->secrets, want->variables, NULL, NULL, NULL, &plan, err);
 }
 
+/* In the container a Space's secrets look like its variables. The names are a secret too, since the
+ * variables of a public Space are for everybody to read. */
+static void set_what_is_secret(json_t *secrets)
+{
+    kr_auto_free char *names = kr_secret_names(secrets);
+
+    if (names != NULL)
+        kr_json_set_str(secrets, KR_SECRET_NAMES, names);
+}
+
 int kr_space_want_init(struct kr_space_want *want, const struct kr_deployment *what,
                        const char *user, struct kr_err *err)
 {
@@ -60,6 +71,7 @@ int kr_space_want_init(struct kr_space_want *want, const struct kr_deployment *w
     want->variables =
         what->environment != NULL ? json_deep_copy(what->environment) : json_object();
     want->secrets = what->secrets != NULL ? json_deep_copy(what->secrets) : json_object();
+    set_what_is_secret(want->secrets);
     if (what->auth_key != NULL)
         kr_json_set_str(want->secrets, KR_SPACE_AUTH_SECRET, what->auth_key);
     if (kr_space_id_check(want->id, err) < 0) {

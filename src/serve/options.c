@@ -286,9 +286,10 @@ int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_er
             set_value(&rows[i], rows[i].dflt, out, err) < 0)
             return -(int)err->code;
     }
+    if (take_env_file(err) < 0)
+        return -(int)err->code;
     take_secret_names();
-    if (take_env_file(err) < 0 || apply_environment(out, err) < 0 ||
-        apply_arguments(argc, argv, out, err) < 0)
+    if (apply_environment(out, err) < 0 || apply_arguments(argc, argv, out, err) < 0)
         return -(int)err->code;
     if (out->help || out->version)
         return 0;

@@ -77,8 +77,12 @@ def test_update_in_place_while_requests_run(real, docker_hub):
     assert len(wrong) <= 2, wrong[:5]  # the Hub's own switch from one container to the next
 
 
-def test_private_space_with_auth_key(real, docker_hub, token):
-    real.run("deployer", "update", "hf", "--private=True", "--auth_key=my-own-auth-key-123", check=0)
+def test_private_space_with_auth_key_and_secret(real, docker_hub, token):
+    real.run("secret", "create", "app", "--api_key=a-value-that-is-printed", check=0)
+    real.run("deployer", "update", "hf", "--private=True", "--auth_key=my-own-auth-key-123", "--secret", "app", check=0)
+    module = real.folder / "my_module.py"
+    module.write_text("import os\n" + module.read_text().replace(
+        "    return f", "    print('the key is', os.environ['api_key'], flush=True)\n    return f"))
     real.deploy("--timeout", "240", check=0, timeout=280)
     url = real.row()["url"]
     body = {"parameters": {"name": "Ada"}}
@@ -87,6 +91,8 @@ def test_private_space_with_auth_key(real, docker_hub, token):
     assert post(url + "/invoke", body, hub_token)[0] == 401
     assert post(url + "/invoke", body, {**hub_token, "X-API-Key": "my-own-auth-key-123"})[0] == 200
     assert json.loads(real.run("deployment", "invoke", "my_deployment", "--name=Ada", check=0).stdout)["success"]
+    log = real.run("deployment", "logs", "my_deployment", check=0).stdout
+    assert "the key is ***" in log and "a-value-that-is-printed" not in log, log
 
 
 def test_digits_example(real, docker_hub, root):

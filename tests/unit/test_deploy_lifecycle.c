@@ -120,6 +120,17 @@ static void endpoints(void **state)
 
 /* -- fingerprints ------------------------------------------------------------------------------ */
 
+static void secret_names(void **state)
+{
+    kr_auto_json json_t *none = json_object(), *two = json_pack("{s:s, s:s}", "b", "1", "a", "2");
+    kr_auto_free char *names = kr_secret_names(two);
+
+    (void)state;
+    assert_null(kr_secret_names(NULL));
+    assert_null(kr_secret_names(none));
+    assert_string_equal(names, "b,a");
+}
+
 static void fingerprints(void **state)
 {
     kr_auto_json json_t *one = parse("{\"a\":1,\"b\":2}"), *same = parse("{\"b\":2,\"a\":1}");
@@ -337,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waiting),
         cmocka_unit_test(endpoints),
+        cmocka_unit_test(secret_names),
         cmocka_unit_test(fingerprints),
         cmocka_unit_test(processes_end),
         cmocka_unit_test(zombies_do_not_run),
