@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// spawn COUNT PROGRAM [ARGS]: runs the program COUNT times without its output and prints one line for each run:
-// milliseconds from before the start to after the end, and the peak of its resident memory in kB. A small program starts
-// it, because a process begins with the peak of the one that it was forked from.
+// spawn COUNT PROGRAM [ARGS]: runs the program COUNT times without its output and prints one line
+// for each run: milliseconds from before the start to after the end, and the peak of its resident
+// memory in kB. A small program starts it, because a process begins with the peak of the one that
+// it was forked from.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks of the tree itself: direction of dependencies, fences around libraries, sizes.
+# Checks of the tree itself: direction of dependencies, fences around libraries, sizes, layout.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python3 tools/check-layers.py
 python3 tools/check-sizes.py
+python3 tools/check-format.py

@@ -14,11 +14,11 @@ enum kr_note { KR_NOTE_INFO, KR_NOTE_SUCCESS, KR_NOTE_WARN };
 
 /* A step of long work. Printed as a live line on a terminal, as plain lines otherwise. */
 struct kr_progress {
-    const char *step;     /* "upload", "build", "start", ... stable words */
-    const char *text;     /* "Uploading 3 files" */
-    int64_t done, total;  /* bytes or items; total 0: not known */
-    bool bytes;           /* done and total are bytes */
-    bool finished;        /* the step is over */
+    const char *step;    /* "upload", "build", "start", ... stable words */
+    const char *text;    /* "Uploading 3 files" */
+    int64_t done, total; /* bytes or items; total 0: not known */
+    bool bytes;          /* done and total are bytes */
+    bool finished;       /* the step is over */
 };
 
 struct kr_ui {
@@ -33,24 +33,25 @@ struct kr_ui {
 struct kr_app {
     struct kr_store *store;
     struct kr_ui ui;
-    const char *prog;      /* "kourou" or "zenml": what messages call us */
+    const char *prog; /* "kourou" or "zenml": what messages call us */
     char *config_dir;
     char *data_dir;
-    char *source_root;     /* folder of `init` above the current one, else the current one */
-    bool initialised;      /* source_root was found by `init` */
-    char *runtime_dir;     /* where kourou-serve, kourou-native and python/ are found */
+    char *source_root; /* folder of `init` above the current one, else the current one */
+    bool initialised;  /* source_root was found by `init` */
+    char *runtime_dir; /* where kourou-serve, kourou-native and python/ are found */
 };
 
 /* Opens places and store and makes the default stack when the store is new. */
-int kr_app_open(const char *prog, const struct kr_ui *ui, struct kr_app **out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_app_open(const char *prog, const struct kr_ui *ui, struct kr_app **out,
+                struct kr_err *err) KR_MUST_USE;
 void kr_app_close(struct kr_app *app);
 
 /* Safe fronts of the ui callbacks (NULL-safe, formatted, redacted). */
 void kr_note(struct kr_app *app, enum kr_note kind, const char *fmt, ...) KR_PRINTF(3, 4);
 bool kr_confirm(struct kr_app *app, const char *fmt, ...) KR_PRINTF(2, 3);
 
-/* Any entity's list; deployments come with their live state (kr_deployments_list in deployment.h). */
+/* Any entity's list; deployments come with their live state (kr_deployments_list in
+ * deployment.h). */
 int kr_app_list(struct kr_app *app, enum kr_entity entity, const struct kr_query *query,
                 const json_t *scope, json_t **page, struct kr_err *err) KR_MUST_USE;
 

@@ -36,12 +36,14 @@ static bool is_flavor(const struct kr_target *target, const char *flavor)
 static int fail_no_registry(struct kr_app *app, const char *why, struct kr_err *err)
 {
     (void)kr_fail(err, KR_E_INVALID, "%s needs a container registry in the stack", why);
-    return kr_hint(err, "%s container-registry register <name> --flavor=default --uri=docker.io/<user>, "
-                        "then %s stack update -c <name>", app->prog, app->prog);
+    return kr_hint(err,
+                   "%s container-registry register <name> --flavor=default --uri=docker.io/<user>, "
+                   "then %s stack update -c <name>",
+                   app->prog, app->prog);
 }
 
-static int wants_image(struct kr_app *app, const struct kr_target *target, bool registry, bool *needed,
-                       struct kr_err *err)
+static int wants_image(struct kr_app *app, const struct kr_target *target, bool registry,
+                       bool *needed, struct kr_err *err)
 {
     const char *mode = kr_json_str(target->settings, "build_mode", "auto");
 
@@ -62,10 +64,11 @@ static int name_image(struct kr_build *b, const json_t *registry, struct kr_err 
 {
     const json_t *config = json_object_get(registry, "config");
     const char *uri = kr_json_str(config, "uri", NULL);
-    const char *repository = kr_json_str(
-        b->docker, "target_repository", kr_json_str(config, "default_repository", "zenml"));
+    const char *repository = kr_json_str(b->docker, "target_repository",
+                                         kr_json_str(config, "default_repository", "zenml"));
     const char *tag = kr_json_str(
-        b->docker, "image_tag", kr_json_str(json_object_get(b->target->what.snapshot, "pipeline"), "name", "latest"));
+        b->docker, "image_tag",
+        kr_json_str(json_object_get(b->target->what.snapshot, "pipeline"), "name", "latest"));
     kr_auto_free char *safe = kr_ref_tag_of(tag);
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
 
@@ -86,8 +89,9 @@ static int choose_builder(struct kr_build *b, struct kr_err *err)
     b->config = json_object_get(row, "config");
     b->builder = kr_json_str(row, "flavor", NULL);
     if (b->builder == NULL)
-        b->builder = !b->push || cannot != NULL || kr_engine_check(NULL, &ignored) == 0 ? "local"
-                                                                                      : "daemonless";
+        b->builder = !b->push || cannot != NULL || kr_engine_check(NULL, &ignored) == 0
+                         ? "local"
+                         : "daemonless";
     if (strcmp(b->builder, "daemonless") != 0)
         return 0;
     if (!b->push)
@@ -95,8 +99,10 @@ static int choose_builder(struct kr_build *b, struct kr_err *err)
     if (cannot == NULL)
         return 0;
     (void)kr_fail(err, KR_E_INVALID, "the image builder 'daemonless' cannot do this: %s", cannot);
-    return kr_hint(err, "use one of flavor local: %s image-builder register <name> --flavor=local, then "
-                        "%s stack update -i <name>", b->app->prog, b->app->prog);
+    return kr_hint(err,
+                   "use one of flavor local: %s image-builder register <name> --flavor=local, then "
+                   "%s stack update -i <name>",
+                   b->app->prog, b->app->prog);
 }
 
 int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build *out, bool *needed,
@@ -104,8 +110,8 @@ int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build 
 {
     json_t *registry = json_object_get(target->stack, "container_registry");
 
-    *out = (struct kr_build){.app = app, .target = target, .push = registry != NULL,
-                             .docker = docker_of(target)};
+    *out = (struct kr_build){
+        .app = app, .target = target, .push = registry != NULL, .docker = docker_of(target)};
     if (registry != NULL && kr_registry_login(app, registry, err) < 0)
         return -(int)err->code;
     if (wants_image(app, target, registry != NULL, needed, err) < 0)
@@ -248,7 +254,8 @@ static int build_logged(struct kr_build *b, const char *key, char **image, struc
 {
     kr_auto_build_log struct kr_build_log log;
     kr_auto_json json_t *stored = NULL;
-    kr_auto_free char *text = kr_asprintf("Building image %s (%s)", b->name, b->builder), *error = NULL;
+    kr_auto_free char *text = kr_asprintf("Building image %s (%s)", b->name, b->builder),
+                      *error = NULL;
     int rc;
 
     kr_build_log_init(&log);

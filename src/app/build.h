@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images of pipelines: whether one is needed, building it with the stack's image builder, using an equal one again. */
+/* Images of pipelines: whether one is needed, building it with the stack's image builder, using an
+ * equal one again. */
 #ifndef KR_APP_BUILD_H
 #define KR_APP_BUILD_H
 
@@ -23,13 +24,14 @@ struct kr_build {
 void kr_build_finish(struct kr_build *build);
 #define kr_auto_build kr_auto(kr_build_finish)
 
-/* Decides by deployer, stack and settings, and checks what can be checked without work. *needed false: nothing is to be
- * built (also when target->what.image is given already). */
+/* Decides by deployer, stack and settings, and checks what can be checked without work. *needed
+ * false: nothing is to be built (also when target->what.image is given already). */
 int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build *out, bool *needed,
                   struct kr_err *err) KR_MUST_USE;
 
-/* Builds and pushes what the deployment needs, or takes an equal image of before; target->what.image is it afterwards. For a
- * Space the image is then asked for as a stranger would. */
+/* Builds and pushes what the deployment needs, or takes an equal image of before;
+ * target->what.image is it afterwards. For a Space the image is then asked for as a stranger
+ * would. */
 int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *err) KR_MUST_USE;
 
 /* For dry runs: target->what.image is the name that would be built; nothing is built. */
@@ -39,21 +41,24 @@ int kr_build_plan(struct kr_app *app, struct kr_target *target, struct kr_err *e
 int kr_build_local(const struct kr_build *build, char **image, struct kr_err *err) KR_MUST_USE;
 int kr_build_daemonless(const struct kr_build *build, char **image, struct kr_err *err) KR_MUST_USE;
 
-/* Value of ${NAME} in requirements: environment of the image, of the app, or a secret (*secret), or NULL. */
+/* Value of ${NAME} in requirements: environment of the image, of the app, or a secret (*secret), or
+ * NULL. */
 const char *kr_build_variable(const struct kr_build *build, const char *name, bool *secret);
 
-/* registry.c: how the registry of a resolved component with its "login" is spoken to. Borrows from it. */
+/* registry.c: how the registry of a resolved component with its "login" is spoken to. Borrows from
+ * it. */
 struct kr_repo_auth kr_registry_auth(const json_t *registry);
 
 /* Fills "login" of the stack's container registry from its authentication_secret. */
 int kr_registry_login(struct kr_app *app, json_t *registry, struct kr_err *err) KR_MUST_USE;
 
-/* Asks for the image as a stranger. A private one is an error that says what the registry said; the ways out, as commands for this
- * stack, are notes. */
+/* Asks for the image as a stranger. A private one is an error that says what the registry said; the
+ * ways out, as commands for this stack, are notes. */
 int kr_registry_check_public(struct kr_app *app, const struct kr_target *target, const char *image,
                              struct kr_err *err) KR_MUST_USE;
 
-/* `container-registry check`: rows {"check","status","detail","hint"}. ref NULL: that of the active stack. */
+/* `container-registry check`: rows {"check","status","detail","hint"}. ref NULL: that of the active
+ * stack. */
 int kr_registry_checks(struct kr_app *app, const char *ref, const char *image, json_t **rows,
                        struct kr_err *err) KR_MUST_USE;
 

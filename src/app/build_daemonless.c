@@ -18,8 +18,11 @@ static void on_step(void *data, const char *step, const char *text, uint64_t don
 {
     const struct kr_build *b = data;
     bool push = strcmp(step, "push") == 0, base = strcmp(step, "base") == 0;
-    kr_auto_free char *line =
-        kr_asprintf("%s%s", push ? "Pushing " : base ? "Looking at base image " : "", text);
+    kr_auto_free char *line = kr_asprintf("%s%s",
+                                          push   ? "Pushing "
+                                          : base ? "Looking at base image "
+                                                 : "",
+                                          text);
 
     kr_denv_step(&b->target->env, step, line, (int64_t)done, (int64_t)total, bytes, finished);
 }
@@ -66,10 +69,13 @@ static int installer_env(const struct kr_build *b, const json_t *names, json_t *
         const char *value = kr_build_variable(b, name, &secret);
 
         if (value == NULL) {
-            (void)kr_fail(err, KR_E_NOT_FOUND, "the requirements use ${%s}, which is neither a variable nor "
-                                               "a secret of the deployment", name);
-            return kr_hint(err, "put it into the docker setting environment, or name a secret with that "
-                                "key in the stack or pipeline");
+            (void)kr_fail(err, KR_E_NOT_FOUND,
+                          "the requirements use ${%s}, which is neither a variable nor "
+                          "a secret of the deployment",
+                          name);
+            return kr_hint(err,
+                           "put it into the docker setting environment, or name a secret with that "
+                           "key in the stack or pipeline");
         }
         kr_json_set_str(out, name, value);
     }
@@ -112,16 +118,27 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
     kr_auto_free char *snapshot = kr_launch_snapshot(b->launch.snapshot), *base = base_of(b);
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
     kr_auto_image_built struct kr_image_built built = {.reference = NULL};
-    struct kr_requirements_in wanted = {b->launch.root, b->docker, b->launch.snapshot, b->launch.python};
+    struct kr_requirements_in wanted = {b->launch.root, b->docker, b->launch.snapshot,
+                                        b->launch.python};
     struct kr_launch launch = b->launch;
     char sent[16], added[16];
-    struct kr_image_build what = {.http = http, .cache_dir = b->cache, .base = base, .target = b->name,
-                                  .native = is_native(b), .runtime = &runtime, .code = &code,
-                                  .snapshot = snapshot, .python = b->launch.python,
+    struct kr_image_build what = {.http = http,
+                                  .cache_dir = b->cache,
+                                  .base = base,
+                                  .target = b->name,
+                                  .native = is_native(b),
+                                  .runtime = &runtime,
+                                  .code = &code,
+                                  .snapshot = snapshot,
+                                  .python = b->launch.python,
                                   .environment = json_object_get(b->docker, "environment"),
-                                  .entrypoint = entry, .user = kr_json_str(b->docker, "user", NULL),
-                                  .installer_env = variables, .fresh = b->target->what.prevent_build_reuse,
-                                  .data = (void *)(uintptr_t)b, .step = on_step, .line = on_line,
+                                  .entrypoint = entry,
+                                  .user = kr_json_str(b->docker, "user", NULL),
+                                  .installer_env = variables,
+                                  .fresh = b->target->what.prevent_build_reuse,
+                                  .data = (void *)(uintptr_t)b,
+                                  .step = on_step,
+                                  .line = on_line,
                                   .cancelled = on_cancelled};
 
     http->hooks.data = (void *)(uintptr_t)b;
@@ -133,8 +150,9 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
         installer_env(b, reqs.variables, variables, err) < 0)
         return -(int)err->code;
     if (json_object_size(kr_engine_build_options(b->docker, "build_config")) > 0)
-        (void)json_array_append_new(warnings, json_string("the docker setting build_options has no effect with the "
-                                                          "image builder 'daemonless', which runs no docker build"));
+        (void)json_array_append_new(
+            warnings, json_string("the docker setting build_options has no effect with the "
+                                  "image builder 'daemonless', which runs no docker build"));
     warn(b, warnings);
     set_logins(b, &what);
     what.requirements = text_or_null(reqs.text);
@@ -145,8 +163,9 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
     what.cache_max = (uint64_t)kr_json_int(b->config, "cache_size_mb", 0) * MEGABYTE;
     if (kr_image_build(&what, &built, err) < 0)
         return -(int)err->code;
-    kr_denv_note(&b->target->env, false, "%s added to %s, %s sent", kr_size_text(built.bytes_added, added),
-                 base, kr_size_text(built.bytes_sent, sent));
+    kr_denv_note(&b->target->env, false, "%s added to %s, %s sent",
+                 kr_size_text(built.bytes_added, added), base,
+                 kr_size_text(built.bytes_sent, sent));
     *image = kr_steal(&built.reference);
     return 0;
 }

@@ -38,21 +38,28 @@ static int need_engine(struct local *l, struct kr_err *err)
         return 0;
     (void)kr_wrap(err, "the image builder 'local' needs Docker");
     if (!l->b->push)
-        return kr_hint(err, "start Docker; or use the image builder 'daemonless', which needs none but a "
-                            "container registry: %s image-builder register daemonless --flavor=daemonless, "
-                            "then %s stack update -i daemonless -c <registry>", prog, prog);
-    return kr_hint(err, "start Docker, or build without it: %s image-builder register daemonless "
-                        "--flavor=daemonless, then %s stack update -i daemonless", prog, prog);
+        return kr_hint(
+            err,
+            "start Docker; or use the image builder 'daemonless', which needs none but a "
+            "container registry: %s image-builder register daemonless --flavor=daemonless, "
+            "then %s stack update -i daemonless -c <registry>",
+            prog, prog);
+    return kr_hint(err,
+                   "start Docker, or build without it: %s image-builder register daemonless "
+                   "--flavor=daemonless, then %s stack update -i daemonless",
+                   prog, prog);
 }
 
 /* The Dockerfile's options of one of the two builds, by the newer or the older spelling. */
 static int add_options(const struct local *l, const char *key, struct kr_words *words,
                        struct kr_err *err)
 {
-    return kr_engine_options(kr_engine_build_options(l->b->docker, key), "build_options", words, err);
+    return kr_engine_options(kr_engine_build_options(l->b->docker, key), "build_options", words,
+                             err);
 }
 
-static int run(const struct local *l, struct kr_engine_call *call, const char *what, struct kr_err *err)
+static int run(const struct local *l, struct kr_engine_call *call, const char *what,
+               struct kr_err *err)
 {
     call->env = &l->b->target->env;
     call->source = "build";
@@ -60,7 +67,8 @@ static int run(const struct local *l, struct kr_engine_call *call, const char *w
     return kr_engine_run(call, what, NULL, err);
 }
 
-/* An ignore file for the user's own context. BuildKit looks for one beside the Dockerfile, so a copy of both is made. */
+/* An ignore file for the user's own context. BuildKit looks for one beside the Dockerfile, so a
+ * copy of both is made. */
 static int place_dockerignore(const struct local *l, char **path, struct kr_err *err)
 {
     const char *name = kr_dockerignore_setting(l->b->docker, "parent_image_build_config");
@@ -71,10 +79,15 @@ static int place_dockerignore(const struct local *l, char **path, struct kr_err 
     if (name == NULL)
         return 0;
     if (!l->buildkit) {
-        (void)kr_fail(err, KR_E_INVALID, "parent_image_build_config: dockerignore '%s' cannot be applied, because this "
-                                         "docker has no BuildKit", name);
-        return kr_hint(err, "install the buildx plugin of Docker, or call the file .dockerignore and put it into "
-                            "build_context_root");
+        (void)kr_fail(
+            err, KR_E_INVALID,
+            "parent_image_build_config: dockerignore '%s' cannot be applied, because this "
+            "docker has no BuildKit",
+            name);
+        return kr_hint(
+            err,
+            "install the buildx plugin of Docker, or call the file .dockerignore and put it into "
+            "build_context_root");
     }
     from = kr_path_join(l->b->launch.root, name);
     if (kr_file_read(from, &rules, err) < 0)
@@ -88,7 +101,8 @@ static int place_dockerignore(const struct local *l, char **path, struct kr_err 
     return 0;
 }
 
-/* The user's own Dockerfile with a context of its own is built first; its image is what is built on. */
+/* The user's own Dockerfile with a context of its own is built first; its image is what is built
+ * on. */
 static int build_parent(struct local *l, struct kr_err *err)
 {
     const char *file = kr_json_str(l->b->docker, "dockerfile", NULL);
@@ -98,9 +112,11 @@ static int build_parent(struct local *l, struct kr_err *err)
     char hex[KR_SHA256_HEX];
     json_t *docker;
 
-    if (folder == NULL && json_object_size(json_object_get(l->b->docker, "parent_image_build_config")) > 0)
-        kr_denv_note(&l->b->target->env, true, "parent_image_build_config has no effect without dockerfile and "
-                                               "build_context_root: there is one build then, with build_config");
+    if (folder == NULL &&
+        json_object_size(json_object_get(l->b->docker, "parent_image_build_config")) > 0)
+        kr_denv_note(&l->b->target->env, true,
+                     "parent_image_build_config has no effect without dockerfile and "
+                     "build_context_root: there is one build then, with build_config");
     if (file == NULL || folder == NULL)
         return 0;
     path = kr_path_join(l->b->launch.root, file);
@@ -146,7 +162,8 @@ static int write_context(const struct local *l, const char *context, struct kr_e
     return kr_tree_write(context, &files, err);
 }
 
-/* ${NAME} in requirements: variables as build arguments, secrets as files that are mounted for one step. */
+/* ${NAME} in requirements: variables as build arguments, secrets as files that are mounted for one
+ * step. */
 static int add_variables(const struct local *l, struct kr_words *words, struct kr_err *err)
 {
     struct kr_requirements_in wanted = {l->b->launch.root, l->b->docker, l->b->launch.snapshot,
@@ -166,15 +183,18 @@ static int add_variables(const struct local *l, struct kr_words *words, struct k
         kr_auto_free char *file = kr_asprintf("%s/%s", l->dir, name);
 
         if (value == NULL)
-            return kr_fail(err, KR_E_NOT_FOUND, "the requirements use ${%s}, which is neither a variable "
-                                                "nor a secret of the deployment", name);
+            return kr_fail(err, KR_E_NOT_FOUND,
+                           "the requirements use ${%s}, which is neither a variable "
+                           "nor a secret of the deployment",
+                           name);
         if (!secret) {
             kr_words_addf(words, "--build-arg=%s=%s", name, value);
             continue;
         }
         if (!l->buildkit) {
-            (void)kr_fail(err, KR_E_INVALID, "the requirements use the secret ${%s}, and this docker has no "
-                                             "BuildKit", name);
+            (void)kr_fail(err, KR_E_INVALID,
+                          "the requirements use the secret ${%s}, and this docker has no BuildKit",
+                          name);
             return kr_hint(err, "install the buildx plugin of Docker");
         }
         if (kr_file_write_atomic(file, value, strlen(value), 0600, err) < 0)
@@ -196,8 +216,8 @@ static int build_image(const struct local *l, struct kr_err *err)
         kr_words_add(&call.words, "--progress=plain");
     if (l->b->target->what.prevent_build_reuse)
         kr_words_add(&call.words, "--no-cache");
-    if (add_variables(l, &call.words, err) < 0 || add_options(l, "build_config", &call.words, err) < 0 ||
-        write_context(l, context, err) < 0)
+    if (add_variables(l, &call.words, err) < 0 ||
+        add_options(l, "build_config", &call.words, err) < 0 || write_context(l, context, err) < 0)
         return -(int)err->code;
     kr_words_add(&call.words, context);
     return run(l, &call, "docker build", err);
@@ -228,7 +248,8 @@ static int push(const struct local *l, char **image, struct kr_err *err)
 {
     const struct kr_build *b = l->b;
     struct pushing p = {.env = &b->target->env, .digest = ""};
-    kr_auto_call struct kr_engine_call call = {.env = &l->b->target->env, .line = on_push_line, .data = &p};
+    kr_auto_call struct kr_engine_call call = {
+        .env = &l->b->target->env, .line = on_push_line, .data = &p};
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
     struct kr_login login;
     char registry[256];
@@ -240,12 +261,17 @@ static int push(const struct local *l, char **image, struct kr_err *err)
     kr_denv_step(p.env, "push", "Pushing the image", 0, 0, false, false);
     if (kr_engine_run(&call, "docker push", NULL, err) < 0) {
         if (err->code == KR_E_AUTH)
-            (void)kr_hint(err, "log in with `docker login %s`, or give the registry an "
-                               "authentication_secret with the keys username and password", registry);
+            (void)kr_hint(err,
+                          "log in with `docker login %s`, or give the registry an "
+                          "authentication_secret with the keys username and password",
+                          registry);
         if (strstr(err->msg, "x509:") != NULL)
-            (void)kr_hint(err, "the Docker engine pushes, and ca_file is not for it: put the authority's "
-                               "certificate to /etc/docker/certs.d/%s/ca.crt on the engine's machine, or use an "
-                               "image builder of flavor daemonless", registry);
+            (void)kr_hint(
+                err,
+                "the Docker engine pushes, and ca_file is not for it: put the authority's "
+                "certificate to /etc/docker/certs.d/%s/ca.crt on the engine's machine, or use an "
+                "image builder of flavor daemonless",
+                registry);
         return -(int)err->code;
     }
     kr_denv_step(p.env, "push", "Pushed the image", 0, 0, false, true);

@@ -94,8 +94,9 @@ static void prune(struct kr_app *app)
         if (entry->d_name[0] == '.' || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
             continue;
         n++;
-        if (oldest != NULL && (st.st_mtim.tv_sec > least.tv_sec ||
-                               (st.st_mtim.tv_sec == least.tv_sec && st.st_mtim.tv_nsec >= least.tv_nsec)))
+        if (oldest != NULL &&
+            (st.st_mtim.tv_sec > least.tv_sec ||
+             (st.st_mtim.tv_sec == least.tv_sec && st.st_mtim.tv_nsec >= least.tv_nsec)))
             continue;
         least = st.st_mtim;
         free(oldest);
@@ -116,9 +117,11 @@ void kr_build_log_use(struct kr_app *app, const char *deployment, const char *bu
         kr_log(KR_LOG_DEBUG, "app", "%s: %s", from, strerror(errno));
 }
 
-void kr_build_log_keep(struct kr_app *app, struct kr_build_log *log, const char *deployment, const char *build)
+void kr_build_log_keep(struct kr_app *app, struct kr_build_log *log, const char *deployment,
+                       const char *build)
 {
-    kr_auto_free char *folder = folder_of(app), *file = file_of(app, build != NULL ? build : deployment);
+    kr_auto_free char *folder = folder_of(app),
+                      *file = file_of(app, build != NULL ? build : deployment);
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(2 * TEXT_MAX);
     struct kr_err err = KR_ERR_INIT;
 
@@ -135,8 +138,9 @@ void kr_build_log_keep(struct kr_app *app, struct kr_build_log *log, const char 
     prune(app);
 }
 
-int kr_build_log_show(struct kr_app *app, const char *id, int64_t tail, void (*line)(void *data, const char *line),
-                      void *data, bool *shown, struct kr_err *err)
+int kr_build_log_show(struct kr_app *app, const char *id, int64_t tail,
+                      void (*line)(void *data, const char *line), void *data, bool *shown,
+                      struct kr_err *err)
 {
     kr_auto_free char *file = file_of(app, id);
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(2 * TEXT_MAX + 1);

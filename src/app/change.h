@@ -23,9 +23,9 @@ int kr_change_runtime(struct kr_app *app, const json_t *row, const struct kr_run
 int kr_change_reload(struct kr_app *app, enum kr_entity entity, const char *id, json_t **row,
                      struct kr_err *err) KR_MUST_USE;
 
-/* Ends the transaction in which a change read and wrote, so that two at once keep both: with rc 0 it
- * is committed and *made becomes *row (row may be NULL, then made is not used), else it is undone. Gives
- * rc, or the error of the commit. */
+/* Ends the transaction in which a change read and wrote, so that two at once keep both: with rc 0
+ * it is committed and *made becomes *row (row may be NULL, then made is not used), else it is
+ * undone. Gives rc, or the error of the commit. */
 int kr_change_end(struct kr_app *app, int rc, json_t **made, json_t **row,
                   struct kr_err *err) KR_MUST_USE;
 

@@ -53,40 +53,43 @@ int kr_code_root(struct kr_app *app, const json_t *snapshot, bool exact, char **
                  struct kr_err *err)
 {
     const json_t *document = json_object_get(snapshot, "document");
-    const char *wanted = digest_of(document), *source_root = kr_json_str(snapshot, "source_root", "");
+    const char *wanted = digest_of(document),
+               *source_root = kr_json_str(snapshot, "source_root", "");
     char now[KR_SHA256_HEX + 7] = "";
     struct kr_err unread = KR_ERR_INIT; /* then it is not known to be the same */
     char *kept;
 
-    if (wanted == NULL || (kr_path_is_dir(source_root) &&
-                           kr_code_digest(app, source_root, document, now, &unread) == 0 &&
-                           strcmp(now, wanted) == 0))
+    if (wanted == NULL ||
+        (kr_path_is_dir(source_root) &&
+         kr_code_digest(app, source_root, document, now, &unread) == 0 && strcmp(now, wanted) == 0))
         return 0;
     kept = kr_code_kept(app, document);
     if (kept != NULL) {
-        kr_note(app, KR_NOTE_INFO, "the code in %s has changed since the snapshot: the kept copy is "
-                                   "used", source_root);
+        kr_note(app, KR_NOTE_INFO,
+                "the code in %s has changed since the snapshot: the kept copy is used",
+                source_root);
         free(*root);
         *root = kept;
         return 0;
     }
     if (exact) {
-        (void)kr_fail(err, KR_E_CONFLICT, "the code of that snapshot is gone: %s has changed and no "
-                                          "copy was kept", source_root);
+        (void)kr_fail(err, KR_E_CONFLICT,
+                      "the code of that snapshot is gone: %s has changed and no copy was kept",
+                      source_root);
         return kr_hint(err, "bring the code back (git checkout), then deploy it");
     }
     if (kr_path_is_dir(source_root))
-        kr_note(app, KR_NOTE_WARN, "the code in %s has changed since the snapshot; deploy the source "
-                                   "to record it", source_root);
+        kr_note(app, KR_NOTE_WARN,
+                "the code in %s has changed since the snapshot; deploy the source to record it",
+                source_root);
     return 0;
 }
 
 static int copy_file(const char *from, const char *to, bool executable, struct kr_err *err)
 {
     kr_auto_fd int in = open(from, O_RDONLY | O_CLOEXEC);
-    kr_auto_fd int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                                        executable ? 0700 : 0600)
-                                 : -1;
+    kr_auto_fd int out =
+        in >= 0 ? open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, executable ? 0700 : 0600) : -1;
     ssize_t n = 1;
 
     if (out < 0)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies of the code of deployed snapshots, <data>/code/<digest>/, so that there is something to go back to. */
+/* Copies of the code of deployed snapshots, <data>/code/<digest>/, so that there is something to go
+ * back to. */
 #ifndef KR_APP_CODE_H
 #define KR_APP_CODE_H
 
 #include "app/app.h"
 
-/* Folder with the snapshot's code: its source root when the code there is unchanged, else the copy that was
- * kept, else the source root as it is now with a warning (exact: an error). *root is replaced. */
+/* Folder with the snapshot's code: its source root when the code there is unchanged, else the copy
+ * that was kept, else the source root as it is now with a warning (exact: an error). *root is
+ * replaced. */
 int kr_code_root(struct kr_app *app, const json_t *snapshot, bool exact, char **root,
                  struct kr_err *err) KR_MUST_USE;
 

@@ -48,7 +48,8 @@ static void remove_leftovers(const char *parent)
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         kr_auto(remove_work) char *path = NULL;
         char *end;
-        long pid = kr_starts_with(entry->d_name, "compile-") ? strtol(entry->d_name + 8, &end, 10) : 0;
+        long pid =
+            kr_starts_with(entry->d_name, "compile-") ? strtol(entry->d_name + 8, &end, 10) : 0;
 
         if (pid > 0 && *end == '-' && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
             path = kr_path_join(parent, entry->d_name);
@@ -108,15 +109,17 @@ static int fail_compile(struct kr_app *app, const struct kr_compile *what, const
     if (file != NULL && strstr(message, file) == NULL)
         place = line > 0 ? kr_asprintf(" (%s:%lld)", file, (long long)line)
                          : kr_asprintf(" (%s)", file);
-    (void)kr_fail(err, code_of(kind), "%s: %.1500s%s",
-                  strcmp(kind, "config") == 0 && what->config_file != NULL ? what->config_file
-                                                                           : what->source, message,
-                  place != NULL ? place : "");
+    (void)kr_fail(
+        err, code_of(kind), "%s: %.1500s%s",
+        strcmp(kind, "config") == 0 && what->config_file != NULL ? what->config_file : what->source,
+        message, place != NULL ? place : "");
     if (strchr(what->source, '.') == NULL)
         return kr_hint(err, "name a function with @pipeline, as package.module.function");
     if (strcmp(kind, "import") == 0 && !app->initialised)
-        return kr_hint(err, "modules are looked up in %s; mark another folder as the root of the code "
-                            "with `%s init`", what->root, app->prog);
+        return kr_hint(err,
+                       "modules are looked up in %s; mark another folder as the root of the code "
+                       "with `%s init`",
+                       what->root, app->prog);
     if (strcmp(kind, "not_a_pipeline") == 0)
         return kr_hint(err, "name a function with @pipeline, as package.module.function");
     return kr_json_str(problem, "hint", NULL) != NULL
@@ -191,11 +194,19 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
     kr_auto_free char *path = kr_path_join(what->root, file);
     kr_auto_free char *program = kr_path_join(app->runtime_dir, "kourou-native");
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(MAX_SNAPSHOT), noise = KR_BUF_INIT(4096);
-    char *argv[] = {program, (char *)(uintptr_t)"--describe", (char *)(uintptr_t)what->source,
-                    (char *)(uintptr_t)"--root", (char *)(uintptr_t)what->root, NULL};
-    struct kr_proc_opts opts = {
-        .cwd = what->root, .out = &out, .err_out = &noise, .timeout_ms = DESCRIBE_MS,
-        .cancelled = app->ui.cancelled, .cancel_data = app->ui.data, .meanwhile = what->meanwhile};
+    char *argv[] = {program,
+                    (char *)(uintptr_t) "--describe",
+                    (char *)(uintptr_t)what->source,
+                    (char *)(uintptr_t) "--root",
+                    (char *)(uintptr_t)what->root,
+                    NULL};
+    struct kr_proc_opts opts = {.cwd = what->root,
+                                .out = &out,
+                                .err_out = &noise,
+                                .timeout_ms = DESCRIBE_MS,
+                                .cancelled = app->ui.cancelled,
+                                .cancel_data = app->ui.data,
+                                .meanwhile = what->meanwhile};
     json_t *pipeline;
     int status = 0;
 
@@ -210,8 +221,8 @@ static int compile_native(struct kr_app *app, const struct kr_compile *what, con
     if (status != 0) {
         struct kr_view why = kr_view_trim(kr_view_of(kr_buf_str(&noise)));
 
-        return kr_fail(err, KR_E_INVALID, "%s: %.*s", what->source,
-                       why.n > 0 ? (int)why.n : 21, why.n > 0 ? why.p : "cannot be described");
+        return kr_fail(err, KR_E_INVALID, "%s: %.*s", what->source, why.n > 0 ? (int)why.n : 21,
+                       why.n > 0 ? why.p : "cannot be described");
     }
     if (kr_json_parse(kr_buf_str(&out), out.n, what->source, snapshot, err) < 0)
         return -(int)err->code;

@@ -6,10 +6,10 @@
 #include "app/app.h"
 
 struct kr_compile {
-    const char *source;   /* pkg.module.attr, or libfoo.so[:symbol] relative to the source root */
+    const char *source; /* pkg.module.attr, or libfoo.so[:symbol] relative to the source root */
     const char *root;
-    const char *python;   /* --python, or NULL */
-    const json_t *config; /* YAML file as JSON, or NULL */
+    const char *python;      /* --python, or NULL */
+    const json_t *config;    /* YAML file as JSON, or NULL */
     const char *config_file; /* its name, for messages */
     void (*meanwhile)(void); /* what to do while the code is read, or NULL */
 };
@@ -19,7 +19,8 @@ struct kr_compile {
 int kr_compile(struct kr_app *app, const struct kr_compile *what, json_t **snapshot, char **python,
                struct kr_err *err) KR_MUST_USE;
 
-/* Whether the source names a shared library; *file (may be NULL) gets the path without the symbol. */
+/* Whether the source names a shared library; *file (may be NULL) gets the path without the
+ * symbol. */
 bool kr_source_is_native(const char *source, char **file);
 
 #endif

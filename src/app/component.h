@@ -6,7 +6,8 @@
 #include "core/component.h"
 
 struct kr_component_change {
-    const json_t *attributes;     /* {"key":"text"}: flavor attributes, converted by the flavor's table */
+    /* {"key":"text"}: attributes of the flavor, converted by its table */
+    const json_t *attributes;
     const json_t *labels;         /* {"k":"v"} */
     const json_t *env;            /* {"K":"v"}; "" removes */
     const json_t *secrets;        /* ["name"] exported as environment variables */
@@ -20,7 +21,8 @@ int kr_component_register(struct kr_app *app, enum kr_component_type type, const
 int kr_component_get(struct kr_app *app, enum kr_component_type type, const char *ref, json_t **row,
                      struct kr_err *err) KR_MUST_USE;
 int kr_component_update(struct kr_app *app, enum kr_component_type type, const char *ref,
-                        const struct kr_component_change *what, json_t **row, struct kr_err *err) KR_MUST_USE;
+                        const struct kr_component_change *what, json_t **row,
+                        struct kr_err *err) KR_MUST_USE;
 /* names: list of attributes; labels: list of label names. */
 int kr_component_remove_attributes(struct kr_app *app, enum kr_component_type type, const char *ref,
                                    const json_t *names, const json_t *labels, json_t **row,

@@ -64,7 +64,8 @@ static int find_snapshot(struct deploy *d, struct kr_err *err)
 
     if (d->request->pipeline != NULL)
         kr_json_set_str(scope, "pipeline", d->request->pipeline);
-    return kr_store_find(d->app->store, KR_SNAPSHOT, d->request->snapshot, scope, &d->snapshot, err);
+    return kr_store_find(d->app->store, KR_SNAPSHOT, d->request->snapshot, scope, &d->snapshot,
+                         err);
 }
 
 /* A stored snapshot goes to the stack it was made for. */
@@ -129,7 +130,8 @@ static int load_build(struct deploy *d, struct kr_err *err)
         return kr_fail(err, KR_E_INVALID, "--build %s names no image", ref);
     d->image = kr_strdup(image);
     if (strcmp(kr_json_str(d->deployer, "flavor", ""), "local") == 0)
-        kr_note(d->app, KR_NOTE_WARN, "the local deployer runs the code itself: --build is not used");
+        kr_note(d->app, KR_NOTE_WARN,
+                "the local deployer runs the code itself: --build is not used");
     return 0;
 }
 
@@ -157,8 +159,10 @@ static int check_deployer(const struct deploy *d, struct kr_err *err)
     (void)kr_fail(err, KR_E_CONFLICT, "deployment '%s' belongs to the deployer '%s', not to '%s'",
                   d->name, kr_json_str(d->existing, "deployer", "?"),
                   kr_json_str(d->deployer, "name", "?"));
-    return kr_hint(err, "choose another --name, a --stack with that deployer, or delete it first: "
-                        "%s deployment delete %s", d->app->prog, d->name);
+    return kr_hint(err,
+                   "choose another --name, a --stack with that deployer, or delete it first: "
+                   "%s deployment delete %s",
+                   d->app->prog, d->name);
 }
 
 /* Whether the deployment stands and something about it would become different. */
@@ -169,8 +173,7 @@ static bool would_change(const struct deploy *d)
     const char *id = kr_json_str(d->existing, "snapshot_id", NULL);
     struct kr_err ignored = KR_ERR_INIT;
 
-    if (strcmp(status, "absent") == 0 ||
-        kr_json_at(d->existing, "settings", "good", NULL) == NULL)
+    if (strcmp(status, "absent") == 0 || kr_json_at(d->existing, "settings", "good", NULL) == NULL)
         return false; /* nothing stands there, or it has never come to be */
     if (id == NULL || kr_store_find(d->app->store, KR_SNAPSHOT, id, NULL, &snapshot, &ignored) < 0)
         return true;
@@ -222,8 +225,9 @@ static int choose_key(struct deploy *d, json_t **key, struct kr_err *err)
             *key = json_incref((json_t *)(uintptr_t)had);
             return 0;
         }
-        (void)kr_fail(err, KR_E_INVALID, "the snapshot was made with an auth_key in plain text, which "
-                                         "snapshots do not hold");
+        (void)kr_fail(err, KR_E_INVALID,
+                      "the snapshot was made with an auth_key in plain text, which "
+                      "snapshots do not hold");
         return kr_hint(err, "write it as a reference ({{secret.key}}), or deploy the source");
     }
     if (!kr_json_bool(fixed, "generate_auth_key", false))

@@ -19,15 +19,15 @@ struct kr_deploy_request {
     bool update, overtake, prevent_build_reuse, dry_run, adopt, rehearse;
 };
 
-/* *deployment: row as kr_deployment_get gives it (for dry_run: the plan). Running it again after any failure or kill goes on. An unchanged
- * deployment gives "unchanged": true in the row. */
+/* *deployment: row as kr_deployment_get gives it (for dry_run: the plan). Running it again after
+ * any failure or kill goes on. An unchanged deployment gives "unchanged": true in the row. */
 int kr_deploy(struct kr_app *app, const struct kr_deploy_request *request, json_t **deployment,
               struct kr_err *err) KR_MUST_USE;
 
 /* Compiles and stores without deploying. name may be NULL; replace moves a taken name. */
-int kr_snapshot_create(struct kr_app *app, const struct kr_deploy_request *request, const char *name,
-                       const char *description, bool replace, const json_t *tags, json_t **row,
-                       struct kr_err *err) KR_MUST_USE;
+int kr_snapshot_create(struct kr_app *app, const struct kr_deploy_request *request,
+                       const char *name, const char *description, bool replace, const json_t *tags,
+                       json_t **row, struct kr_err *err) KR_MUST_USE;
 int kr_snapshot_delete(struct kr_app *app, const char *ref, struct kr_err *err) KR_MUST_USE;
 int kr_pipeline_delete(struct kr_app *app, const char *ref, struct kr_err *err) KR_MUST_USE;
 

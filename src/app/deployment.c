@@ -93,8 +93,8 @@ static void show_key(json_t *row, const char *key, bool clear)
     kr_auto_free char *masked = NULL;
 
     if (key != NULL && !clear)
-        masked = strlen(key) > 2 * KEY_SHOWN ? kr_asprintf("%.*s***", KEY_SHOWN, key)
-                                             : kr_strdup("***");
+        masked =
+            strlen(key) > 2 * KEY_SHOWN ? kr_asprintf("%.*s***", KEY_SHOWN, key) : kr_strdup("***");
     kr_json_set_str(row, "auth_key", clear ? key : masked);
 }
 
@@ -270,13 +270,14 @@ static int take_down(struct kr_app *app, const json_t *record, bool remove, int 
     if (target.deployer == NULL &&
         kr_deployer_need(kr_json_str(record, "flavor", ""), &target.deployer, err) < 0)
         return -(int)err->code;
-    seconds = timeout_s > 0 ? timeout_s
-                            : kr_json_int(target.settings, "lcm_timeout", DEFAULT_TIMEOUT_S);
+    seconds =
+        timeout_s > 0 ? timeout_s : kr_json_int(target.settings, "lcm_timeout", DEFAULT_TIMEOUT_S);
     return kr_deployer_deprovision(target.deployer, &target.env, &target.what, remove,
                                    seconds * 1000, err);
 }
 
-int kr_deployment_deprovision(struct kr_app *app, const char *ref, int timeout_s, struct kr_err *err)
+int kr_deployment_deprovision(struct kr_app *app, const char *ref, int timeout_s,
+                              struct kr_err *err)
 {
     kr_auto_json json_t *record = NULL, *change = json_object();
     kr_auto_fd int lock = -1;
@@ -334,8 +335,9 @@ int kr_deployment_logs(struct kr_app *app, const char *ref, const struct kr_logs
     if (target.deployer == NULL &&
         kr_deployer_need(kr_json_str(record, "flavor", ""), &target.deployer, err) < 0)
         return -(int)err->code;
-    if (request->build && kr_build_log_show(app, kr_json_str(record, "id", ""), request->tail, request->line,
-                                            request->data, &what.image_shown, err) < 0)
+    if (request->build &&
+        kr_build_log_show(app, kr_json_str(record, "id", ""), request->tail, request->line,
+                          request->data, &what.image_shown, err) < 0)
         return -(int)err->code;
     return kr_deployer_logs(target.deployer, &target.env, &target.what, &what, err);
 }

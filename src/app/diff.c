@@ -28,7 +28,8 @@ static void add_change(json_t *changes, const char *path, const json_t *from, co
 }
 
 /* Objects are compared key by key, everything else as a whole. */
-static void compare(const char *path, const json_t *from, const json_t *to, int depth, json_t *changes)
+static void compare(const char *path, const json_t *from, const json_t *to, int depth,
+                    json_t *changes)
 {
     kr_auto_json json_t *keys = NULL;
     const char *key;
@@ -44,7 +45,8 @@ static void compare(const char *path, const json_t *from, const json_t *to, int 
     (void)json_object_update(keys, (json_t *)(uintptr_t)to);
     json_object_foreach(keys, key, value)
     {
-        kr_auto_free char *below = path[0] != '\0' ? kr_asprintf("%s.%s", path, key) : kr_strdup(key);
+        kr_auto_free char *below =
+            path[0] != '\0' ? kr_asprintf("%s.%s", path, key) : kr_strdup(key);
 
         compare(below, json_object_get(from, key), json_object_get(to, key), depth + 1, changes);
     }
@@ -152,9 +154,10 @@ int kr_deployment_diff(struct kr_app *app, const char *ref, json_t **changes, st
         add_plan(app, row, &made, out, err) < 0)
         return -(int)err->code;
     kr_json_set_str(out, "name", kr_json_str(row, "name", NULL));
-    kr_json_set_bool(out, "unchanged", json_array_size(list) == 0 &&
-                                           kr_json_bool(json_object_get(out, "plan"), "unchanged",
-                                                        json_array_size(list) == 0));
+    kr_json_set_bool(
+        out, "unchanged",
+        json_array_size(list) == 0 &&
+            kr_json_bool(json_object_get(out, "plan"), "unchanged", json_array_size(list) == 0));
     *changes = kr_steal(&out);
     return 0;
 }

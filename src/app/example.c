@@ -41,13 +41,14 @@ static json_t *list_of(const struct schemas *s, const json_t *schema, int depth)
 {
     const json_t *prefix = json_object_get(schema, "prefixItems");
     const json_t *items = json_object_get(schema, "items");
-    int64_t least = kr_json_int(schema, "minItems", 0), most = kr_json_int(schema, "maxItems", LIST_MAX);
+    int64_t least = kr_json_int(schema, "minItems", 0),
+            most = kr_json_int(schema, "maxItems", LIST_MAX);
     int64_t n = least > 2 ? least : 2;
     json_t *list = json_array(), *one;
     size_t i;
 
-    json_array_foreach((json_t *)(uintptr_t)prefix, i, one)
-        (void)json_array_append_new(list, stand_in(s, one, depth + 1));
+    json_array_foreach((json_t *)(uintptr_t)prefix, i, one)(void)
+        json_array_append_new(list, stand_in(s, one, depth + 1));
     if (prefix != NULL || depth >= DEPTH_MAX)
         return list;
     n = n < most ? n : most;
@@ -104,7 +105,8 @@ static const json_t *plain_schema(const struct schemas *s, const json_t *schema)
 
 static json_t *number_of(const json_t *schema, bool whole)
 {
-    const json_t *least = json_object_get(schema, "minimum"), *most = json_object_get(schema, "maximum");
+    const json_t *least = json_object_get(schema, "minimum"),
+                 *most = json_object_get(schema, "maximum");
     const json_t *above = json_object_get(schema, "exclusiveMinimum");
     double value = whole ? 1 : 1.5;
 
@@ -174,8 +176,8 @@ static char *invoke_line(struct kr_app *app, const char *name, const json_t *par
     add_quoted(&out, name);
     json_object_foreach((json_t *)(uintptr_t)parameters, key, value)
     {
-        kr_auto_free char *text = json_is_string(value) ? kr_strdup(json_string_value(value))
-                                                        : kr_json_canonical(value);
+        kr_auto_free char *text =
+            json_is_string(value) ? kr_strdup(json_string_value(value)) : kr_json_canonical(value);
         kr_auto_free char *option = NULL;
 
         option = strlen(text) > VALUE_MAX ? kr_asprintf("--%s=@%s.json", key, key)

@@ -5,8 +5,9 @@
 
 #include "app/target.h"
 
-/* Puts "invoke_example" and "curl_example" into row (it has an url). headers: as kr_deployer_headers gives them; their values are
- * replaced by placeholders, but the deployment's own key stays with show_secret. */
+/* Puts "invoke_example" and "curl_example" into row (it has an url). headers: as
+ * kr_deployer_headers gives them; their values are replaced by placeholders, but the deployment's
+ * own key stays with show_secret. */
 void kr_example_add(struct kr_app *app, json_t *row, const struct kr_target *target,
                     const json_t *headers, bool show_secret);
 

@@ -49,14 +49,16 @@ static char *first_detail(const json_t *answer)
 {
     const json_t *detail = json_object_get(answer, "detail"), *first = json_array_get(detail, 0);
     const json_t *loc = json_object_get(first, "loc");
-    const json_t *last = json_array_get(loc, json_array_size(loc) > 0 ? json_array_size(loc) - 1 : 0);
+    const json_t *last =
+        json_array_get(loc, json_array_size(loc) > 0 ? json_array_size(loc) - 1 : 0);
 
     if (json_is_string(detail))
         return kr_strdup(json_string_value(detail));
     if (first == NULL)
         return NULL;
     if (json_is_string(last))
-        return kr_asprintf("%s: %s", json_string_value(last), kr_json_str(first, "msg", "is wrong"));
+        return kr_asprintf("%s: %s", json_string_value(last),
+                           kr_json_str(first, "msg", "is wrong"));
     return kr_strdup(kr_json_str(first, "msg", "the request is wrong"));
 }
 
@@ -93,8 +95,9 @@ static int take_answer(struct kr_app *app, const struct kr_target *t,
         return 0;
     }
     if (res->status == 200)
-        return kr_fail(err, KR_E_REMOTE, "deployment '%s' answered something that is no result: %.200s",
-                       t->what.name, kr_buf_str(&res->body));
+        return kr_fail(err, KR_E_REMOTE,
+                       "deployment '%s' answered something that is no result: %.200s", t->what.name,
+                       kr_buf_str(&res->body));
     return fail_status(app, t, res, body, err);
 }
 
@@ -146,8 +149,8 @@ static int send_call(struct kr_app *app, struct kr_target *t, const char *url, c
     return take_answer(app, t, &res, answer, ok, err);
 }
 
-int kr_deployment_invoke(struct kr_app *app, const char *ref, const json_t *parameters, int timeout_s,
-                         json_t **answer, bool *ok, struct kr_err *err)
+int kr_deployment_invoke(struct kr_app *app, const char *ref, const json_t *parameters,
+                         int timeout_s, json_t **answer, bool *ok, struct kr_err *err)
 {
     kr_auto_json json_t *row = NULL, *body = json_object(), *typed = NULL;
     kr_auto_target struct kr_target target = {0};
@@ -162,12 +165,12 @@ int kr_deployment_invoke(struct kr_app *app, const char *ref, const json_t *para
         return -(int)err->code;
     base = kr_json_str(row, "url", NULL);
     if (base == NULL) {
-        (void)kr_fail(err, KR_E_INVALID, "deployment '%s' has no address yet (%s)", target.what.name,
-                      kr_json_str(row, "status", "unknown"));
+        (void)kr_fail(err, KR_E_INVALID, "deployment '%s' has no address yet (%s)",
+                      target.what.name, kr_json_str(row, "status", "unknown"));
         return kr_hint(err, "%s deployment provision %s", app->prog, target.what.name);
     }
-    if (kr_typed_parameters(json_object_get(target.what.snapshot, "input_schema"), parameters, &typed,
-                            err) < 0)
+    if (kr_typed_parameters(json_object_get(target.what.snapshot, "input_schema"), parameters,
+                            &typed, err) < 0)
         return -(int)err->code;
     kr_json_set(body, "parameters", json_incref(typed));
     kr_json_set_int(body, "timeout", limit);

@@ -52,8 +52,7 @@ static void look_all(struct looks *all)
     size_t wanted = all->n < MAX_THREADS ? all->n : MAX_THREADS, started = 0;
 
     /* This thread takes part: with one deployment there is no other. */
-    while (started + 1 < wanted &&
-           pthread_create(&threads[started], NULL, look_around, all) == 0)
+    while (started + 1 < wanted && pthread_create(&threads[started], NULL, look_around, all) == 0)
         started++;
     (void)look_around(all);
     for (size_t i = 0; i < started; i++)

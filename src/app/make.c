@@ -85,12 +85,13 @@ static int merge_settings(const struct kr_deploy_request *request, const json_t 
         {.settings = command_line, .where = "command line"},
     };
 
-    return kr_settings_merge(kr_json_str(deployer, "flavor", ""), json_object_get(deployer, "config"),
-                             layers, KR_ARRAY_LEN(layers), out, err);
+    return kr_settings_merge(kr_json_str(deployer, "flavor", ""),
+                             json_object_get(deployer, "config"), layers, KR_ARRAY_LEN(layers), out,
+                             err);
 }
 
-/* What may stand in a snapshot: nothing secret, but references to secrets. A plain key leaves a mark, so that nobody
- * deploys the snapshot without a key by accident. */
+/* What may stand in a snapshot: nothing secret, but references to secrets. A plain key leaves a
+ * mark, so that nobody deploys the snapshot without a key by accident. */
 static json_t *public_settings(const char *flavor, json_t *merged, json_t **auth_key)
 {
     const struct kr_settings_table *table = kr_flavor_find(KR_DEPLOYER, flavor)->table;
@@ -123,8 +124,7 @@ static int merge_environment(const json_t *config, json_t *document, struct kr_e
     size_t i, k;
 
     if (json_object_get(document, "environment") != NULL)
-        kr_json_set(wrapped, "environment",
-                    json_incref(json_object_get(document, "environment")));
+        kr_json_set(wrapped, "environment", json_incref(json_object_get(document, "environment")));
     if (json_is_object(from_yaml))
         kr_json_merge(merged, from_yaml);
     if (kr_settings_expand_env(wrapped, "environment of the pipeline", &expanded, err) < 0) {
@@ -143,8 +143,7 @@ static int merge_environment(const json_t *config, json_t *document, struct kr_e
     {
         bool there = false;
 
-        json_array_foreach(names, k, known)
-            there = there || json_equal(known, item);
+        json_array_foreach(names, k, known) there = there || json_equal(known, item);
         if (!there)
             (void)json_array_append(names, item);
     }
@@ -178,9 +177,10 @@ int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
     return digest_within(app, root, document, 0, digest, err);
 }
 
-/* How much code may go where it is built; 0: any. What is built here goes into an image and not into a Space. */
-static uint64_t code_max(const struct kr_deploy_request *request, const json_t *stack, const char *flavor,
-                         const json_t *settings)
+/* How much code may go where it is built; 0: any. What is built here goes into an image and not
+ * into a Space. */
+static uint64_t code_max(const struct kr_deploy_request *request, const json_t *stack,
+                         const char *flavor, const json_t *settings)
 {
     const char *mode = kr_json_str(json_object_get(settings, "deployer"), "build_mode", "auto");
     bool skip = kr_json_bool(json_object_get(settings, "docker"), "skip_build", false);
@@ -189,7 +189,8 @@ static uint64_t code_max(const struct kr_deploy_request *request, const json_t *
     if (stack == NULL || strcmp(flavor, "huggingface") != 0 || request->build != NULL)
         return 0;
     if (kr_dockerignore_setting(json_object_get(settings, "docker"), "build_config") != NULL)
-        return 0; /* what it leaves out does not count, which is seen when the files are put together */
+        return 0; /* what it leaves out does not count, which is seen when the files are put
+                     together */
     if (!skip && (strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry)))
         return 0;
     return KR_BUNDLE_SPACE_MAX;
@@ -245,22 +246,25 @@ static void prepare_image(void)
     kr_tar_warm();
 }
 
-/* What a deploy to this stack will need is loaded while Python reads the pipeline: that takes longer. */
+/* What a deploy to this stack will need is loaded while Python reads the pipeline: that takes
+ * longer. */
 static void (*preparation(const json_t *stack, const json_t *deployer))(void)
 {
     if (json_is_object(kr_json_at(stack, "components", "container_registry", NULL)))
         return prepare_image;
-    return stack != NULL && strcmp(kr_json_str(deployer, "flavor", ""), "huggingface") == 0 ? prepare_calls
-                                                                                            : NULL;
+    return stack != NULL && strcmp(kr_json_str(deployer, "flavor", ""), "huggingface") == 0
+               ? prepare_calls
+               : NULL;
 }
 
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,
             const json_t *stack, const json_t *deployer, struct kr_made *out, struct kr_err *err)
 {
     kr_auto_json json_t *config = NULL;
-    struct kr_compile compile = {
-        .source = request->source, .root = root, .python = request->python,
-        .meanwhile = preparation(stack, deployer)};
+    struct kr_compile compile = {.source = request->source,
+                                 .root = root,
+                                 .python = request->python,
+                                 .meanwhile = preparation(stack, deployer)};
 
     *out = (struct kr_made){0};
     if (request->config_file != NULL && read_config(request->config_file, &config, err) < 0)
@@ -297,8 +301,8 @@ static int store_pipeline(struct kr_app *app, const json_t *document, json_t **r
 }
 
 /* Takes a name from the snapshot that has it, or fails. */
-static int free_name(struct kr_app *app, const char *pipeline_id, const struct kr_snapshot_label *label,
-                     struct kr_err *err)
+static int free_name(struct kr_app *app, const char *pipeline_id,
+                     const struct kr_snapshot_label *label, struct kr_err *err)
 {
     kr_auto_json json_t *scope = json_object(), *page = NULL, *change = json_object();
     struct kr_query query = {.page = 1, .size = 1};

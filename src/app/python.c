@@ -63,8 +63,10 @@ int kr_python_find(struct kr_app *app, const char *wanted, char **python, struct
     }
     if (found == NULL) {
         (void)kr_fail(err, KR_E_NOT_FOUND, "no Python found");
-        return kr_hint(err, "activate a virtual environment, make one in %s (python3 -m venv .venv), "
-                            "or name an interpreter with --python", app->source_root);
+        return kr_hint(err,
+                       "activate a virtual environment, make one in %s (python3 -m venv .venv), "
+                       "or name an interpreter with --python",
+                       app->source_root);
     }
     *python = make_absolute(found);
     return 0;
@@ -81,9 +83,9 @@ static char *package_dir(struct kr_app *app)
 
         if (i == 0 && set == NULL)
             continue;
-        folder = i == 0                          ? kr_strdup(set)
-                 : i <= KR_ARRAY_LEN(places)     ? kr_path_join(app->runtime_dir, places[i - 1])
-                                                 : kr_strdup("/usr/share/kourou/python");
+        folder = i == 0                      ? kr_strdup(set)
+                 : i <= KR_ARRAY_LEN(places) ? kr_path_join(app->runtime_dir, places[i - 1])
+                                             : kr_strdup("/usr/share/kourou/python");
         boot = kr_path_join(folder, "kourou/_boot.py");
         if (kr_path_exists(boot))
             return kr_steal(&folder);
@@ -157,7 +159,8 @@ static int judge(const char *python, const json_t *facts, struct kr_err *err)
     }
     if (pydantic == NULL || strtol(pydantic, NULL, 10) < 2) {
         (void)kr_fail(err, KR_E_INVALID, "%s has %s%s; pipelines need pydantic 2", python,
-                      pydantic != NULL ? "pydantic " : "no pydantic", pydantic != NULL ? pydantic : "");
+                      pydantic != NULL ? "pydantic " : "no pydantic",
+                      pydantic != NULL ? pydantic : "");
         return kr_hint(err, "%s -m pip install 'pydantic>=2'", python);
     }
     return 0;

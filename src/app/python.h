@@ -5,13 +5,13 @@
 
 #include "app/app.h"
 
-/* The interpreter: wanted (--python) if given, else of the active virtual environment, of .venv or venv in the
- * source root, else python3. *python is an absolute path, the caller's. */
-int kr_python_find(struct kr_app *app, const char *wanted, char **python, struct kr_err *err)
-    KR_MUST_USE;
+/* The interpreter: wanted (--python) if given, else of the active virtual environment, of .venv or
+ * venv in the source root, else python3. *python is an absolute path, the caller's. */
+int kr_python_find(struct kr_app *app, const char *wanted, char **python,
+                   struct kr_err *err) KR_MUST_USE;
 
-/* Runs `_boot.py <args>` with cwd dir; what it writes to stdout and stderr goes to the ui's log lines
- * (source "python"). args: NULL at the end. meanwhile: what to do while it runs, or NULL. */
+/* Runs `_boot.py <args>` with cwd dir; what it writes to stdout and stderr goes to the ui's log
+ * lines (source "python"). args: NULL at the end. meanwhile: what to do while it runs, or NULL. */
 int kr_python_boot(struct kr_app *app, const char *python, const char *dir, const char *const *args,
                    void (*meanwhile)(void), int *status, struct kr_err *err) KR_MUST_USE;
 

@@ -14,7 +14,8 @@
 
 int kr_registry_login(struct kr_app *app, json_t *registry, struct kr_err *err)
 {
-    const char *secret = kr_json_str(json_object_get(registry, "config"), "authentication_secret", NULL);
+    const char *secret =
+        kr_json_str(json_object_get(registry, "config"), "authentication_secret", NULL);
     kr_auto_free char *user = NULL, *password = NULL;
     json_t *login;
 
@@ -34,7 +35,8 @@ int kr_registry_login(struct kr_app *app, json_t *registry, struct kr_err *err)
 
 struct kr_repo_auth kr_registry_auth(const json_t *registry)
 {
-    const json_t *config = json_object_get(registry, "config"), *login = json_object_get(registry, "login");
+    const json_t *config = json_object_get(registry, "config"),
+                 *login = json_object_get(registry, "login");
 
     return (struct kr_repo_auth){.user = kr_json_str(login, "username", NULL),
                                  .password = kr_json_str(login, "password", NULL),
@@ -67,34 +69,43 @@ static char *settings_page(const struct kr_ref *ref)
 static void show_ways(struct kr_app *app, const struct kr_target *target, const struct kr_ref *ref)
 {
     const json_t *registry = json_object_get(target->stack, "container_registry");
-    const char *source = kr_json_str(json_object_get(target->what.snapshot, "pipeline"), "source", "<source>");
+    const char *source =
+        kr_json_str(json_object_get(target->what.snapshot, "pipeline"), "source", "<source>");
     const char *stack_id = kr_json_str(target->row, "stack_id", NULL), *stack = "";
     kr_auto_json json_t *row = NULL;
     kr_auto_free char *page = settings_page(ref);
-    kr_auto_free char *again = kr_asprintf("%s pipeline deploy --name %s %s", app->prog,
-                                           target->what.name, source);
+    kr_auto_free char *again =
+        kr_asprintf("%s pipeline deploy --name %s %s", app->prog, target->what.name, source);
     struct kr_err ignored = KR_ERR_INIT;
 
-    if (stack_id != NULL && kr_store_find(app->store, KR_STACK, stack_id, NULL, &row, &ignored) == 0)
+    if (stack_id != NULL &&
+        kr_store_find(app->store, KR_STACK, stack_id, NULL, &row, &ignored) == 0)
         stack = kr_json_str(row, "name", "");
-    kr_note(app, KR_NOTE_WARN, "the Hub pulls images without credentials, and %s/%s is not public; there "
-                               "are four ways out:", ref->registry, ref->repository);
+    kr_note(app, KR_NOTE_WARN,
+            "the Hub pulls images without credentials, and %s/%s is not public; there "
+            "are four ways out:",
+            ref->registry, ref->repository);
     kr_note(app, KR_NOTE_INFO, "1. make the repository public (%s), then: %s", page, again);
-    kr_note(app, KR_NOTE_INFO, "2. use a public registry%s%s%s: %s container-registry register "
-                               "public_registry --flavor=default --uri=docker.io/<user> && %s stack update "
-                               "%s -c public_registry && %s", registry != NULL ? " instead of '" : "",
+    kr_note(app, KR_NOTE_INFO,
+            "2. use a public registry%s%s%s: %s container-registry register "
+            "public_registry --flavor=default --uri=docker.io/<user> && %s stack update "
+            "%s -c public_registry && %s",
+            registry != NULL ? " instead of '" : "",
             registry != NULL ? kr_json_str(registry, "name", "?") : "", registry != NULL ? "'" : "",
             app->prog, app->prog, stack, again);
-    kr_note(app, KR_NOTE_INFO, "3. let the Space build from the source: %s --build-mode=source", again);
-    kr_note(app, KR_NOTE_INFO, "4. run a public image that has the requirements already, with the docker "
-                               "settings skip_build: true and parent_image: <image> in a file: %s --config "
-                               "<file>", again);
+    kr_note(app, KR_NOTE_INFO, "3. let the Space build from the source: %s --build-mode=source",
+            again);
+    kr_note(app, KR_NOTE_INFO,
+            "4. run a public image that has the requirements already, with the docker "
+            "settings skip_build: true and parent_image: <image> in a file: %s --config <file>",
+            again);
 }
 
 int kr_registry_check_public(struct kr_app *app, const struct kr_target *target, const char *image,
                              struct kr_err *err)
 {
-    struct kr_repo_auth way = kr_registry_auth(json_object_get(target->stack, "container_registry"));
+    struct kr_repo_auth way =
+        kr_registry_auth(json_object_get(target->stack, "container_registry"));
     const char *endpoint = kr_env_get("HF_ENDPOINT");
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
     kr_auto_ref struct kr_ref ref = KR_REF_INIT;
@@ -108,14 +119,18 @@ int kr_registry_check_public(struct kr_app *app, const struct kr_target *target,
     if (way.ca_file != NULL && endpoint == NULL)
         way.ca_file = NULL; /* the Hub does not have it */
     else if (way.ca_file != NULL)
-        kr_note(app, KR_NOTE_WARN, "the registry %s is trusted here because of its ca_file: the builder of the Hub "
-                                   "has to trust it too", ref.registry);
+        kr_note(app, KR_NOTE_WARN,
+                "the registry %s is trusted here because of its ca_file: the builder of the Hub "
+                "has to trust it too",
+                ref.registry);
     if (kr_image_check_public(http, image, &way, digest, err) == 0)
         return 0;
-    if (err->code == KR_E_NETWORK && way.ca_file == NULL && err->hint[0] != '\0' && strstr(err->hint, "ca_file") != NULL) {
+    if (err->code == KR_E_NETWORK && way.ca_file == NULL && err->hint[0] != '\0' &&
+        strstr(err->hint, "ca_file") != NULL) {
         err->hint[0] = '\0';
-        return kr_hint(err, "the Hub trusts public certificate authorities only; --build-mode=source lets the "
-                            "Space build from the source");
+        return kr_hint(
+            err, "the Hub trusts public certificate authorities only; --build-mode=source lets the "
+                 "Space build from the source");
     }
     if (err->code != KR_E_AUTH && err->code != KR_E_NOT_FOUND)
         return -(int)err->code;
@@ -163,8 +178,8 @@ static char *last_image(struct kr_app *app, const char *uri)
     return NULL;
 }
 
-static void check_image(struct kr_app *app, struct kr_http *http, const char *image, const struct kr_repo_auth *way,
-                        json_t *rows)
+static void check_image(struct kr_app *app, struct kr_http *http, const char *image,
+                        const struct kr_repo_auth *way, json_t *rows)
 {
     struct kr_err why = KR_ERR_INIT;
     kr_auto_free char *detail = NULL, *hint = NULL;
@@ -172,8 +187,10 @@ static void check_image(struct kr_app *app, struct kr_http *http, const char *im
 
     if (kr_image_check_public(http, image, way, digest, &why) < 0) {
         if (why.code == KR_E_AUTH || why.code == KR_E_NOT_FOUND) {
-            hint = kr_asprintf("Spaces pull without credentials: make it public, or let the Space build from "
-                               "the source (%s pipeline deploy --build-mode=source)", app->prog);
+            hint = kr_asprintf(
+                "Spaces pull without credentials: make it public, or let the Space build from "
+                "the source (%s pipeline deploy --build-mode=source)",
+                app->prog);
             add(rows, "public image", "fail", why.msg, hint);
         } else {
             add_failure(rows, "public image", &why);
@@ -195,7 +212,8 @@ int kr_registry_checks(struct kr_app *app, const char *ref, const char *image, j
     const char *uri;
 
     if (kr_component_get(app, KR_CONTAINER_REGISTRY, ref, &row, err) < 0 ||
-        kr_secret_refs_resolve(json_object_get(row, "config"), kr_secret_resolve, app, &config, err) < 0)
+        kr_secret_refs_resolve(json_object_get(row, "config"), kr_secret_resolve, app, &config,
+                               err) < 0)
         return -(int)err->code;
     kr_json_set(row, "config", json_incref(config));
     uri = kr_json_str(config, "uri", "");

@@ -27,8 +27,8 @@ int kr_deployment_lock(struct kr_app *app, const char *name, int *fd, struct kr_
 /* The record as it will be, before anything is stored: for checks and for the plan. */
 static json_t *wanted_row(const struct kr_rollout *what)
 {
-    json_t *row = what->existing != NULL ? json_copy((json_t *)(uintptr_t)what->existing)
-                                         : json_object();
+    json_t *row =
+        what->existing != NULL ? json_copy((json_t *)(uintptr_t)what->existing) : json_object();
     char id[KR_UUID_SIZE];
 
     (void)json_object_update(row, (json_t *)(uintptr_t)what->fields);
@@ -130,7 +130,8 @@ static int store_all(struct kr_app *app, const struct kr_rollout *what, json_t *
 }
 
 static int store_success(struct kr_app *app, const struct kr_target *target,
-                         const struct kr_deployment_status *status, bool changed, struct kr_err *err)
+                         const struct kr_deployment_status *status, bool changed,
+                         struct kr_err *err)
 {
     kr_auto_json json_t *change = json_object();
     json_t *settings = json_object();
@@ -148,19 +149,21 @@ static int store_success(struct kr_app *app, const struct kr_target *target,
         kr_json_set(change, "metadata", json_deep_copy(status->metadata));
     if (kr_store_update(app->store, KR_DEPLOYMENT, target->what.id, change, err) < 0)
         return -(int)err->code;
-    return changed ? kr_event_add(app, target->what.id, "deployed", target->what.snapshot_id, err) : 0;
+    return changed ? kr_event_add(app, target->what.id, "deployed", target->what.snapshot_id, err)
+                   : 0;
 }
 
-/* How it is after a failed or cut-off attempt: an update that failed leaves the old one answering. */
+/* How it is after a failed or cut-off attempt: an update that failed leaves the old one
+ * answering. */
 static enum kr_state state_after(struct kr_app *app, const char *id, const struct kr_err *cause)
 {
     kr_auto_json json_t *row = NULL;
     kr_auto_status struct kr_deployment_status status = {.state = KR_STATE_UNKNOWN};
     kr_auto_target struct kr_target target = {0};
     struct kr_err ignored = KR_ERR_INIT;
-    enum kr_state unfinished =
-        cause->code == KR_E_CANCELLED || cause->code == KR_E_TIMEOUT ? KR_STATE_PENDING
-                                                                      : KR_STATE_ERROR;
+    enum kr_state unfinished = cause->code == KR_E_CANCELLED || cause->code == KR_E_TIMEOUT
+                                   ? KR_STATE_PENDING
+                                   : KR_STATE_ERROR;
 
     if (cause->code == KR_E_NETWORK || kr_deployment_row(app, id, &row, &ignored) < 0 ||
         kr_target_init(app, row, KR_TARGET_LOOK, &target, &ignored) < 0)
@@ -184,21 +187,24 @@ static int store_failure(struct kr_app *app, const struct kr_rollout *what,
         (void)kr_hint(err, "what ran before goes on answering; `%s deployment logs %s` shows more",
                       app->prog, target->what.name);
     else
-        (void)kr_hint(err, cancelled ? "the same command goes on; `%s deployment delete %s` gives it up"
-                                     : "`%s deployment logs %s` shows more; the same command tries again",
+        (void)kr_hint(err,
+                      cancelled
+                          ? "the same command goes on; `%s deployment delete %s` gives it up"
+                          : "`%s deployment logs %s` shows more; the same command tries again",
                       app->prog, target->what.name);
     kr_json_set_str(change, "status", kr_state_name(state));
     kr_json_set_str(change, "error", err->msg);
     if (kr_store_update(app->store, KR_DEPLOYMENT, target->what.id, change, &ignored) < 0 ||
-        kr_event_add(app, target->what.id, cancelled ? "stopped" : "failed", err->msg, &ignored) < 0)
+        kr_event_add(app, target->what.id, cancelled ? "stopped" : "failed", err->msg, &ignored) <
+            0)
         kr_note(app, KR_NOTE_WARN, "the failure could not be recorded in the store");
     return -(int)err->code;
 }
 
 static int64_t timeout_of(const struct kr_rollout *what, const struct kr_target *target)
 {
-    int64_t seconds = what->timeout_s > 0 ? what->timeout_s
-                                          : kr_json_int(target->settings, "lcm_timeout", 600);
+    int64_t seconds =
+        what->timeout_s > 0 ? what->timeout_s : kr_json_int(target->settings, "lcm_timeout", 600);
 
     return seconds * 1000;
 }
@@ -212,8 +218,8 @@ static int work(struct kr_app *app, const struct kr_rollout *what, json_t *row, 
     if (prepare(app, what, row, &target, err) < 0)
         return -(int)err->code;
     if (kr_build_image(app, &target, err) < 0 ||
-        kr_deployer_provision(target.deployer, &target.env, &target.what,
-                              timeout_of(what, &target), &status, changed, err) < 0)
+        kr_deployer_provision(target.deployer, &target.env, &target.what, timeout_of(what, &target),
+                              &status, changed, err) < 0)
         return store_failure(app, what, &target, err);
     if (store_success(app, &target, &status, *changed, err) < 0)
         return -(int)err->code;

@@ -55,7 +55,8 @@ static int open_source(struct kr_app *app, const json_t *row, struct source *s, 
         return -(int)err->code;
     if (base == NULL || s->target.deployer == NULL || s->target.what.snapshot == NULL)
         return 0;
-    if (kr_deployer_headers(s->target.deployer, &s->target.env, &s->target.what, &s->headers, err) < 0 ||
+    if (kr_deployer_headers(s->target.deployer, &s->target.env, &s->target.what, &s->headers, err) <
+            0 ||
         load_known(app, s, err) < 0)
         return -(int)err->code;
     json_object_foreach(s->headers, name, value)
@@ -83,7 +84,8 @@ static json_t *as_record(const struct source *s, const json_t *item)
     return run;
 }
 
-/* One page of a journal, newest first. *more: nothing in it was known, and there are further pages. */
+/* One page of a journal, newest first. *more: nothing in it was known, and there are further
+ * pages. */
 static int take_page(struct kr_app *app, const struct source *s, const json_t *page, bool *more,
                      struct kr_err *err)
 {

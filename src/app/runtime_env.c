@@ -56,8 +56,7 @@ static int add_level(struct kr_app *app, const json_t *environment, const json_t
     add_values(maps->environment, maps->secrets, environment);
     json_array_foreach(names, i, item)
     {
-        if (json_is_string(item) &&
-            add_secret(app, json_string_value(item), whose, maps, err) < 0)
+        if (json_is_string(item) && add_secret(app, json_string_value(item), whose, maps, err) < 0)
             return -(int)err->code;
     }
     return 0;

@@ -9,15 +9,19 @@ int kr_secret_create(struct kr_app *app, const char *name, const json_t *values,
                      json_t **row, struct kr_err *err) KR_MUST_USE;
 
 /* Row plus "values". Values are registered for redaction nowhere but in kr_secret_resolve. */
-int kr_secret_get(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err) KR_MUST_USE;
+int kr_secret_get(struct kr_app *app, const char *ref, json_t **row,
+                  struct kr_err *err) KR_MUST_USE;
 
 /* private: -1 leaves it. remove: list of keys. */
-int kr_secret_update(struct kr_app *app, const char *ref, const json_t *values, const json_t *remove,
-                     int private, json_t **row, struct kr_err *err) KR_MUST_USE;
-int kr_secret_rename(struct kr_app *app, const char *ref, const char *name, struct kr_err *err) KR_MUST_USE;
+int kr_secret_update(struct kr_app *app, const char *ref, const json_t *values,
+                     const json_t *remove, int private, json_t **row,
+                     struct kr_err *err) KR_MUST_USE;
+int kr_secret_rename(struct kr_app *app, const char *ref, const char *name,
+                     struct kr_err *err) KR_MUST_USE;
 int kr_secret_delete(struct kr_app *app, const char *ref, struct kr_err *err) KR_MUST_USE;
 
 /* One value; registered for redaction. Usable as kr_secret_lookup with data = app. */
-int kr_secret_resolve(void *app, const char *name, const char *key, char **value, struct kr_err *err);
+int kr_secret_resolve(void *app, const char *name, const char *key, char **value,
+                      struct kr_err *err);
 
 #endif

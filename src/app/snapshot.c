@@ -22,9 +22,9 @@ static int deployer_of(struct kr_app *app, const json_t *stack, json_t **deploye
     return kr_store_find(app->store, KR_COMPONENT, id, NULL, deployer, err);
 }
 
-int kr_snapshot_create(struct kr_app *app, const struct kr_deploy_request *request, const char *name,
-                       const char *description, bool replace, const json_t *tags, json_t **row,
-                       struct kr_err *err)
+int kr_snapshot_create(struct kr_app *app, const struct kr_deploy_request *request,
+                       const char *name, const char *description, bool replace, const json_t *tags,
+                       json_t **row, struct kr_err *err)
 {
     struct kr_snapshot_label label = {
         .name = name, .description = description, .tags = tags, .replace = replace};
@@ -88,8 +88,8 @@ int kr_pipeline_delete(struct kr_app *app, const char *ref, struct kr_err *err)
     kr_json_set_str(scope, "pipeline_id", kr_json_str(row, "id", ""));
     if (kr_store_list(app->store, KR_SNAPSHOT, NULL, scope, &page, err) < 0)
         return -(int)err->code;
-    json_array_foreach(json_object_get(page, "items"), i, item)
-        (void)json_array_append(ids, json_object_get(item, "id"));
+    json_array_foreach(json_object_get(page, "items"), i, item)(void)
+        json_array_append(ids, json_object_get(item, "id"));
     if (refuse_deployed(app, ids, "the pipeline", err) < 0 ||
         kr_store_delete(app->store, KR_PIPELINE, kr_json_str(row, "id", ""), err) < 0)
         return -(int)err->code;

@@ -27,7 +27,8 @@ int kr_deployer_need(const char *flavor, const struct kr_deployer **out, struct 
     if (*out != NULL)
         return 0;
     names = kr_deployer_names();
-    (void)kr_fail(err, KR_E_INVALID, "this build cannot deploy with the deployer flavor '%s'", flavor);
+    (void)kr_fail(err, KR_E_INVALID, "this build cannot deploy with the deployer flavor '%s'",
+                  flavor);
     return kr_hint(err, "it can deploy with: %s", names);
 }
 
@@ -63,8 +64,8 @@ int kr_deployment_deployer(struct kr_app *app, const json_t *row, json_t **compo
     return 0;
 }
 
-int kr_event_add(struct kr_app *app, const char *deployment_id, const char *what, const char *detail,
-                 struct kr_err *err)
+int kr_event_add(struct kr_app *app, const char *deployment_id, const char *what,
+                 const char *detail, struct kr_err *err)
 {
     kr_auto_json json_t *event = json_object();
 
@@ -95,8 +96,12 @@ static void on_step(void *data, const char *step, const char *text, int64_t done
                     bool bytes, bool finished)
 {
     struct kr_target *t = data;
-    struct kr_progress p = {.step = step, .text = text, .done = done, .total = total,
-                            .bytes = bytes, .finished = finished};
+    struct kr_progress p = {.step = step,
+                            .text = text,
+                            .done = done,
+                            .total = total,
+                            .bytes = bytes,
+                            .finished = finished};
 
     kr_build_log_step(t->build_log, text);
     if (!t->quiet && t->app->ui.progress != NULL)
@@ -134,7 +139,8 @@ static int on_save(void *data, const json_t *metadata, struct kr_err *err)
         return 0;
     change = json_object();
     kr_json_set(change, "metadata", json_deep_copy(metadata));
-    return kr_store_update(t->app->store, KR_DEPLOYMENT, kr_json_str(t->row, "id", ""), change, err);
+    return kr_store_update(t->app->store, KR_DEPLOYMENT, kr_json_str(t->row, "id", ""), change,
+                           err);
 }
 
 static bool on_cancelled(void *data)
@@ -167,7 +173,8 @@ static void fill_env(struct kr_target *t)
     };
 }
 
-/* Asked when the folders have been listed: every record that a folder can belong to is there by then. */
+/* Asked when the folders have been listed: every record that a folder can belong to is there by
+ * then. */
 static bool is_known(void *data, const char *id)
 {
     struct kr_target *t = data;
@@ -189,7 +196,8 @@ void kr_deployments_sweep(struct kr_app *app)
 
 /* -- settings ---------------------------------------------------------------------------------- */
 
-/* What the snapshot says, and beside it what belongs to the registered component alone or is secret. */
+/* What the snapshot says, and beside it what belongs to the registered component alone or is
+ * secret. */
 static json_t *layered_settings(const struct kr_settings_table *table, const json_t *config,
                                 const json_t *snapshot)
 {

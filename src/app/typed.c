@@ -11,7 +11,8 @@
 enum { MAX_DEPTH = 32, NAMES_MAX = 4096, MAX_KNOWN = 256 };
 
 /* In the order in which they are tried. */
-static const char *const kinds[] = {"null", "integer", "number", "boolean", "array", "object", "string"};
+static const char *const kinds[] = {"null",  "integer", "number", "boolean",
+                                    "array", "object",  "string"};
 
 static json_t *convert(const json_t *root, const json_t *schema, const char *text, int depth);
 
@@ -208,10 +209,10 @@ static void describe_list(const json_t *root, const json_t *list, struct kr_buf 
 /* What a schema takes, in words: "integer or null". */
 static void describe(const json_t *root, const json_t *schema, struct kr_buf *out, int depth)
 {
-    static const char *const words[][2] = {{"integer", "an integer"},  {"number", "a number"},
-                                           {"boolean", "true or false"}, {"string", "text"},
-                                           {"null", "null"},           {"array", "a JSON list"},
-                                           {"object", "a JSON object"}};
+    static const char *const words[][2] = {
+        {"integer", "an integer"},  {"number", "a number"}, {"boolean", "true or false"},
+        {"string", "text"},         {"null", "null"},       {"array", "a JSON list"},
+        {"object", "a JSON object"}};
     const char *ref = kr_json_str(schema, "$ref", NULL), *type = kr_json_str(schema, "type", NULL);
     const json_t *list;
 
@@ -226,7 +227,8 @@ static void describe(const json_t *root, const json_t *schema, struct kr_buf *ou
         return;
     }
     if (((list = json_object_get(schema, "anyOf")) != NULL ||
-         (list = json_object_get(schema, "oneOf")) != NULL) && depth < MAX_DEPTH) {
+         (list = json_object_get(schema, "oneOf")) != NULL) &&
+        depth < MAX_DEPTH) {
         describe_list(root, list, out, depth);
         return;
     }

@@ -11,7 +11,7 @@
 void *kr_malloc(size_t size) KR_MUST_USE;
 void *kr_calloc(size_t count, size_t size) KR_MUST_USE;
 void *kr_reallocarray(void *old, size_t count, size_t size) KR_MUST_USE;
-char *kr_strdup(const char *text) KR_MUST_USE;             /* NULL gives NULL */
+char *kr_strdup(const char *text) KR_MUST_USE; /* NULL gives NULL */
 char *kr_strndup(const char *text, size_t n) KR_MUST_USE;
 char *kr_asprintf(const char *fmt, ...) KR_PRINTF(1, 2) KR_MUST_USE;
 

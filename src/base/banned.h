@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Included by force before every source file: a banned call becomes a compile error that names it. */
+/* Included by force before every source file: a banned call becomes a compile error that names
+ * it. */
 #ifndef KR_BASE_BANNED_H
 #define KR_BASE_BANNED_H
 

@@ -32,11 +32,11 @@ void kr_buf_adds(struct kr_buf *buf, const char *text);
 void kr_buf_addc(struct kr_buf *buf, char c);
 void kr_buf_addf(struct kr_buf *buf, const char *fmt, ...) KR_PRINTF(2, 3);
 void kr_buf_vaddf(struct kr_buf *buf, const char *fmt, va_list args) KR_PRINTF(2, 0);
-void kr_buf_reset(struct kr_buf *buf);             /* empty, memory kept, failure forgotten */
-void kr_buf_drop(struct kr_buf *buf, size_t n);    /* removes n bytes from the front */
+void kr_buf_reset(struct kr_buf *buf);              /* empty, memory kept, failure forgotten */
+void kr_buf_drop(struct kr_buf *buf, size_t n);     /* removes n bytes from the front */
 char *kr_buf_reserve(struct kr_buf *buf, size_t n); /* room for n more bytes, or NULL (failed) */
-const char *kr_buf_str(const struct kr_buf *buf);  /* "" when empty */
-char *kr_buf_steal(struct kr_buf *buf);            /* caller frees; never NULL */
+const char *kr_buf_str(const struct kr_buf *buf);   /* "" when empty */
+char *kr_buf_steal(struct kr_buf *buf);             /* caller frees; never NULL */
 int kr_buf_check(const struct kr_buf *buf, struct kr_err *err) KR_MUST_USE;
 
 #define kr_auto_buf kr_auto(kr_buf_finish)

@@ -14,7 +14,8 @@ void kr_sleep_ms(int64_t ms); /* returns early when a signal arrives */
 /* "2026-08-20T10:00:00.123Z" into text; returns text. */
 const char *kr_iso8601(int64_t wall_ms, char text[KR_ISO_SIZE]);
 
-/* Reads what kr_iso8601 writes, and the same without fraction or with +00:00. -1 when it is not a time. */
+/* Reads what kr_iso8601 writes, and the same without fraction or with +00:00. -1 when it is not a
+ * time. */
 int64_t kr_iso8601_parse(const char *text);
 
 #endif

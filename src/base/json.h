@@ -21,8 +21,8 @@ static inline void kr_cleanup_json(json_t **v)
 
 /* Parses one document; duplicate keys are refused, depth is bounded by jansson. `what` names the
  * document in the error. *out is the caller's. */
-int kr_json_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_json_parse(const char *text, size_t n, const char *what, json_t **out,
+                  struct kr_err *err) KR_MUST_USE;
 
 /* Reads and parses a file of at most max bytes. */
 int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err *err) KR_MUST_USE;
@@ -30,8 +30,8 @@ int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err 
 /* Compact text with sorted keys: equal values give equal bytes. Caller frees. */
 char *kr_json_canonical(const json_t *value) KR_MUST_USE;
 
-/* Two-space indented text with keys in their order; numbers have the fewest digits that read back as
- * the same. Caller frees. */
+/* Two-space indented text with keys in their order; numbers have the fewest digits that read back
+ * as the same. Caller frees. */
 char *kr_json_pretty(const json_t *value) KR_MUST_USE;
 
 /* Value of a key as text, or dflt when absent, null or not a string. Lives as long as obj. */
@@ -55,8 +55,8 @@ void kr_json_set(json_t *obj, const char *key, json_t *value); /* takes the refe
 
 /* As kr_json_set for a key that comes from outside: one that is not UTF-8 is KR_E_INVALID; `what`
  * names where it stands. */
-int kr_json_put(json_t *obj, const char *key, json_t *value, const char *what, struct kr_err *err)
-    KR_MUST_USE;
+int kr_json_put(json_t *obj, const char *key, json_t *value, const char *what,
+                struct kr_err *err) KR_MUST_USE;
 bool kr_json_is_text(const char *text); /* whether it is UTF-8 */
 
 /* Objects merge key by key, anything else is replaced by `over`. `base` is changed in place. */

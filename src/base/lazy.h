@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared libraries that are loaded when they are first used, because loading them at the start would
- * take longer than most commands. A file that includes the library's own header defines each function
- * that the program uses with KR_LAZY; callers notice nothing.
+/* Shared libraries that are loaded when they are first used, because loading them at the start
+ * would take longer than most commands. A file that includes the library's own header defines each
+ * function that the program uses with KR_LAZY; callers notice nothing.
  *
  *     static struct kr_lazy archive = {.files = {"libarchive.so.13"}};
  *     KR_LAZY(&archive, int, archive_read_free, (struct archive *a), (a))

@@ -55,8 +55,8 @@ void kr_log(enum kr_log_level level, const char *part, const char *fmt, ...)
     kr_redact(text, strlen(text));
     (void)kr_iso8601(kr_wall_ms(), stamp);
     if (log_to.json) {
-        kr_buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"%s\",\"message\":\"", stamp,
-                    level_names[level], part);
+        kr_buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"%s\",\"message\":\"",
+                    stamp, level_names[level], part);
         add_escaped(&line, text);
         kr_buf_adds(&line, "\"}\n");
     } else {

@@ -22,7 +22,8 @@ int kr_path_under(const char *root, const char *name, char **out, struct kr_err 
 /* Appends the whole file to buf, up to its maximum (an error that names both beyond it). */
 int kr_file_read(const char *path, struct kr_buf *buf, struct kr_err *err) KR_MUST_USE;
 
-/* Writes a temporary file beside path, syncs it and renames it: readers see old or new, never half. */
+/* Writes a temporary file beside path, syncs it and renames it: readers see old or new, never
+ * half. */
 int kr_file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode,
                          struct kr_err *err) KR_MUST_USE;
 
@@ -35,7 +36,8 @@ int kr_remove_tree(const char *path, struct kr_err *err) KR_MUST_USE;
 bool kr_path_exists(const char *path);
 bool kr_path_is_dir(const char *path);
 
-/* Looks a program up in $PATH (or checks a path with a slash). Caller frees; NULL when not found. */
+/* Looks a program up in $PATH (or checks a path with a slash). Caller frees; NULL when not
+ * found. */
 char *kr_path_find_program(const char *name) KR_MUST_USE;
 
 /* Folder of the running program's file, symbolic links resolved. Caller frees; NULL on failure. */

@@ -182,7 +182,9 @@ static int patience(const struct kr_proc_opts *opts, int64_t left)
 {
     int64_t most = opts->cancelled != NULL ? CANCEL_LOOK_MS : 1000000;
 
-    return left < 0 && opts->cancelled == NULL ? -1 : left < 0 || left > most ? (int)most : (int)left;
+    return left < 0 && opts->cancelled == NULL ? -1
+           : left < 0 || left > most           ? (int)most
+                                               : (int)left;
 }
 
 /* Moves bytes until both outputs are closed, or time is over or the user has enough (returns false
@@ -300,8 +302,7 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     struct pollfd ours[3];
     int theirs[3] = {-1, -1, -1};
-    struct kr_spawn what = {.argv = argv, .env = opts->env, .cwd = opts->cwd,
-                            .dies_with_us = true};
+    struct kr_spawn what = {.argv = argv, .env = opts->env, .cwd = opts->cwd, .dies_with_us = true};
     bool late;
     pid_t pid;
 

@@ -10,18 +10,19 @@
 #include <sys/types.h>
 
 struct kr_proc_opts {
-    const char *cwd;        /* NULL: ours */
-    char *const *env;       /* NULL: ours; else the whole environment, NULL-terminated */
-    const char *input;      /* text for stdin, or NULL for /dev/null */
+    const char *cwd;   /* NULL: ours */
+    char *const *env;  /* NULL: ours; else the whole environment, NULL-terminated */
+    const char *input; /* text for stdin, or NULL for /dev/null */
     size_t input_len;
     struct kr_buf *out;     /* stdout is collected here, or inherited stderr when NULL */
-    struct kr_buf *err_out; /* stderr is collected here (the oldest bytes are dropped when full), or inherited when NULL */
+    struct kr_buf *err_out; /* stderr is collected here (the oldest bytes are dropped when full), or
+                               inherited when NULL */
     int timeout_ms;         /* 0: none; after it SIGTERM, then SIGKILL */
     /* Called for each line of either stream as it comes (without newline); may be NULL. */
     void (*line)(const char *text, bool is_stderr, void *data);
     void *data;
-    /* Asked often, also right after a signal: true ends the child (SIGTERM, then SIGKILL) and the call
-     * with KR_E_CANCELLED; may be NULL. */
+    /* Asked often, also right after a signal: true ends the child (SIGTERM, then SIGKILL) and the
+     * call with KR_E_CANCELLED; may be NULL. */
     bool (*cancelled)(void *data);
     void *cancel_data;
     /* Called once, when the child has started: work that can be done while it runs; may be NULL. */
@@ -35,13 +36,13 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
 
 struct kr_spawn {
     char *const *argv;
-    char *const *env;   /* NULL: ours */
-    const char *cwd;    /* NULL: ours */
-    int fds[3];         /* stdin, stdout, stderr; -1: /dev/null */
-    const int *keep;    /* further descriptors the child keeps under the same number */
+    char *const *env; /* NULL: ours */
+    const char *cwd;  /* NULL: ours */
+    int fds[3];       /* stdin, stdout, stderr; -1: /dev/null */
+    const int *keep;  /* further descriptors the child keeps under the same number */
     size_t keep_count;
-    bool new_session;   /* setsid: survives our terminal */
-    bool dies_with_us;  /* killed when the thread that started it ends, however that happens */
+    bool new_session;  /* setsid: survives our terminal */
+    bool dies_with_us; /* killed when the thread that started it ends, however that happens */
 };
 
 /* Starts a child and returns at once. The caller reaps *pid (unless it detaches for good). An exec

@@ -8,8 +8,8 @@
 #include "base/json.h"
 
 /* `what` names the document in errors (they carry line and column). *out is the caller's. */
-int kr_yaml_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_yaml_parse(const char *text, size_t n, const char *what, json_t **out,
+                  struct kr_err *err) KR_MUST_USE;
 int kr_yaml_read_file(const char *path, size_t max, json_t **out, struct kr_err *err) KR_MUST_USE;
 
 /* Appends value as block YAML; strings that would read back as something else are quoted. */

@@ -101,8 +101,8 @@ static size_t words_below(const char *group, const char **words, size_t room)
     return count;
 }
 
-/* `kourou deploy` is meant as `kourou pipeline deploy`: the only command of that name that is not in
- * a group of a group. NULL when none or several are called so. */
+/* `kourou deploy` is meant as `kourou pipeline deploy`: the only command of that name that is not
+ * in a group of a group. NULL when none or several are called so. */
 static const char *in_a_group(const char *word)
 {
     const struct kr_cmd *cmd;

@@ -8,11 +8,11 @@
 /* What makes one list differ from another. */
 struct kr_listing {
     enum kr_entity entity;
-    const char *columns; /* default columns, comma-separated */
-    const char *extra;   /* columns that `flatten` adds, comma-separated, or NULL */
-    const char *plural;  /* "deployments", for messages; NULL: from the component kind */
-    bool by_type;        /* only components of the type in kr_cmd.kind */
-    bool live;           /* kr_deployments_list instead of kr_app_list */
+    const char *columns;          /* default columns, comma-separated */
+    const char *extra;            /* columns that `flatten` adds, comma-separated, or NULL */
+    const char *plural;           /* "deployments", for messages; NULL: from the component kind */
+    bool by_type;                 /* only components of the type in kr_cmd.kind */
+    bool live;                    /* kr_deployments_list instead of kr_app_list */
     void (*flatten)(json_t *row); /* makes columns of nested values, in place; or NULL */
 };
 

@@ -20,13 +20,13 @@ enum kr_component_type {
 
 struct kr_component_kind {
     enum kr_component_type type;
-    const char *key;      /* "container_registry": stored, in JSON, in YAML, in columns */
-    const char *group;    /* "container-registry": command group, long option */
-    const char *title;    /* "container registry": in sentences */
-    const char *plural;   /* "container registries" */
-    const char *flag;     /* short option of `stack register`: "c" */
-    bool required;        /* a stack cannot be without it */
-    const char *about;    /* what `explain` prints */
+    const char *key;    /* "container_registry": stored, in JSON, in YAML, in columns */
+    const char *group;  /* "container-registry": command group, long option */
+    const char *title;  /* "container registry": in sentences */
+    const char *plural; /* "container registries" */
+    const char *flag;   /* short option of `stack register`: "c" */
+    bool required;      /* a stack cannot be without it */
+    const char *about;  /* what `explain` prints */
 };
 
 /* KR_COMPONENT_TYPE_COUNT rows, indexed by type. */

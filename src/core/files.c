@@ -55,8 +55,8 @@ static struct kr_file *slot(struct kr_files *files, const char *path)
         file_finish(&files->v[at]);
     } else {
         if ((files->n & (files->n - 1)) == 0)
-            files->v = kr_reallocarray(files->v, files->n == 0 ? 1 : files->n * 2,
-                                       sizeof(*files->v));
+            files->v =
+                kr_reallocarray(files->v, files->n == 0 ? 1 : files->n * 2, sizeof(*files->v));
         memmove(&files->v[at + 1], &files->v[at], (files->n - at) * sizeof(*files->v));
         files->n++;
     }

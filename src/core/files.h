@@ -14,9 +14,9 @@
 #define KR_MARKER_PATH ".kourou/deployment.json"
 
 struct kr_file {
-    char *path;      /* where it goes: relative, checked, '/' separated */
-    char *disk;      /* where it lies on this machine, or NULL when bytes holds it */
-    char *bytes;     /* contents when they were made here, else NULL */
+    char *path;  /* where it goes: relative, checked, '/' separated */
+    char *disk;  /* where it lies on this machine, or NULL when bytes holds it */
+    char *bytes; /* contents when they were made here, else NULL */
     uint64_t size;
     bool executable;
     char sha256[KR_SHA256_HEX];
@@ -40,8 +40,8 @@ int kr_files_add_disk(struct kr_files *files, const char *path, const char *disk
                       struct kr_err *err) KR_MUST_USE;
 
 /* Adds a file of this machine whose digests are known already; the texts of `file` are copied. */
-int kr_files_add_known(struct kr_files *files, const struct kr_file *file, struct kr_err *err)
-    KR_MUST_USE;
+int kr_files_add_known(struct kr_files *files, const struct kr_file *file,
+                       struct kr_err *err) KR_MUST_USE;
 
 const struct kr_file *kr_files_find(const struct kr_files *files, const char *path);
 

@@ -3,13 +3,13 @@
 #ifndef KR_CORE_IMAGE_LAYOUT_H
 #define KR_CORE_IMAGE_LAYOUT_H
 
-#define KR_IMAGE_RUNTIME  "/opt/kourou"          /* bin/, python/, snapshot.json; read-only */
+#define KR_IMAGE_RUNTIME  "/opt/kourou" /* bin/, python/, snapshot.json; read-only */
 #define KR_IMAGE_SERVE    KR_IMAGE_RUNTIME "/bin/kourou-serve"
 #define KR_IMAGE_SNAPSHOT KR_IMAGE_RUNTIME "/snapshot.json"
-#define KR_IMAGE_APP      "/app"                 /* the source bundle; working folder */
-#define KR_IMAGE_HOME     "/home/kourou"         /* $HOME; writable */
+#define KR_IMAGE_APP      "/app"         /* the source bundle; working folder */
+#define KR_IMAGE_HOME     "/home/kourou" /* $HOME; writable */
 #define KR_IMAGE_HF_HOME  KR_IMAGE_HOME "/.cache/huggingface"
-#define KR_IMAGE_DATA     "/var/lib/kourou"      /* data folder of kourou-serve; writable */
-#define KR_IMAGE_UID      1000                   /* what a Space runs as */
+#define KR_IMAGE_DATA     "/var/lib/kourou" /* data folder of kourou-serve; writable */
+#define KR_IMAGE_UID      1000              /* what a Space runs as */
 
 #endif

@@ -14,8 +14,8 @@ int kr_name_check(const char *what, const char *name, struct kr_err *err) KR_MUS
 /* Keys of secrets and free --key=value arguments: Python identifiers. */
 int kr_identifier_check(const char *what, const char *name, struct kr_err *err) KR_MUST_USE;
 
-/* Name for a Space, container, folder: [^A-Za-z0-9_-] to '-', lower case, '-' stripped at the ends, empty gives
- * "deployment". Caller frees. */
+/* Name for a Space, container, folder: [^A-Za-z0-9_-] to '-', lower case, '-' stripped at the ends,
+ * empty gives "deployment". Caller frees. */
 char *kr_name_slug(const char *name) KR_MUST_USE;
 
 /* The candidate nearest to word by edit distance, or NULL when none is near. */

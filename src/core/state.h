@@ -12,8 +12,8 @@ enum kr_state {
     KR_STATE_COUNT
 };
 
-const char *kr_state_name(enum kr_state state);          /* "running" */
-enum kr_state kr_state_parse(const char *name);          /* KR_STATE_UNKNOWN for anything else */
+const char *kr_state_name(enum kr_state state); /* "running" */
+enum kr_state kr_state_parse(const char *name); /* KR_STATE_UNKNOWN for anything else */
 const char *kr_state_emoji(enum kr_state state);
 
 #endif

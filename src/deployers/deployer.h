@@ -24,31 +24,33 @@ struct kr_deployer_env {
     const char *data_dir;    /* Kourou's data folder */
     const char *runtime_dir; /* holds kourou-serve, kourou-native, python/ */
     const char *prog;
-    const char *store;       /* names the store whose record this is: several can share a data folder */
+    const char *store; /* names the store whose record this is: several can share a data folder */
 };
 
 /* A deployment as the deployer sees it. All borrowed. */
 struct kr_deployment {
     const char *id, *name, *pipeline;
     const char *snapshot_id, *snapshot_name;
-    const json_t *snapshot;     /* the whole document with merged settings */
-    const json_t *settings;     /* this flavor's settings: typed, defaults filled in, references resolved */
-    const json_t *environment;  /* {"NAME":"value"} */
-    const json_t *secrets;      /* {"NAME":"secret value"}; without the auth key */
-    const char *auth_key;       /* NULL: none */
+    const json_t *snapshot; /* the whole document with merged settings */
+    /* this flavor's settings: typed, defaults filled in, references resolved */
+    const json_t *settings;
+    const json_t *environment; /* {"NAME":"value"} */
+    const json_t *secrets;     /* {"NAME":"secret value"}; without the auth key */
+    const char *auth_key;      /* NULL: none */
     const char *source_root;
-    const char *python;         /* interpreter for the local machine; NULL for native pipelines */
-    const json_t *stack;        /* components of the stack by key, references resolved (container_registry, image_builder) */
-    const char *image;          /* finished image "repository@sha256:...", or NULL: none was built */
-    const json_t *metadata;     /* what earlier calls saved; {} at first */
+    const char *python;  /* interpreter for the local machine; NULL for native pipelines */
+    const json_t *stack; /* components of the stack by key, references resolved (container_registry,
+                            image_builder) */
+    const char *image;   /* finished image "repository@sha256:...", or NULL: none was built */
+    const json_t *metadata; /* what earlier calls saved; {} at first */
     bool adopt, dry_run, rehearse, prevent_build_reuse;
 };
 
 struct kr_deployment_status {
     enum kr_state state;
-    char *url;       /* where the app answers, or NULL */
-    char *page_url;  /* the page a person opens, or NULL */
-    char *detail;    /* one line: stage, error text, or NULL */
+    char *url;        /* where the app answers, or NULL */
+    char *page_url;   /* the page a person opens, or NULL */
+    char *detail;     /* one line: stage, error text, or NULL */
     json_t *metadata; /* to be stored, or NULL: unchanged */
 };
 void kr_deployment_status_finish(struct kr_deployment_status *status);
@@ -57,7 +59,7 @@ void kr_deployment_status_finish(struct kr_deployment_status *status);
 struct kr_log_request {
     bool follow, build;
     bool image_shown; /* build: the log of the image's build was shown already */
-    int64_t tail; /* -1: all */
+    int64_t tail;     /* -1: all */
     void (*line)(void *data, const char *line);
     void *data;
 };
@@ -66,37 +68,44 @@ struct kr_deployer; /* the table of a flavor */
 
 /* NULL: this build cannot deploy with that flavor. */
 const struct kr_deployer *kr_deployer_find(const char *flavor);
-char *kr_deployer_names(void) KR_MUST_USE; /* those it can deploy with, comma-separated; caller frees */
+char *
+kr_deployer_names(void) KR_MUST_USE; /* those it can deploy with, comma-separated; caller frees */
 
 /* NULL-safe fronts of the table. Each call may be repeated after any failure. */
 /* Checks before anything is touched: stack complete, settings possible. */
 int kr_deployer_validate(const struct kr_deployer *d, const struct kr_deployer_env *env,
                          const struct kr_deployment *what, struct kr_err *err) KR_MUST_USE;
-/* Creates or updates in place and waits until it answers or timeout_ms passed. *changed: false when everything was as wanted already. */
+/* Creates or updates in place and waits until it answers or timeout_ms passed. *changed: false when
+ * everything was as wanted already. */
 int kr_deployer_provision(const struct kr_deployer *d, const struct kr_deployer_env *env,
                           const struct kr_deployment *what, int64_t timeout_ms,
-                          struct kr_deployment_status *status, bool *changed, struct kr_err *err) KR_MUST_USE;
+                          struct kr_deployment_status *status, bool *changed,
+                          struct kr_err *err) KR_MUST_USE;
 /* What provision would do, as JSON for people and scripts; sends nothing that changes anything. */
 int kr_deployer_plan(const struct kr_deployer *d, const struct kr_deployer_env *env,
-                     const struct kr_deployment *what, json_t **plan, struct kr_err *err) KR_MUST_USE;
+                     const struct kr_deployment *what, json_t **plan,
+                     struct kr_err *err) KR_MUST_USE;
 int kr_deployer_status(const struct kr_deployer *d, const struct kr_deployer_env *env,
                        const struct kr_deployment *what, struct kr_deployment_status *status,
                        struct kr_err *err) KR_MUST_USE;
 int kr_deployer_logs(const struct kr_deployer *d, const struct kr_deployer_env *env,
                      const struct kr_deployment *what, const struct kr_log_request *request,
                      struct kr_err *err) KR_MUST_USE;
-/* remove: everything goes; else it is stopped so that provision can bring it back. Absent already is fine. */
+/* remove: everything goes; else it is stopped so that provision can bring it back. Absent already
+ * is fine. */
 int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deployer_env *env,
                             const struct kr_deployment *what, bool remove, int64_t timeout_ms,
                             struct kr_err *err) KR_MUST_USE;
-/* Ends what is left on this machine of deployments whose records are gone from env->store (known says whether
- * it has that id; it is asked after everything on this machine was listed): the store was removed, or a forced delete could not do more. */
+/* Ends what is left on this machine of deployments whose records are gone from env->store (known
+ * says whether it has that id; it is asked after everything on this machine was listed): the store
+ * was removed, or a forced delete could not do more. */
 typedef bool (*kr_record_known)(void *data, const char *id);
 void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data);
 
-/* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key). KR_E_NETWORK: it is known
- * that the app does not run. */
+/* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key).
+ * KR_E_NETWORK: it is known that the app does not run. */
 int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,
-                        const struct kr_deployment *what, json_t **headers, struct kr_err *err) KR_MUST_USE;
+                        const struct kr_deployment *what, json_t **headers,
+                        struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -18,13 +18,15 @@ static int docker_validate(const struct kr_deployer_env *env, const struct kr_de
         return -(int)err->code;
     if (kr_engine_check(NULL, err) < 0) {
         (void)kr_wrap(err, "the docker deployer");
-        return kr_hint(err, "start Docker, or choose a stack whose deployer is of the flavor local or "
-                            "huggingface");
+        return kr_hint(err,
+                       "start Docker, or choose a stack whose deployer is of the flavor local or "
+                       "huggingface");
     }
     if (kr_docker_open(env, what, &docker, err) < 0)
         return -(int)err->code;
-    return docker.found != NULL && kr_docker_is(&docker, "running") ? 0
-                                                                    : kr_local_check_port(&local, err);
+    return docker.found != NULL && kr_docker_is(&docker, "running")
+               ? 0
+               : kr_local_check_port(&local, err);
 }
 
 static char *url_of(const struct kr_docker *docker)
@@ -139,8 +141,9 @@ static int docker_plan(const struct kr_deployer_env *env, const struct kr_deploy
         json_decref(step);
         return -(int)err->code;
     }
-    text = kr_asprintf("%s %s from image %s", docker.found != NULL ? "replace container" : "run container",
-                       docker.name, kr_docker_image(what) != NULL ? kr_docker_image(what) : "?");
+    text = kr_asprintf("%s %s from image %s",
+                       docker.found != NULL ? "replace container" : "run container", docker.name,
+                       kr_docker_image(what) != NULL ? kr_docker_image(what) : "?");
     kr_json_set_str(step, "call", "docker run");
     kr_json_set_str(step, "text", text);
     (void)json_array_append_new(steps, step);
@@ -157,16 +160,19 @@ static int docker_logs(const struct kr_deployer_env *env, const struct kr_deploy
                        const struct kr_log_request *request, struct kr_err *err)
 {
     kr_auto_docker struct kr_docker docker = {0};
-    kr_auto_call struct kr_engine_call call = {.env = env, .line = request->line, .data = request->data};
+    kr_auto_call struct kr_engine_call call = {
+        .env = env, .line = request->line, .data = request->data};
 
     if (request->build && request->image_shown)
         return 0;
     if (request->build)
-        return kr_fail(err, KR_E_NOT_FOUND, "no log of an image build is kept for deployment '%s'", what->name);
+        return kr_fail(err, KR_E_NOT_FOUND, "no log of an image build is kept for deployment '%s'",
+                       what->name);
     if (kr_docker_open(env, what, &docker, err) < 0)
         return -(int)err->code;
     if (docker.found == NULL) {
-        (void)kr_fail(err, KR_E_NOT_FOUND, "deployment '%s' has no container and so no log", what->name);
+        (void)kr_fail(err, KR_E_NOT_FOUND, "deployment '%s' has no container and so no log",
+                      what->name);
         return kr_hint(err, "%s deployment provision %s", env->prog, what->name);
     }
     kr_words_add(&call.words, "logs");
@@ -203,7 +209,8 @@ static int docker_deprovision(const struct kr_deployer_env *env, const struct kr
     if (remove && kr_docker_remove(&docker, docker.name, err) < 0)
         return -(int)err->code;
     kr_denv_step(env, "stop", "Container stopped", 0, 0, false, true);
-    metadata = what->metadata != NULL ? json_copy((json_t *)(uintptr_t)what->metadata) : json_object();
+    metadata =
+        what->metadata != NULL ? json_copy((json_t *)(uintptr_t)what->metadata) : json_object();
     kr_json_set_bool(metadata, "stopped", true);
     return kr_denv_save(env, metadata, err);
 }

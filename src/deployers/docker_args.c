@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The settings run_args and build_options: keyword arguments of docker-py, and options of the docker program. */
+/* The settings run_args and build_options: keyword arguments of docker-py, and options of the
+ * docker program. */
 #include "deployers/docker.h"
 
 #include "base/alloc.h"
@@ -10,26 +11,44 @@
 static const struct {
     const char *name, *option;
 } spelled[] = {
-    {"mem_limit", "memory"},         {"memswap_limit", "memory-swap"}, {"mem_reservation", "memory-reservation"},
-    {"network_mode", "network"},     {"volumes", "volume"},            {"environment", "env"},
-    {"ports", "publish"},            {"labels", "label"},              {"devices", "device"},
-    {"extra_hosts", "add-host"},     {"working_dir", "workdir"},       {"security_opt", "security-opt"},
-    {"ulimits", "ulimit"},           {"sysctls", "sysctl"},            {"links", "link"},
-    {"pid_mode", "pid"},             {"ipc_mode", "ipc"},              {"userns_mode", "userns"},
-    {"dns_opt", "dns-option"},       {"oom_score_adj", "oom-score-adj"}, {"restart_policy", "restart"},
-    {"buildargs", "build-arg"},      {"nocache", "no-cache"},          {"forcerm", "force-rm"},
+    {"mem_limit", "memory"},
+    {"memswap_limit", "memory-swap"},
+    {"mem_reservation", "memory-reservation"},
+    {"network_mode", "network"},
+    {"volumes", "volume"},
+    {"environment", "env"},
+    {"ports", "publish"},
+    {"labels", "label"},
+    {"devices", "device"},
+    {"extra_hosts", "add-host"},
+    {"working_dir", "workdir"},
+    {"security_opt", "security-opt"},
+    {"ulimits", "ulimit"},
+    {"sysctls", "sysctl"},
+    {"links", "link"},
+    {"pid_mode", "pid"},
+    {"ipc_mode", "ipc"},
+    {"userns_mode", "userns"},
+    {"dns_opt", "dns-option"},
+    {"oom_score_adj", "oom-score-adj"},
+    {"restart_policy", "restart"},
+    {"buildargs", "build-arg"},
+    {"nocache", "no-cache"},
+    {"forcerm", "force-rm"},
     {"shmsize", "shm-size"},
 };
 
 /* What Kourou itself decides. */
-static const char *const ours[] = {"name", "detach", "remove", "rm", "auto_remove", "entrypoint", "command",
-                                   "image", "stdin_open", "interactive", "tty", "cidfile", "stdout", "stderr",
-                                   "tag", "t", "file", "f", "iidfile", "output", "path", "fileobj",
-                                   "dockerfile", "secret"};
+static const char *const ours[] = {
+    "name",    "detach", "remove",     "rm",          "auto_remove", "entrypoint",
+    "command", "image",  "stdin_open", "interactive", "tty",         "cidfile",
+    "stdout",  "stderr", "tag",        "t",           "file",        "f",
+    "iidfile", "output", "path",       "fileobj",     "dockerfile",  "secret"};
 
 bool kr_docker_host_network(const json_t *run_args)
 {
-    const char *network = kr_json_str(run_args, "network", kr_json_str(run_args, "network_mode", ""));
+    const char *network =
+        kr_json_str(run_args, "network", kr_json_str(run_args, "network_mode", ""));
 
     return strcmp(network, "host") == 0;
 }
@@ -64,7 +83,8 @@ static char *plain(const json_t *value)
     return NULL;
 }
 
-/* One entry of a map: {"/data": {"bind": "/mnt", "mode": "ro"}} for volumes, {"7860/tcp": 80} for ports. */
+/* One entry of a map: {"/data": {"bind": "/mnt", "mode": "ro"}} for volumes, {"7860/tcp": 80} for
+ * ports. */
 static char *entry(const char *option, const char *key, const json_t *value)
 {
     kr_auto_free char *text = plain(value);
@@ -90,7 +110,8 @@ static int refuse(const struct adding *a, const char *name, const json_t *value,
 {
     (void)kr_fail(err, KR_E_INVALID, "%s: '%s' is %s, which has no form as an option of docker",
                   a->setting, name, kr_json_type_name(value));
-    return kr_hint(err, "the options of the docker program can be named as they are there, like gpus: all");
+    return kr_hint(
+        err, "the options of the docker program can be named as they are there, like gpus: all");
 }
 
 static int add_many(const struct adding *a, const char *name, const char *option,
@@ -119,7 +140,8 @@ static int add_many(const struct adding *a, const char *name, const char *option
     return 0;
 }
 
-static int add_one(const struct adding *a, const char *name, const json_t *value, struct kr_err *err)
+static int add_one(const struct adding *a, const char *name, const json_t *value,
+                   struct kr_err *err)
 {
     kr_auto_free char *option = option_of(name), *text = plain(value);
 
@@ -128,8 +150,8 @@ static int add_one(const struct adding *a, const char *name, const json_t *value
             return kr_fail(err, KR_E_INVALID, "%s: Kourou decides about '%s' itself", a->setting,
                            name);
     }
-    if (option[strspn(option, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0' || option[0] == '-' ||
-        option[0] == '\0')
+    if (option[strspn(option, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0' ||
+        option[0] == '-' || option[0] == '\0')
         return kr_fail(err, KR_E_INVALID, "%s: '%s' is not a name of an option", a->setting, name);
     if (json_is_null(value))
         return 0;

@@ -56,8 +56,8 @@ static void add_private_file(struct kr_buf *out, const char *name, const char *t
     kr_buf_add(out, header, BLOCK);
 }
 
-static int copy_archive(const struct kr_docker_run *run, const char *to, const struct kr_buf *archive,
-                        struct kr_err *err)
+static int copy_archive(const struct kr_docker_run *run, const char *to,
+                        const struct kr_buf *archive, struct kr_err *err)
 {
     kr_auto_call struct kr_engine_call call = {.input = archive->p, .input_len = archive->n};
 

@@ -15,7 +15,8 @@ const char *kr_docker_image(const struct kr_deployment *what)
 
     if (what->image != NULL)
         return what->image;
-    return kr_json_bool(docker, "skip_build", false) ? kr_json_str(docker, "parent_image", NULL) : NULL;
+    return kr_json_bool(docker, "skip_build", false) ? kr_json_str(docker, "parent_image", NULL)
+                                                     : NULL;
 }
 
 void kr_docker_fingerprint(const struct kr_deployment *what, char hex[KR_SHA256_HEX])
@@ -44,8 +45,9 @@ static int fail_ended(const json_t *state, struct kr_err *err)
 
     if (kr_json_bool(state, "OOMKilled", false))
         return kr_fail(err, KR_E_LIMIT, "the container ran out of memory");
-    return kr_fail(err, KR_E_INVALID, "the container ended with status %lld while it was starting%s%s",
-                   (long long)kr_json_int(state, "ExitCode", -1), said[0] != '\0' ? ": " : "", said);
+    return kr_fail(
+        err, KR_E_INVALID, "the container ended with status %lld while it was starting%s%s",
+        (long long)kr_json_int(state, "ExitCode", -1), said[0] != '\0' ? ": " : "", said);
 }
 
 static int look(void *data, int64_t *next_ms, struct kr_err *err)
@@ -80,7 +82,9 @@ int kr_docker_start(struct kr_docker *docker, const char *name, int port, int64_
                     struct kr_err *err)
 {
     struct starting s = {.docker = docker, .name = name, .port = port};
-    struct kr_wait wait = {.timeout_ms = timeout_ms, .first_ms = FIRST_MS, .most_ms = MOST_MS,
+    struct kr_wait wait = {.timeout_ms = timeout_ms,
+                           .first_ms = FIRST_MS,
+                           .most_ms = MOST_MS,
                            .what = "the container"};
 
     if (kr_docker_do(docker, "start", name, NULL, err) < 0)
@@ -93,7 +97,8 @@ int kr_docker_start(struct kr_docker *docker, const char *name, int port, int64_
 /* The port it has, when that is what is wanted; else as the settings say. */
 static int choose_port(const struct kr_docker *docker, int *port, struct kr_err *err)
 {
-    struct kr_local local = {.env = docker->env, .what = docker->what,
+    struct kr_local local = {.env = docker->env,
+                             .what = docker->what,
                              .port = (int)kr_json_int(docker->what->metadata, "port", 0)};
     int had = kr_docker_port(docker), wish = (int)kr_json_int(docker->what->settings, "port", 0);
     kr_auto_free char *note = NULL;
@@ -169,7 +174,8 @@ static int save(const struct kr_docker *docker, int port, struct kr_err *err)
     return kr_denv_save(docker->env, metadata, err);
 }
 
-/* Somebody else may be quicker to take the port that was free just now: then another one is taken. */
+/* Somebody else may be quicker to take the port that was free just now: then another one is
+ * taken. */
 static int run_somewhere(struct kr_docker *docker, struct kr_docker_run *run, int64_t timeout_ms,
                          struct kr_err *err)
 {
@@ -193,12 +199,14 @@ static int run_somewhere(struct kr_docker *docker, struct kr_docker_run *run, in
 
 /* -- the new one beside the running one -------------------------------------------------------- */
 
-/* Whether two of them can run side by side: not when they would have to share what only one can have. */
+/* Whether two of them can run side by side: not when they would have to share what only one can
+ * have. */
 static bool can_try(const struct kr_docker *docker)
 {
-    static const char *const alone[] = {"gpus",    "device_requests", "devices", "device",        "volumes", "volume",
-                                        "volumes_from", "mounts",     "mount",   "ports",         "publish", "ip",
-                                        "mac_address", "hostname",    "runtime", "network_alias", "links"};
+    static const char *const alone[] = {
+        "gpus",         "device_requests", "devices", "device",        "volumes", "volume",
+        "volumes_from", "mounts",          "mount",   "ports",         "publish", "ip",
+        "mac_address",  "hostname",        "runtime", "network_alias", "links"};
     const json_t *run_args = json_object_get(docker->what->settings, "run_args");
     const json_t *resources = kr_json_at(docker->what->snapshot, "settings", "resources", NULL);
 
@@ -211,7 +219,8 @@ static bool can_try(const struct kr_docker *docker)
            kr_docker_health(docker, kr_docker_port(docker), NULL) == KR_LOCAL_HEALTHY;
 }
 
-static int try_once(struct kr_docker *docker, struct kr_docker_run *run, int64_t timeout_ms, struct kr_err *err)
+static int try_once(struct kr_docker *docker, struct kr_docker_run *run, int64_t timeout_ms,
+                    struct kr_err *err)
 {
     kr_auto_json json_t *settings = json_copy((json_t *)(uintptr_t)docker->what->settings);
     struct kr_deployment any = *docker->what;
@@ -220,18 +229,22 @@ static int try_once(struct kr_docker *docker, struct kr_docker_run *run, int64_t
 
     (void)json_object_del(settings, "port");
     any.settings = settings;
-    if (kr_local_choose_port(&local, &run->port, &note, err) < 0 || kr_docker_create(docker, run, err) < 0)
+    if (kr_local_choose_port(&local, &run->port, &note, err) < 0 ||
+        kr_docker_create(docker, run, err) < 0)
         return -(int)err->code;
     return kr_docker_start(docker, run->container, run->port, timeout_ms, err);
 }
 
-/* Starts what is to come on another port while the former one goes on answering: what cannot start never takes its place. */
-static int try_first(struct kr_docker *docker, struct kr_docker_run run, int64_t timeout_ms, struct kr_err *err)
+/* Starts what is to come on another port while the former one goes on answering: what cannot start
+ * never takes its place. */
+static int try_first(struct kr_docker *docker, struct kr_docker_run run, int64_t timeout_ms,
+                     struct kr_err *err)
 {
     struct kr_err ignored = KR_ERR_INIT;
     int rc;
 
-    kr_denv_step(docker->env, "try", "Starting the new version beside the running one", 0, 0, false, false);
+    kr_denv_step(docker->env, "try", "Starting the new version beside the running one", 0, 0, false,
+                 false);
     for (int attempt = 1;; attempt++) {
         rc = try_once(docker, &run, timeout_ms, err);
         if (rc == 0 || err->code != KR_E_CONFLICT || attempt == ATTEMPTS)
@@ -267,8 +280,9 @@ int kr_docker_replace(struct kr_docker *docker, int64_t timeout_ms, struct kr_er
 
     kr_docker_fingerprint(what, fingerprint);
     if (run.image == NULL)
-        return kr_fail(err, KR_E_INVALID, "there is no image to run: skip_build needs the docker setting "
-                                          "parent_image");
+        return kr_fail(err, KR_E_INVALID,
+                       "there is no image to run: skip_build needs the docker setting "
+                       "parent_image");
     kr_denv_step(docker->env, "start", "Starting the container", 0, 0, false, false);
     if (reconcile(docker, err) < 0 ||
         kr_engine_need_image(docker->env, run.image, logged_in ? &login : NULL, err) < 0 ||

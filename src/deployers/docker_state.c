@@ -118,8 +118,8 @@ static void show(void *data, const char *line)
 
 void kr_docker_show_end(const struct kr_docker *docker, const char *name)
 {
-    kr_auto_call struct kr_engine_call call = {.timeout_ms = 20000, .line = show,
-                                               .data = (void *)(uintptr_t)docker};
+    kr_auto_call struct kr_engine_call call = {
+        .timeout_ms = 20000, .line = show, .data = (void *)(uintptr_t)docker};
     struct kr_err ignored = KR_ERR_INIT;
 
     kr_words_add(&call.words, "logs");

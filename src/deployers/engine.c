@@ -56,7 +56,8 @@ void kr_engine_call_finish(struct kr_engine_call *call)
 
 /* -- logins ------------------------------------------------------------------------------------ */
 
-/* Whether the user has chosen one of Docker's contexts; asking the program each time would cost too much. */
+/* Whether the user has chosen one of Docker's contexts; asking the program each time would cost too
+ * much. */
 static bool has_context(void)
 {
     const char *folder = kr_env_get("DOCKER_CONFIG"), *name = kr_env_get("DOCKER_CONTEXT");
@@ -64,18 +65,23 @@ static bool has_context(void)
     kr_auto_free char *file = kr_path_join(home, "config.json");
     kr_auto_json json_t *config = NULL;
 
-    if (name == NULL && kr_path_exists(file) && kr_json_read_file(file, OUTPUT_MAX, &config, NULL) == 0)
+    if (name == NULL && kr_path_exists(file) &&
+        kr_json_read_file(file, OUTPUT_MAX, &config, NULL) == 0)
         name = kr_json_str(config, "currentContext", NULL);
     return name != NULL && name[0] != '\0' && strcmp(name, "default") != 0;
 }
 
-/* Where the engine is, by DOCKER_HOST or a context; NULL: on this machine, as usual. Caller frees. */
+/* Where the engine is, by DOCKER_HOST or a context; NULL: on this machine, as usual. Caller
+ * frees. */
 static char *engine_host(void)
 {
     const char *said_so = kr_env_get("DOCKER_HOST");
-    char *argv[] = {(char *)(uintptr_t) "docker", (char *)(uintptr_t) "context",
-                    (char *)(uintptr_t) "inspect", (char *)(uintptr_t) "--format",
-                    (char *)(uintptr_t) "{{.Endpoints.docker.Host}}", NULL};
+    char *argv[] = {(char *)(uintptr_t) "docker",
+                    (char *)(uintptr_t) "context",
+                    (char *)(uintptr_t) "inspect",
+                    (char *)(uintptr_t) "--format",
+                    (char *)(uintptr_t) "{{.Endpoints.docker.Host}}",
+                    NULL};
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(4096), said = KR_BUF_INIT(4096);
     struct kr_proc_opts opts = {.out = &out, .err_out = &said, .timeout_ms = CHECK_MS};
     struct kr_err ignored = KR_ERR_INIT;
@@ -113,9 +119,9 @@ static int write_login(const struct kr_login *login, char **dir, struct kr_err *
         return kr_fail_errno(err, errno, "folder in %s", base != NULL ? base : "/tmp");
     pair = kr_asprintf("%s:%s", login->user, login->password);
     kr_base64_add(&coded, pair, strlen(pair));
-    config = json_pack("{s:{s:{s:s}}}", "auths",
-                       hub ? "https://index.docker.io/v1/" : login->registry, "auth",
-                       kr_buf_str(&coded));
+    config =
+        json_pack("{s:{s:{s:s}}}", "auths", hub ? "https://index.docker.io/v1/" : login->registry,
+                  "auth", kr_buf_str(&coded));
     text = kr_json_canonical(config);
     file = kr_path_join(folder, "config.json");
     *dir = kr_steal(&folder);
@@ -173,8 +179,9 @@ static struct kr_view cause(const struct kr_buf *text)
 
     while (more) {
         more = kr_view_cut(&rest, '\n', &line);
-        if (line.p != NULL && line.n > 6 && (memmem(line.p, line.n, "ERROR:", 6) != NULL ||
-                           memmem(line.p, line.n, "Error response", 14) != NULL))
+        if (line.p != NULL && line.n > 6 &&
+            (memmem(line.p, line.n, "ERROR:", 6) != NULL ||
+             memmem(line.p, line.n, "Error response", 14) != NULL))
             found = kr_view_trim(line);
     }
     return found;
@@ -191,14 +198,16 @@ static int fail(const struct kr_buf *said, const char *what, int status, struct 
 
     if (says(said, "Cannot connect to the Docker daemon") || says(said, "error during connect") ||
         says(said, "permission denied while trying to connect"))
-        return kr_fail(err, KR_E_NETWORK, "%s: the Docker engine does not answer: " KR_VIEW_FMT, what,
-                       KR_VIEW_ARG(line));
+        return kr_fail(err, KR_E_NETWORK, "%s: the Docker engine does not answer: " KR_VIEW_FMT,
+                       what, KR_VIEW_ARG(line));
     if (says(said, "address already in use") || says(said, "port is already allocated"))
         return kr_fail(err, KR_E_CONFLICT, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
     if (says(said, "could not select device driver")) {
         (void)kr_fail(err, KR_E_INVALID, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
-        return kr_hint(err, "the engine's machine has no GPU that containers can use: install NVIDIA's container "
-                            "toolkit there, or leave gpu_count (resources) and gpus (run_args) out");
+        return kr_hint(
+            err,
+            "the engine's machine has no GPU that containers can use: install NVIDIA's container "
+            "toolkit there, or leave gpu_count (resources) and gpus (run_args) out");
     }
     if (says(said, "No such ") || says(said, "no such "))
         return kr_fail(err, KR_E_NOT_FOUND, "%s: " KR_VIEW_FMT, what, KR_VIEW_ARG(line));
@@ -234,7 +243,9 @@ int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *
     kr_auto_free char *program = kr_path_find_program("docker"), *config = NULL;
     kr_auto_words struct kr_words argv = {0};
     struct running r = {.call = call, .said = KR_BUF_INIT(SAID_MAX)};
-    struct kr_proc_opts opts = {.input = call->input, .input_len = call->input_len, .data = &r,
+    struct kr_proc_opts opts = {.input = call->input,
+                                .input_len = call->input_len,
+                                .data = &r,
                                 .timeout_ms = call->timeout_ms};
     bool shown = call->line != NULL || call->env != NULL;
     kr_auto_buf struct kr_buf unused = KR_BUF_INIT(OUTPUT_MAX);
@@ -279,7 +290,8 @@ static struct kr_engine_call short_call(void)
     return (struct kr_engine_call){.timeout_ms = CALL_MS};
 }
 
-/* Programs before 23 have a client of BuildKit themselves; later ones have it in the plugin buildx. */
+/* Programs before 23 have a client of BuildKit themselves; later ones have it in the plugin
+ * buildx. */
 static bool can_buildkit(const char *version)
 {
     kr_auto_call struct kr_engine_call call = short_call();
@@ -357,10 +369,12 @@ int kr_engine_address(char address[64], struct kr_err *err)
     at += 3;
     if (strchr(at, '@') != NULL)
         at = strchr(at, '@') + 1;
-    name = at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]")) : kr_strndup(at, strcspn(at, ":/"));
+    name =
+        at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]")) : kr_strndup(at, strcspn(at, ":/"));
     problem = getaddrinfo(name, NULL, &hints, &found);
     if (problem != 0)
-        return kr_fail(err, KR_E_NETWORK, "host of the Docker engine: %s: %s", name, gai_strerror(problem));
+        return kr_fail(err, KR_E_NETWORK, "host of the Docker engine: %s: %s", name,
+                       gai_strerror(problem));
     problem = getnameinfo(found->ai_addr, found->ai_addrlen, address, 64, NULL, 0, NI_NUMERICHOST);
     freeaddrinfo(found);
     return problem == 0 ? 0

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Docker engine through the docker program: DOCKER_HOST, contexts and logins count as it reads them.
- * Secrets never go onto its command line. */
+/* A Docker engine through the docker program: DOCKER_HOST, contexts and logins count as it reads
+ * them. Secrets never go onto its command line. */
 #ifndef KR_DEPLOYERS_ENGINE_H
 #define KR_DEPLOYERS_ENGINE_H
 
@@ -18,7 +18,8 @@ void kr_words_addf(struct kr_words *words, const char *fmt, ...) KR_PRINTF(2, 3)
 void kr_words_finish(struct kr_words *words);
 #define kr_auto_words kr_auto(kr_words_finish)
 
-/* The options that docker settings give for a build, by the newer spelling (below key) or the older one; or NULL. */
+/* The options that docker settings give for a build, by the newer spelling (below key) or the older
+ * one; or NULL. */
 const json_t *kr_engine_build_options(const json_t *docker, const char *key);
 
 struct kr_login {
@@ -28,33 +29,35 @@ struct kr_login {
 
 /* One call of the docker program. */
 struct kr_engine_call {
-    struct kr_words words;       /* without the program */
+    struct kr_words words;        /* without the program */
     const struct kr_login *login; /* used instead of the user's own logins, or NULL */
-    bool buildkit;               /* a build: with BuildKit */
-    const char *input;           /* for stdin, or NULL */
+    bool buildkit;                /* a build: with BuildKit */
+    const char *input;            /* for stdin, or NULL */
     size_t input_len;
-    int timeout_ms;              /* 0: none */
-    const struct kr_deployer_env *env; /* gets the output as log lines of "docker", with line NULL;
-                                        * Ctrl-C ends the call; or NULL: clearing up goes on to its end */
-    const char *source;          /* name of the log lines: "build"; NULL: "docker" */
+    int timeout_ms; /* 0: none */
+    /* gets the output as log lines of "docker", with line NULL; Ctrl-C ends the call; or NULL:
+     * clearing up goes on to its end */
+    const struct kr_deployer_env *env;
+    const char *source;                         /* name of the log lines: "build"; NULL: "docker" */
     void (*line)(void *data, const char *line); /* gets each line of either stream, or NULL */
     void *data;
 };
 void kr_engine_call_finish(struct kr_engine_call *call);
 #define kr_auto_call kr_auto(kr_engine_call_finish)
 
-/* Runs it. A status other than 0 is an error with what the program said last; KR_E_NOT_FOUND when it said that
- * there is no such thing, KR_E_CONFLICT when a port is taken. out: its standard output when it is not shown line by line, or NULL. `what` is the
- * failed action, for the message. */
+/* Runs it. A status other than 0 is an error with what the program said last; KR_E_NOT_FOUND when
+ * it said that there is no such thing, KR_E_CONFLICT when a port is taken. out: its standard output
+ * when it is not shown line by line, or NULL. `what` is the failed action, for the message. */
 int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *out,
                   struct kr_err *err) KR_MUST_USE;
 
-/* Whether there is a program and an engine that answers. *buildkit (may be NULL): the program can use BuildKit. */
+/* Whether there is a program and an engine that answers. *buildkit (may be NULL): the program can
+ * use BuildKit. */
 int kr_engine_check(bool *buildkit, struct kr_err *err) KR_MUST_USE;
 
 /* The first object that `docker <kind> inspect <name>` gives. KR_E_NOT_FOUND: there is none. */
-int kr_engine_inspect(const char *kind, const char *name, json_t **out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_engine_inspect(const char *kind, const char *name, json_t **out,
+                      struct kr_err *err) KR_MUST_USE;
 
 /* The image is on this engine afterwards: pulled when it is not there. */
 int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
@@ -63,12 +66,13 @@ int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
 /* IP address at which published ports are reached: 127.0.0.1, or that of a remote engine. */
 int kr_engine_address(char address[64], struct kr_err *err) KR_MUST_USE;
 
-/* docker_args.c: appends settings that are options of docker: {"mem_limit": "1g"} gives --memory=1g. setting: its
- * name, for messages. */
+/* docker_args.c: appends settings that are options of docker: {"mem_limit": "1g"} gives
+ * --memory=1g. setting: its name, for messages. */
 int kr_engine_options(const json_t *values, const char *setting, struct kr_words *words,
                       struct kr_err *err) KR_MUST_USE;
 
-/* Login for the stack's container registry from its resolved row ("config" with "uri", "login"), or false. */
+/* Login for the stack's container registry from its resolved row ("config" with "uri", "login"), or
+ * false. */
 bool kr_engine_login(const json_t *stack, struct kr_login *out, char registry[256]);
 
 #endif

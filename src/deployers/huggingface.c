@@ -46,8 +46,7 @@ int kr_hf_init(struct kr_hf *hf, const struct kr_deployer_env *env,
     };
 
     *hf = (struct kr_hf){.env = env, .what = what};
-    hf->metadata =
-        what->metadata != NULL ? json_deep_copy(what->metadata) : json_object();
+    hf->metadata = what->metadata != NULL ? json_deep_copy(what->metadata) : json_object();
     kr_redact_add(token);
     kr_redact_add(what->auth_key);
     return kr_hub_open(&options, &hf->hub, err);
@@ -171,10 +170,11 @@ static int deprovision(const struct kr_deployer_env *env, const struct kr_deploy
     }
     if (!ours && !what->adopt) {
         (void)kr_fail(err, KR_E_CONFLICT, "Space %s does not belong to this deployment", id);
-        return kr_hint(err,
-                       "it carries no marker of deployment %s, so it is left alone; `%s deployment delete %s "
-                       "--force` removes the record only",
-                       what->name, env->prog, what->name);
+        return kr_hint(
+            err,
+            "it carries no marker of deployment %s, so it is left alone; `%s deployment delete %s "
+            "--force` removes the record only",
+            what->name, env->prog, what->name);
     }
     if (remove)
         return kr_space_delete(hf.hub, id, NULL, err);
@@ -197,7 +197,8 @@ static int status(const struct kr_deployer_env *env, const struct kr_deployment 
     if (kr_runtime_get(hf.hub, id, &rt, err) < 0) {
         if (err->code == KR_E_NOT_FOUND) {
             kr_err_clear(err);
-            out->detail = kr_asprintf("Space %s is gone: deleted on the Hub, or not visible to this token", id);
+            out->detail = kr_asprintf(
+                "Space %s is gone: deleted on the Hub, or not visible to this token", id);
             return 0;
         }
         out->state = KR_STATE_UNKNOWN;
@@ -250,8 +251,9 @@ static int logs(const struct kr_deployer_env *env, const struct kr_deployment *w
     if (kr_hub_need_token(hf.hub, err) < 0)
         return -(int)err->code;
     if (kr_hub_logs(hf.hub, &options, err) < 0) {
-        bool no_container = !request->build && err->code != KR_E_AUTH && err->code != KR_E_NETWORK &&
-                            err->code != KR_E_CANCELLED && sink.lines == 0;
+        bool no_container = !request->build && err->code != KR_E_AUTH &&
+                            err->code != KR_E_NETWORK && err->code != KR_E_CANCELLED &&
+                            sink.lines == 0;
         bool no_build = request->image_shown && err->code == KR_E_NOT_FOUND;
 
         if (!no_container && !no_build)

@@ -54,9 +54,9 @@ struct kr_hf_goal {
     int64_t deadline_ms; /* monotonic */
 };
 
-/* Waits until the commit serves and the app answers healthy through its public address; shows stages
- * and log lines as they come. status gets state, url and detail in any case. */
-int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal,
-               struct kr_deployment_status *status, struct kr_err *err) KR_MUST_USE;
+/* Waits until the commit serves and the app answers healthy through its public address; shows
+ * stages and log lines as they come. status gets state, url and detail in any case. */
+int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal, struct kr_deployment_status *status,
+               struct kr_err *err) KR_MUST_USE;
 
 #endif

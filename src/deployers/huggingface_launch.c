@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bringing a Space about: look first, create with everything in one call or send differences only, one
- * commit, then wait. Every step may be repeated after any failure or kill. */
+/* Bringing a Space about: look first, create with everything in one call or send differences only,
+ * one commit, then wait. Every step may be repeated after any failure or kill. */
 #include "deployers/huggingface.h"
 
 #include "base/alloc.h"
@@ -94,8 +94,9 @@ static int find_space(struct launch *l, struct kr_err *err)
     if (kr_hf_check_moved(l->hf, id, &l->space, err) < 0)
         return -(int)err->code;
     if (l->space.sdk != NULL && strcmp(l->space.sdk, "docker") != 0 && !l->hf->what->adopt) {
-        (void)kr_fail(err, KR_E_CONFLICT, "Space %s exists and is a %s Space, not one of this deployment",
-                      id, l->space.sdk);
+        (void)kr_fail(err, KR_E_CONFLICT,
+                      "Space %s exists and is a %s Space, not one of this deployment", id,
+                      l->space.sdk);
         return kr_hint(err, "choose another name with --name, or take it over with --adopt");
     }
     return 0;
@@ -125,7 +126,8 @@ static int create_space(struct launch *l, struct kr_err *err)
     bool existed = false;
 
     if (kr_json_bool(l->hf->metadata, "committed", false))
-        kr_hf_note(l->hf, true, "Space %s has vanished from the Hub; creating it again", l->want.id);
+        kr_hf_note(l->hf, true, "Space %s has vanished from the Hub; creating it again",
+                   l->want.id);
     /* Written before the call, so that a kill right after it leaves a Space known to be ours. */
     kr_json_set_bool(l->hf->metadata, "committed", false);
     kr_json_set(l->hf->metadata, "vars", json_object());
@@ -217,8 +219,8 @@ static bool wants_hardware(const struct launch *l)
 {
     const struct kr_runtime *rt = &l->space.runtime;
 
-    return l->want.hardware != NULL &&
-           (rt->hardware_requested == NULL || strcmp(rt->hardware_requested, l->want.hardware) != 0);
+    return l->want.hardware != NULL && (rt->hardware_requested == NULL ||
+                                        strcmp(rt->hardware_requested, l->want.hardware) != 0);
 }
 
 static bool wants_sleep(const struct launch *l)
@@ -391,7 +393,8 @@ int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deploymen
         return -(int)err->code;
     rc = prepare(&l, &hf, err);
     if (rc == 0 && what->rehearse) {
-        rc = kr_rehearse(env, what, &l.files, l.want.app_port, l.want.variables, l.want.secrets, timeout_ms, err);
+        rc = kr_rehearse(env, what, &l.files, l.want.app_port, l.want.variables, l.want.secrets,
+                         timeout_ms, err);
         deadline_ms = kr_mono_ms() + timeout_ms;
     }
     if (rc == 0)
@@ -403,9 +406,8 @@ int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deploymen
 
 static json_t *plan_of_files(const struct launch *l)
 {
-    static const char *const verbs[] = {[KR_CHANGE_ADD] = "add",
-                                        [KR_CHANGE_UPDATE] = "update",
-                                        [KR_CHANGE_DELETE] = "delete"};
+    static const char *const verbs[] = {
+        [KR_CHANGE_ADD] = "add", [KR_CHANGE_UPDATE] = "update", [KR_CHANGE_DELETE] = "delete"};
     json_t *list = json_array();
 
     for (size_t i = 0; i < l->plan.n; i++) {
@@ -435,8 +437,11 @@ static json_t *plan_of_vars(const struct launch *l)
 /* A Space that does not exist has an empty tree. */
 static int plan_fresh(struct launch *l, struct kr_err *err)
 {
-    l->request = (struct kr_sync_request){.space = l->want.id, .files = &l->files,
-                                          .id = l->hf->what->id, .message = "", .adopt = true};
+    l->request = (struct kr_sync_request){.space = l->want.id,
+                                          .files = &l->files,
+                                          .id = l->hf->what->id,
+                                          .message = "",
+                                          .adopt = true};
     if (kr_sync_compare(&l->request, &l->plan, NULL, err) < 0)
         return -(int)err->code;
     return kr_vars_plan(l->want.secrets, l->want.variables, NULL, NULL, NULL, &l->vars, err);
@@ -447,22 +452,22 @@ static void plan_calls(const struct launch *l, json_t *calls)
     struct kr_space_new what = new_space(l);
 
     if (l->space.id == NULL)
-        (void)json_array_append_new(calls, json_pack("{s:s,s:o}", "call", "POST /api/repos/create", "body",
-                                                     kr_space_new_json(&what, true)));
+        (void)json_array_append_new(calls, json_pack("{s:s,s:o}", "call", "POST /api/repos/create",
+                                                     "body", kr_space_new_json(&what, true)));
     for (size_t i = 0; l->space.id != NULL && i < l->vars.n; i++) {
-        kr_auto_free char *call = kr_asprintf(
-            "%s /api/spaces/%s/%s", l->vars.v[i].remove ? "DELETE" : "POST", l->want.id,
-            l->vars.v[i].kind == KR_SECRET ? "secrets" : "variables");
+        kr_auto_free char *call =
+            kr_asprintf("%s /api/spaces/%s/%s", l->vars.v[i].remove ? "DELETE" : "POST", l->want.id,
+                        l->vars.v[i].kind == KR_SECRET ? "secrets" : "variables");
 
-        (void)json_array_append_new(calls, json_pack("{s:s,s:{s:s}}", "call", call, "body", "key",
-                                                     l->vars.v[i].key));
+        (void)json_array_append_new(
+            calls, json_pack("{s:s,s:{s:s}}", "call", call, "body", "key", l->vars.v[i].key));
     }
     if (l->plan.n > 0) {
         kr_auto_free char *call = kr_asprintf("POST /api/spaces/%s/commit/main", l->want.id);
 
-        (void)json_array_append_new(calls, json_pack("{s:s,s:{s:I,s:I}}", "call", call, "body", "files",
-                                                     (json_int_t)l->plan.n, "bytes",
-                                                     (json_int_t)l->plan.bytes));
+        (void)json_array_append_new(
+            calls, json_pack("{s:s,s:{s:I,s:I}}", "call", call, "body", "files",
+                             (json_int_t)l->plan.n, "bytes", (json_int_t)l->plan.bytes));
     }
 }
 

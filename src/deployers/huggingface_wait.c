@@ -19,7 +19,7 @@ struct wait {
     int64_t started_ms;
     int polls;
     bool move_seen;
-    int restarts;       /* we asked for, to get out of PAUSED */
+    int restarts; /* we asked for, to get out of PAUSED */
     char *last_stage;
     struct kr_log *log; /* build or run log while it is of interest, or NULL */
     bool log_is_build, log_ended;
@@ -27,8 +27,8 @@ struct wait {
     size_t line_count;
     int seen_port;
     bool seen_loopback;
-    char *health;       /* what the app said last when asked, or NULL */
-    bool crash_loop;    /* the app itself says that its workers cannot start */
+    char *health;    /* what the app said last when asked, or NULL */
+    bool crash_loop; /* the app itself says that its workers cannot start */
 };
 
 static void forget_lines(struct wait *w)
@@ -79,10 +79,12 @@ static void note_port(struct wait *w, const char *line)
     w->seen_port = port;
     w->seen_loopback = loopback;
     if (port != w->goal->want->app_port)
-        kr_hf_note(w->hf, true, "the app says it listens on port %d, the Space expects %d (app_port)",
-                   port, w->goal->want->app_port);
+        kr_hf_note(w->hf, true,
+                   "the app says it listens on port %d, the Space expects %d (app_port)", port,
+                   w->goal->want->app_port);
     else
-        kr_hf_note(w->hf, true, "the app listens on 127.0.0.1 only; in a Space it must listen on 0.0.0.0");
+        kr_hf_note(w->hf, true,
+                   "the app listens on 127.0.0.1 only; in a Space it must listen on 0.0.0.0");
 }
 
 static void on_line(void *data, const char *text, const char *when)
@@ -110,11 +112,8 @@ static void follow_log(struct wait *w)
 {
     bool building = w->rt.stage == KR_STAGE_BUILDING || w->rt.stage == KR_STAGE_RUNNING_BUILDING;
     bool starting = w->rt.stage == KR_STAGE_APP_STARTING;
-    struct kr_log_options options = {.space = w->goal->want->id,
-                                     .follow = true,
-                                     .tail = -1,
-                                     .line = on_line,
-                                     .data = w};
+    struct kr_log_options options = {
+        .space = w->goal->want->id, .follow = true, .tail = -1, .line = on_line, .data = w};
 
     if (!building && !starting)
         return;
@@ -142,8 +141,12 @@ static void look_for_commit(void *data, const char *text, const char *when)
 /* A build that failed between two looks: its log says whether it was ours. */
 static void ask_build_log(struct wait *w)
 {
-    struct kr_log_options options = {.space = w->goal->want->id, .build = true, .tail = -1,
-                                     .idle_ms = 1000, .line = look_for_commit, .data = w};
+    struct kr_log_options options = {.space = w->goal->want->id,
+                                     .build = true,
+                                     .tail = -1,
+                                     .idle_ms = 1000,
+                                     .line = look_for_commit,
+                                     .data = w};
     struct kr_err ignored = KR_ERR_INIT;
 
     if (w->rt.stage == KR_STAGE_BUILD_ERROR || w->rt.stage == KR_STAGE_RUNTIME_ERROR)
@@ -244,8 +247,11 @@ static bool healthy(struct wait *w)
 /* Reads the end of the right log when it was not followed, and prints it. */
 static void show_end_of_log(struct wait *w, bool build)
 {
-    struct kr_log_options options = {.space = w->goal->want->id, .build = build, .tail = SHOWN_LINES,
-                                     .line = on_line, .data = w};
+    struct kr_log_options options = {.space = w->goal->want->id,
+                                     .build = build,
+                                     .tail = SHOWN_LINES,
+                                     .line = on_line,
+                                     .data = w};
 
     close_log(w);
     if (w->line_count > 0 && w->log_is_build == build)
@@ -266,7 +272,8 @@ static int failed(struct wait *w, struct kr_err *err)
     show_end_of_log(w, build);
     cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
     if (w->seen_port != 0 && w->rt.stage == KR_STAGE_RUNTIME_ERROR) {
-        (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s: the app listens on %sport %d, the Space expects %d", id,
+        (void)kr_fail(err, KR_E_REMOTE,
+                      "Space %s: %s: the app listens on %sport %d, the Space expects %d", id,
                       w->rt.stage_name, w->seen_loopback ? "127.0.0.1, " : "", w->seen_port,
                       w->goal->want->app_port);
         return kr_hint(err, "set app_port to the app's port, or let the app listen on 0.0.0.0:%d",
@@ -278,9 +285,12 @@ static int failed(struct wait *w, struct kr_err *err)
         (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s%s%.400s", id, w->rt.stage_name,
                       w->rt.error != NULL ? ": " : "", w->rt.error != NULL ? w->rt.error : "");
     if (w->rt.stage == KR_STAGE_CONFIG_ERROR)
-        return kr_hint(err, "see the message on the Space's page; after mending it, run the same command again");
-    return kr_hint(err, "`%s deployment logs %s%s` shows the whole log; after mending it, run the same "
-                        "command again",
+        return kr_hint(
+            err,
+            "see the message on the Space's page; after mending it, run the same command again");
+    return kr_hint(err,
+                   "`%s deployment logs %s%s` shows the whole log; after mending it, run the same "
+                   "command again",
                    prog, name, build ? " --build" : "");
 }
 
@@ -292,8 +302,10 @@ static int crashed(struct wait *w, struct kr_err *err)
     cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
     (void)kr_fail(err, KR_E_REMOTE, "Space %s runs, but the pipeline cannot start: %.500s",
                   w->goal->want->id, cause != NULL ? cause : w->health);
-    return kr_hint(err, "`%s deployment logs %s` shows the whole log; after mending it, run the same command again",
-                   w->hf->env->prog, w->hf->what->name);
+    return kr_hint(
+        err,
+        "`%s deployment logs %s` shows the whole log; after mending it, run the same command again",
+        w->hf->env->prog, w->hf->what->name);
 }
 
 static int paused(struct wait *w, struct kr_err *err)
@@ -303,8 +315,9 @@ static int paused(struct wait *w, struct kr_err *err)
     if (w->restarts > 0) {
         (void)kr_fail(err, KR_E_PLAN, "Space %s stays PAUSED%s%.300s", w->goal->want->id,
                       w->rt.error != NULL ? ": " : "", w->rt.error != NULL ? w->rt.error : "");
-        return kr_hint(err, "the account may run no more Spaces at a time: pause another one, then run the "
-                            "same command again");
+        return kr_hint(
+            err, "the account may run no more Spaces at a time: pause another one, then run the "
+                 "same command again");
     }
     kr_hf_note(w->hf, false, "Space %s is paused; restarting it", w->goal->want->id);
     w->restarts++;
@@ -317,18 +330,21 @@ static int timed_out(struct wait *w, struct kr_err *err)
     const char *id = w->goal->want->id;
 
     if (w->seen_port != 0)
-        (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is still %s: the app listens on %sport %d, the Space expects %d",
+        (void)kr_fail(err, KR_E_TIMEOUT,
+                      "Space %s is still %s: the app listens on %sport %d, the Space expects %d",
                       id, w->rt.stage_name, w->seen_loopback ? "127.0.0.1, " : "", w->seen_port,
                       w->goal->want->app_port);
     else if (w->rt.stage == KR_STAGE_RUNNING && w->health != NULL)
-        (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is RUNNING but its app is not healthy: %s", id, w->health);
+        (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is RUNNING but its app is not healthy: %s", id,
+                      w->health);
     else
         (void)kr_fail(err, KR_E_TIMEOUT, "Space %s is still %s", id,
                       w->rt.stage_name != NULL ? w->rt.stage_name : "not known");
-    return kr_hint(err,
-                   "the Hub goes on with it: run the same command again to wait further (--timeout), or look "
-                   "with `%s deployment describe %s`",
-                   w->hf->env->prog, w->hf->what->name);
+    return kr_hint(
+        err,
+        "the Hub goes on with it: run the same command again to wait further (--timeout), or look "
+        "with `%s deployment describe %s`",
+        w->hf->env->prog, w->hf->what->name);
 }
 
 /* 1: it is up and healthy; 0: go on waiting; negative: failed. */
@@ -366,8 +382,8 @@ static int turn(struct wait *w, struct kr_err *err)
     return 0;
 }
 
-int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal,
-               struct kr_deployment_status *status, struct kr_err *err)
+int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal, struct kr_deployment_status *status,
+               struct kr_err *err)
 {
     struct wait w = {.hf = hf, .goal = goal, .started_ms = kr_mono_ms()};
     int rc = 0;
@@ -381,9 +397,9 @@ int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal,
     }
     if (err->code == KR_E_CANCELLED)
         (void)kr_hint(err, "the Hub goes on with it; run the same command again to wait for it");
-    status->state = rc > 0                          ? KR_STATE_RUNNING
-                    : err->code == KR_E_REMOTE      ? KR_STATE_ERROR
-                                                    : KR_STATE_PENDING;
+    status->state = rc > 0                     ? KR_STATE_RUNNING
+                    : err->code == KR_E_REMOTE ? KR_STATE_ERROR
+                                               : KR_STATE_PENDING;
     if (w.rt.stage_name != NULL) {
         status->url = kr_runtime_url(hf->hub, &w.rt);
         status->detail = kr_strdup(w.rt.stage_name);

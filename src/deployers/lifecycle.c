@@ -11,7 +11,7 @@
 enum { NAP_MS = 50, TEXT_MAX = 8192 };
 
 void kr_denv_step(const struct kr_deployer_env *env, const char *step, const char *text,
-                 int64_t done, int64_t total, bool bytes, bool finished)
+                  int64_t done, int64_t total, bool bytes, bool finished)
 {
     if (env->step != NULL)
         env->step(env->data, step, text, done, total, bytes, finished);

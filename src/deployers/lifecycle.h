@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all flavors share: talking to the user through the env, waiting with a limit, addresses of the
- * app's endpoints, a digest of what was asked for. */
+/* What all flavors share: talking to the user through the env, waiting with a limit, addresses of
+ * the app's endpoints, a digest of what was asked for. */
 #ifndef KR_DEPLOYERS_LIFECYCLE_H
 #define KR_DEPLOYERS_LIFECYCLE_H
 
@@ -9,17 +9,17 @@
 
 /* NULL-safe fronts of the env's callbacks. */
 void kr_denv_step(const struct kr_deployer_env *env, const char *step, const char *text,
-                 int64_t done, int64_t total, bool bytes, bool finished);
+                  int64_t done, int64_t total, bool bytes, bool finished);
 void kr_denv_note(const struct kr_deployer_env *env, bool warning, const char *fmt, ...)
     KR_PRINTF(3, 4);
 void kr_denv_log_line(const struct kr_deployer_env *env, const char *source, const char *line);
-int kr_denv_save(const struct kr_deployer_env *env, const json_t *metadata, struct kr_err *err)
-    KR_MUST_USE;
+int kr_denv_save(const struct kr_deployer_env *env, const json_t *metadata,
+                 struct kr_err *err) KR_MUST_USE;
 bool kr_denv_cancelled(const struct kr_deployer_env *env);
 
-/* One look at something that is waited for. Gives KR_WAIT_DONE, KR_WAIT_MORE, or a negative code with
- * *err filled when waiting makes no sense any more. It may change *next_ms, the pause until the next
- * look. */
+/* One look at something that is waited for. Gives KR_WAIT_DONE, KR_WAIT_MORE, or a negative code
+ * with *err filled when waiting makes no sense any more. It may change *next_ms, the pause until
+ * the next look. */
 enum { KR_WAIT_DONE = 1, KR_WAIT_MORE = 0 };
 typedef int (*kr_wait_look)(void *data, int64_t *next_ms, struct kr_err *err);
 
@@ -33,8 +33,8 @@ struct kr_wait {
 int kr_wait_for(const struct kr_deployer_env *env, const struct kr_wait *wait, kr_wait_look look,
                 void *data, struct kr_err *err) KR_MUST_USE;
 
-/* Path of an endpoint of the app by its setting ("health_url_path"), with the prefixes of the deployment
- * settings before it. Caller frees. */
+/* Path of an endpoint of the app by its setting ("health_url_path"), with the prefixes of the
+ * deployment settings before it. Caller frees. */
 char *kr_endpoint_path(const json_t *snapshot, const char *setting, const char *dflt) KR_MUST_USE;
 
 /* "http://127.0.0.1:8000" + path of the endpoint. Caller frees. */
@@ -44,13 +44,15 @@ char *kr_endpoint_url(const char *base, const json_t *snapshot, const char *sett
 /* Whether the default endpoint of that name ("health", "invoke") is switched on. */
 bool kr_endpoint_on(const json_t *snapshot, const char *name);
 
-/* Variable of the app that names those of its variables, separated by commas, whose values the server keeps
- * out of its log, and its value for these secrets. NULL: there are none. Caller frees. */
+/* Variable of the app that names those of its variables, separated by commas, whose values the
+ * server keeps out of its log, and its value for these secrets. NULL: there are none. Caller
+ * frees. */
 #define KR_SECRET_NAMES "KOUROU_SECRET_NAMES"
 char *kr_secret_names(const json_t *secrets) KR_MUST_USE;
 
-/* Digest of everything that makes a difference to the running app: snapshot, settings, environment, secrets,
- * auth key. Equal digests mean that nothing is to be done. Secret values enter through the digest only. */
+/* Digest of everything that makes a difference to the running app: snapshot, settings, environment,
+ * secrets, auth key. Equal digests mean that nothing is to be done. Secret values enter through the
+ * digest only. */
 void kr_deployment_fingerprint(const struct kr_deployment *what, char hex[KR_SHA256_HEX]);
 
 #endif

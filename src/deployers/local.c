@@ -25,13 +25,16 @@ static int local_validate(const struct kr_deployer_env *env, const struct kr_dep
     kr_auto_local struct kr_local local = {0};
 
     if (program == NULL) {
-        (void)kr_fail(err, KR_E_NOT_FOUND, "%s not found in %s", KR_LOCAL_PROGRAM, env->runtime_dir);
+        (void)kr_fail(err, KR_E_NOT_FOUND, "%s not found in %s", KR_LOCAL_PROGRAM,
+                      env->runtime_dir);
         return kr_hint(err, "build or install it, or name its folder in KOUROU_RUNTIME_DIR");
     }
     if (!kr_path_is_dir(what->source_root)) {
         (void)kr_fail(err, KR_E_NOT_FOUND, "the folder of the code is gone: %s", what->source_root);
-        return kr_hint(err, "deploy again from where the code is now: %s pipeline deploy --name %s "
-                            "<source>", env->prog, what->name);
+        return kr_hint(err,
+                       "deploy again from where the code is now: %s pipeline deploy --name %s "
+                       "<source>",
+                       env->prog, what->name);
     }
     kr_local_open(env, what, &local);
     return kr_local_check_port(&local, err);
@@ -72,7 +75,8 @@ static void explain_absence(const struct kr_local *local, struct kr_deployment_s
     kr_local_boot_id(boot);
     if (strcmp(boot, local->boot) != 0) {
         status->detail = kr_asprintf("ended with the restart of the machine; bring it back: "
-                                     "%s deployment provision %s", local->env->prog, what->name);
+                                     "%s deployment provision %s",
+                                     local->env->prog, what->name);
         return;
     }
     status->state = KR_STATE_ERROR;
@@ -214,8 +218,8 @@ static int local_deprovision(const struct kr_deployer_env *env, const struct kr_
     kr_denv_step(env, "stop", "Stopping the server", 0, 0, false, false);
     if (kr_local_stop_all(&local, grace, err) < 0)
         return -(int)err->code;
-    /* Without a snapshot a server that a cut-off deploy is about to execute cannot start; one that had read it
-     * already is found now. */
+    /* Without a snapshot a server that a cut-off deploy is about to execute cannot start; one that
+     * had read it already is found now. */
     kr_local_tidy(&local, true);
     if (kr_local_stop_all(&local, grace, err) < 0)
         return -(int)err->code;
@@ -227,7 +231,8 @@ static int local_deprovision(const struct kr_deployer_env *env, const struct kr_
     return kr_local_save(&local, err);
 }
 
-/* The port of a server that ended may belong to somebody else by now, who must not get our calls and key. */
+/* The port of a server that ended may belong to somebody else by now, who must not get our calls
+ * and key. */
 static int local_headers(const struct kr_deployer_env *env, const struct kr_deployment *what,
                          json_t **headers, struct kr_err *err)
 {

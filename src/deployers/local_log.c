@@ -69,7 +69,8 @@ static void drain(struct reader *r, int fd)
         take(r, chunk, (size_t)n);
 }
 
-/* Offset at which the last `lines` lines of the file begin; *lines becomes how many were missing. */
+/* Offset at which the last `lines` lines of the file begin; *lines becomes how many were
+ * missing. */
 static off_t tail_offset(int fd, int64_t *lines)
 {
     char chunk[65536];
@@ -101,9 +102,10 @@ static char *rotated_name(const struct kr_local *local, int number)
                        : kr_asprintf("%s/server.log.%d", local->dir, number);
 }
 
-/* Gives the last `tail` lines of all files together (-1: everything), and leaves *current at the end of the
- * newest one. */
-static void show_existing(const struct kr_local *local, int64_t tail, struct reader *r, int *current)
+/* Gives the last `tail` lines of all files together (-1: everything), and leaves *current at the
+ * end of the newest one. */
+static void show_existing(const struct kr_local *local, int64_t tail, struct reader *r,
+                          int *current)
 {
     int fds[MAX_ROTATED], count = 0;
     off_t from[MAX_ROTATED] = {0};
@@ -143,8 +145,8 @@ static bool was_rotated(int fd, const char *path)
 }
 
 /* Until Ctrl-C, until the folder is gone, or until the process (NULL: none) ended. */
-static void follow(const struct kr_local *local, const struct kr_process *process,
-                   struct reader *r, int *current)
+static void follow(const struct kr_local *local, const struct kr_process *process, struct reader *r,
+                   int *current)
 {
     kr_auto_free char *path = rotated_name(local, 0);
 
@@ -179,8 +181,8 @@ int kr_local_logs(const struct kr_deployer_env *env, const struct kr_deployment 
                   const struct kr_log_request *request, struct kr_err *err)
 {
     kr_auto_local struct kr_local local = {0};
-    struct reader r = {.line = give_line, .data = (void *)(uintptr_t)request,
-                       .part = KR_BUF_INIT(MAX_LINE)};
+    struct reader r = {
+        .line = give_line, .data = (void *)(uintptr_t)request, .part = KR_BUF_INIT(MAX_LINE)};
     int current = -1;
 
     if (request->build)
@@ -227,7 +229,8 @@ static bool is_from(const json_t *record, const char *level, const char *part)
            strcmp(kr_json_str(record, "part", ""), part) == 0;
 }
 
-/* Each end of a worker is a record of its own; what stands before the last one is the last attempt. */
+/* Each end of a worker is a record of its own; what stands before the last one is the last
+ * attempt. */
 static void last_attempt(const json_t *lines, size_t *from, size_t *to)
 {
     const json_t *record;
@@ -302,8 +305,8 @@ static void show_line(void *data, const char *line)
 
 void kr_local_log_watch(const struct kr_local *local)
 {
-    struct reader r = {.line = show_line, .data = (void *)(uintptr_t)local->env,
-                       .part = KR_BUF_INIT(MAX_LINE)};
+    struct reader r = {
+        .line = show_line, .data = (void *)(uintptr_t)local->env, .part = KR_BUF_INIT(MAX_LINE)};
     int current = -1;
 
     show_existing(local, 0, &r, &current);

@@ -9,7 +9,7 @@
 
 struct wish {
     const char *address;
-    int port; /* 0: any */
+    int port;    /* 0: any */
     bool others; /* another one will do */
     int low, high;
 };
@@ -35,7 +35,8 @@ static int fail_taken(const struct wish *wish, int problem, struct kr_err *err)
     kr_auto_free char *holder = problem == EADDRINUSE ? kr_process_of_port(wish->port) : NULL;
 
     if (problem != EADDRINUSE)
-        return kr_fail_errno(err, problem, "cannot listen on %s port %d", wish->address, wish->port);
+        return kr_fail_errno(err, problem, "cannot listen on %s port %d", wish->address,
+                             wish->port);
     (void)kr_fail(err, KR_E_CONFLICT, "port %d on %s is in use by %s", wish->port, wish->address,
                   holder != NULL ? holder : "another process");
     return kr_hint(err, "choose another `port` for the deployer, leave it out, or set "
@@ -45,8 +46,7 @@ static int fail_taken(const struct wish *wish, int problem, struct kr_err *err)
 static bool is_ours(const struct kr_local *local, const struct wish *wish, int port)
 {
     return local->live.generation != 0 && local->live.port == port &&
-           strcmp(local->live.address, wish->address) == 0 &&
-           kr_process_alive(local->live.process);
+           strcmp(local->live.address, wish->address) == 0 && kr_process_alive(local->live.process);
 }
 
 int kr_local_check_port(const struct kr_local *local, struct kr_err *err)

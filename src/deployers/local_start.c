@@ -21,8 +21,8 @@ char *kr_local_program(const struct kr_deployer_env *env)
     return kr_path_find_program(path);
 }
 
-/* What the app sees: our environment, the computed one, the secrets, the key; nothing that configures
- * Kourou itself. */
+/* What the app sees: our environment, the computed one, the secrets, the key; nothing that
+ * configures Kourou itself. */
 static char **make_environment(const struct kr_deployment *what)
 {
     static const char *const ours[] = {"KOUROU_ENCRYPTION_KEY", "KOUROU_AUTH_KEY",
@@ -204,8 +204,10 @@ static int give_up(struct kr_local *local, int64_t log_from, struct kr_err *err)
     if (err->code != KR_E_CANCELLED)
         explain(local, log_from, err);
     if (err->code == KR_E_TIMEOUT)
-        return kr_hint(err, "it goes on starting: see `%s deployment logs %s`, or give more time "
-                            "with --timeout", local->env->prog, local->what->name);
+        return kr_hint(err,
+                       "it goes on starting: see `%s deployment logs %s`, or give more time "
+                       "with --timeout",
+                       local->env->prog, local->what->name);
     (void)kr_process_stop(local->next.process, 2000);
     local->next = (struct kr_local_server){0};
     kr_local_tidy(local, false);
@@ -220,8 +222,8 @@ static int attempt(struct kr_local *local, bool takeover, int64_t timeout_ms, bo
 {
     kr_auto_free char *port_file = kr_local_file(local, "port", local->next.generation, "");
     struct starting s = {.local = local, .takeover = takeover, .port_file = port_file};
-    struct kr_wait wait = {.timeout_ms = timeout_ms, .first_ms = FIRST_MS, .most_ms = MOST_MS,
-                           .what = "the server"};
+    struct kr_wait wait = {
+        .timeout_ms = timeout_ms, .first_ms = FIRST_MS, .most_ms = MOST_MS, .what = "the server"};
     int64_t log_from = kr_local_log_end(local);
     int rc;
 
@@ -266,7 +268,8 @@ static int promote(struct kr_local *local, bool takeover, struct kr_err *err)
     if (kr_local_save(local, err) < 0)
         return -(int)err->code;
     if (!takeover && old.pid != 0 && !kr_process_stop(old, 10000))
-        kr_denv_note(local->env, true, "the former server (pid %d) could not be ended", (int)old.pid);
+        kr_denv_note(local->env, true, "the former server (pid %d) could not be ended",
+                     (int)old.pid);
     kr_local_tidy(local, false);
     return 0;
 }
@@ -290,7 +293,8 @@ int kr_local_start(struct kr_local *local, int64_t timeout_ms, struct kr_err *er
             kr_denv_note(local->env, true, "%s", note);
         begin(local, port);
         takeover = local->live.generation != 0 && kr_process_alive(local->live.process) &&
-                   local->live.port == port && strcmp(local->live.address, local->next.address) == 0;
+                   local->live.port == port &&
+                   strcmp(local->live.address, local->next.address) == 0;
         if (attempt(local, takeover, end - kr_mono_ms(), &again, err) == 0)
             return promote(local, takeover, err);
     }

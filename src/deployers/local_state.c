@@ -157,7 +157,8 @@ static bool has_taken_over(const struct kr_local *local, const struct kr_local_s
 static void find_next(struct kr_local *local, const struct kr_process *found, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (local->next.generation != 0 && generation_of_process(found[i]) == local->next.generation)
+        if (local->next.generation != 0 &&
+            generation_of_process(found[i]) == local->next.generation)
             local->next.process = found[i];
     }
 }
@@ -165,13 +166,14 @@ static void find_next(struct kr_local *local, const struct kr_process *found, si
 int kr_local_reconcile(struct kr_local *local, struct kr_err *err)
 {
     struct kr_process found[MAX_SERVERS];
-    size_t n = kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found,
-                               MAX_SERVERS);
+    size_t n =
+        kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found, MAX_SERVERS);
     bool next_runs;
 
     find_next(local, found, n);
     next_runs = local->next.generation != 0 && kr_process_alive(local->next.process);
-    if (next_runs && (!kr_process_alive(local->live.process) || has_taken_over(local, &local->next)))
+    if (next_runs &&
+        (!kr_process_alive(local->live.process) || has_taken_over(local, &local->next)))
         local->live = local->next;
     for (size_t i = 0; i < n; i++) {
         int64_t generation = generation_of_process(found[i]);
@@ -182,8 +184,9 @@ int kr_local_reconcile(struct kr_local *local, struct kr_err *err)
             kr_process_alive(local->live.process))
             continue; /* it finishes the requests it had when it was replaced */
         if (!kr_process_stop(found[i], 2000))
-            return kr_fail(err, KR_E_SYSTEM, "a server left over from a cut-off start (pid %d) could "
-                                             "not be ended", (int)found[i].pid);
+            return kr_fail(err, KR_E_SYSTEM,
+                           "a server left over from a cut-off start (pid %d) could not be ended",
+                           (int)found[i].pid);
     }
     local->next = (struct kr_local_server){0};
     return 0;
@@ -192,8 +195,8 @@ int kr_local_reconcile(struct kr_local *local, struct kr_err *err)
 int kr_local_stop_all(struct kr_local *local, int64_t grace_ms, struct kr_err *err)
 {
     struct kr_process found[MAX_SERVERS];
-    size_t n = kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found,
-                               MAX_SERVERS);
+    size_t n =
+        kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found, MAX_SERVERS);
 
     for (size_t i = 0; i < n; i++) {
         if (!kr_process_stop(found[i], grace_ms)) {
@@ -227,11 +230,11 @@ const char *kr_local_reachable(const char *address)
     return strcmp(address, "::") == 0 ? "::1" : address;
 }
 
-enum kr_local_health kr_local_look(const struct kr_local *local, const struct kr_local_server *server,
-                                   int64_t timeout_ms, char **detail)
+enum kr_local_health kr_local_look(const struct kr_local *local,
+                                   const struct kr_local_server *server, int64_t timeout_ms,
+                                   char **detail)
 {
-    kr_auto_free char *path =
-        kr_endpoint_path(local->what->snapshot, "health_url_path", "/health");
+    kr_auto_free char *path = kr_endpoint_path(local->what->snapshot, "health_url_path", "/health");
     struct kr_probe probe = {
         .address = kr_local_reachable(server->address), .port = server->port, .path = path};
 

@@ -36,7 +36,8 @@ static void remove_one(struct kr_local *local)
         kr_log(KR_LOG_WARN, "local", "%s", err.msg);
         return;
     }
-    kr_denv_note(local->env, true, "removed what was left of a deployment whose record is gone (%s)",
+    kr_denv_note(local->env, true,
+                 "removed what was left of a deployment whose record is gone (%s)",
                  local->what->id);
 }
 

@@ -131,9 +131,8 @@ void kr_probe_get(struct kr_probe *probe, int64_t timeout_ms)
     char text[sizeof(probe->body) + 4096];
     size_t n = 0;
     int asked;
-    kr_auto_fd int fd = size != 0
-                            ? socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
-                            : -1;
+    kr_auto_fd int fd =
+        size != 0 ? socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
 
     probe->status = probe->sys_errno = 0;
     probe->n = 0;
@@ -143,9 +142,10 @@ void kr_probe_get(struct kr_probe *probe, int64_t timeout_ms)
         probe->sys_errno = errno;
         return;
     }
-    asked = snprintf(text, sizeof(text),
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kourou\r\nConnection: close\r\n\r\n",
-                     probe->path, probe->address);
+    asked =
+        snprintf(text, sizeof(text),
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kourou\r\nConnection: close\r\n\r\n",
+                 probe->path, probe->address);
     if (asked < 0 || (size_t)asked >= sizeof(text) ||
         send(fd, text, (size_t)asked, MSG_NOSIGNAL) != asked ||
         !read_answer(fd, text, sizeof(text), &n, deadline)) {

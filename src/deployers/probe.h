@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One GET to a server of this machine. Asking the local deployments of a list must cost microseconds, so
- * no HTTP library is loaded for it. */
+/* One GET to a server of this machine. Asking the local deployments of a list must cost
+ * microseconds, so no HTTP library is loaded for it. */
 #ifndef KR_DEPLOYERS_PROBE_H
 #define KR_DEPLOYERS_PROBE_H
 
@@ -10,11 +10,11 @@
 struct kr_probe {
     const char *address; /* IPv4 or IPv6 */
     int port;
-    const char *path;    /* "/health" */
-    int status;          /* 0: no answer */
-    int sys_errno;       /* why not: ECONNREFUSED, ETIMEDOUT, ... */
+    const char *path; /* "/health" */
+    int status;       /* 0: no answer */
+    int sys_errno;    /* why not: ECONNREFUSED, ETIMEDOUT, ... */
     size_t n;
-    char body[16384];    /* its beginning, NUL-terminated */
+    char body[16384]; /* its beginning, NUL-terminated */
 };
 
 /* Fills status, or sys_errno when there is no answer within timeout_ms. */

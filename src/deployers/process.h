@@ -27,15 +27,17 @@ bool kr_process_stop(struct kr_process process, int64_t grace_ms);
 /* Waits until it is gone; false when it is still there after ms. */
 bool kr_process_wait_gone(struct kr_process process, int64_t ms);
 
-/* Running processes whose program file is called `program` and whose arguments hold `option value`, without those that are
- * the child of another found one. Writes up to max of them and returns how many. */
+/* Running processes whose program file is called `program` and whose arguments hold `option value`,
+ * without those that are the child of another found one. Writes up to max of them and returns how
+ * many. */
 size_t kr_process_find(const char *program, const char *option, const char *value,
                        struct kr_process *found, size_t max);
 
 /* Value behind option in the arguments of a process. Caller frees; NULL when there is none. */
 char *kr_process_option(struct kr_process process, const char *option) KR_MUST_USE;
 
-/* "pid 712 (python3)" of whoever listens on this TCP port of this machine, or NULL when it cannot be seen. Caller frees. */
+/* "pid 712 (python3)" of whoever listens on this TCP port of this machine, or NULL when it cannot
+ * be seen. Caller frees. */
 char *kr_process_of_port(int port) KR_MUST_USE;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rehearsal of a launch: what is about to be committed is built and run on this machine as a Space would do it, looked
- * at, called once, and removed again. */
+/* Rehearsal of a launch: what is about to be committed is built and run on this machine as a Space
+ * would do it, looked at, called once, and removed again. */
 #include "deployers/docker.h"
 
 #include "base/alloc.h"
@@ -68,7 +68,8 @@ static int add_values(const struct rehearsal *r, struct kr_words *words, struct 
 
 static int build(struct rehearsal *r, struct kr_err *err)
 {
-    kr_auto_call struct kr_engine_call call = {.env = r->env, .source = "build", .buildkit = r->buildkit};
+    kr_auto_call struct kr_engine_call call = {
+        .env = r->env, .source = "build", .buildkit = r->buildkit};
     kr_auto_free char *cache = kr_path_join(r->env->data_dir, "cache"), *context = NULL;
     const json_t *docker = kr_json_at(r->what.snapshot, "settings", "docker", NULL);
 
@@ -83,8 +84,8 @@ static int build(struct rehearsal *r, struct kr_err *err)
     if (r->buildkit)
         kr_words_add(&call.words, "--progress=plain");
     if (add_values(r, &call.words, err) < 0 ||
-        kr_engine_options(kr_engine_build_options(docker, "build_config"), "build_options", &call.words,
-                          err) < 0)
+        kr_engine_options(kr_engine_build_options(docker, "build_config"), "build_options",
+                          &call.words, err) < 0)
         return -(int)err->code;
     kr_words_add(&call.words, context);
     return kr_engine_run(&call, "docker build", NULL, err);
@@ -92,7 +93,8 @@ static int build(struct rehearsal *r, struct kr_err *err)
 
 /* -- run --------------------------------------------------------------------------------------- */
 
-/* The engine's default network; where it was switched off, another bridge. NULL: the engine's choice. */
+/* The engine's default network; where it was switched off, another bridge. NULL: the engine's
+ * choice. */
 static char *network(void)
 {
     kr_auto_call struct kr_engine_call call = {.timeout_ms = 20000};
@@ -115,8 +117,12 @@ static char *network(void)
 static int start(struct rehearsal *r, int *port, int64_t timeout_ms, struct kr_err *err)
 {
     struct kr_local local = {.env = r->env, .what = &r->what};
-    struct kr_docker_run run = {.container = r->docker.name, .image = r->image, .inside = r->app_port,
-                                .as_made = true, .rehearsal = true, .secrets = r->secrets};
+    struct kr_docker_run run = {.container = r->docker.name,
+                                .image = r->image,
+                                .inside = r->app_port,
+                                .as_made = true,
+                                .rehearsal = true,
+                                .secrets = r->secrets};
     kr_auto_free char *note = NULL, *net = network();
 
     run.network = net;
@@ -138,7 +144,8 @@ static int start(struct rehearsal *r, int *port, int64_t timeout_ms, struct kr_e
 
 /* -- one call ---------------------------------------------------------------------------------- */
 
-/* Values for all parameters from defaults and examples; *missing: the first one that has neither. */
+/* Values for all parameters from defaults and examples; *missing: the first one that has
+ * neither. */
 static json_t *sample(const json_t *snapshot, const char **missing)
 {
     json_t *out = json_object(), *schema;
@@ -171,7 +178,8 @@ static int judge(const struct kr_http_response *res, struct kr_err *err)
         return 0;
     if (kr_json_parse(text, res->body.n, "answer", &answer, NULL) == 0)
         text = kr_json_str(answer, "error", kr_json_str(answer, "detail", text));
-    return kr_fail(err, KR_E_INVALID, "the sample call answered with status %d: %.1000s", res->status, text);
+    return kr_fail(err, KR_E_INVALID, "the sample call answered with status %d: %.1000s",
+                   res->status, text);
 }
 
 static int call_once(const struct rehearsal *r, int port, struct kr_err *err)
@@ -184,14 +192,20 @@ static int call_once(const struct rehearsal *r, int port, struct kr_err *err)
     kr_auto_free char *bearer = key != NULL ? kr_asprintf("Bearer %s", key) : NULL;
     kr_auto_http struct kr_http *http = kr_http_open("kourou/" KR_VERSION);
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
-    struct kr_http_request req = {.method = "POST", .url = url, .headers = json, .authorization = bearer,
-                                  .timeout_ms = CALL_MS, .idle_ms = -1, .max_body = ANSWER_MAX};
+    struct kr_http_request req = {.method = "POST",
+                                  .url = url,
+                                  .headers = json,
+                                  .authorization = bearer,
+                                  .timeout_ms = CALL_MS,
+                                  .idle_ms = -1,
+                                  .max_body = ANSWER_MAX};
 
     kr_json_set(body, "parameters", sample(r->what.snapshot, &missing));
     if (missing != NULL || !kr_endpoint_on(r->what.snapshot, "invoke")) {
-        kr_denv_note(r->env, true, "no sample call was made: %s%s",
-                     missing != NULL ? "no default or example for the parameter " : "invoke is switched off",
-                     missing != NULL ? missing : "");
+        kr_denv_note(
+            r->env, true, "no sample call was made: %s%s",
+            missing != NULL ? "no default or example for the parameter " : "invoke is switched off",
+            missing != NULL ? missing : "");
         return 0;
     }
     text = kr_json_canonical(body);
@@ -224,6 +238,7 @@ int kr_rehearse(const struct kr_deployer_env *env, const struct kr_deployment *w
     if (kr_docker_open(env, &r.what, &r.docker, err) < 0 || build(&r, err) < 0 ||
         start(&r, &port, timeout_ms, err) < 0 || call_once(&r, port, err) < 0)
         return kr_wrap(err, "rehearsal");
-    kr_denv_step(env, "rehearse", "Rehearsed: it builds, is healthy and answers", 0, 0, false, true);
+    kr_denv_step(env, "rehearse", "Rehearsed: it builds, is healthy and answers", 0, 0, false,
+                 true);
     return 0;
 }

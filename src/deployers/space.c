@@ -68,8 +68,7 @@ int kr_space_want_init(struct kr_space_want *want, const struct kr_deployment *w
         .sleep_s = kr_json_int(what->settings, "sleep_time", 0),
         .volumes = json_array_size(volumes) > 0 ? volumes : NULL,
     };
-    want->variables =
-        what->environment != NULL ? json_deep_copy(what->environment) : json_object();
+    want->variables = what->environment != NULL ? json_deep_copy(what->environment) : json_object();
     want->secrets = what->secrets != NULL ? json_deep_copy(what->secrets) : json_object();
     set_what_is_secret(want->secrets);
     if (what->auth_key != NULL)
@@ -115,8 +114,8 @@ enum kr_state kr_space_state(enum kr_stage stage)
 
 static bool is_noise(const char *line)
 {
-    static const char *const noise[] = {"cache miss", "CACHED", "Restoring cache", "Exporting cache",
-                                        "DONE "};
+    static const char *const noise[] = {"cache miss", "CACHED", "Restoring cache",
+                                        "Exporting cache", "DONE "};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(noise); i++) {
         if (strstr(line, noise[i]) != NULL)
@@ -127,7 +126,8 @@ static bool is_noise(const char *line)
 
 const char *kr_space_error_line(const char *const *lines, size_t count)
 {
-    /* What a tool says of its own failure is nearer to the cause than what the builder says of it. */
+    /* What a tool says of its own failure is nearer to the cause than what the builder says of
+     * it. */
     static const char *const signs[] = {"ERROR: ", "error: ",      "Error: ",   "Error ",
                                         "fatal: ", "No such file", "not found", "Permission denied",
                                         "failed",  "ERROR"};
@@ -149,8 +149,8 @@ const char *kr_space_error_line(const char *const *lines, size_t count)
 
 int kr_space_port_in_line(const char *line, bool *loopback)
 {
-    static const char *const signs[] = {"://127.0.0.1:", "://localhost:", "://0.0.0.0:", "://[::]:",
-                                        "port ",         "port=",         "port: "};
+    static const char *const signs[] = {
+        "://127.0.0.1:", "://localhost:", "://0.0.0.0:", "://[::]:", "port ", "port=", "port: "};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(signs); i++) {
         const char *at = strstr(line, signs[i]);
@@ -174,8 +174,9 @@ char *kr_space_storage_hint(const char *tier, const char *space)
                        : strcmp(tier, "medium") == 0 ? "150 GB"
                                                      : "1 TB";
 
-    return kr_asprintf("space_storage='%s' (%s): the Hub no longer offers storage tiers; a bucket mounted "
-                       "at /data replaces it: space_volumes=[{\"type\":\"bucket\",\"source\":"
-                       "\"%s-data\",\"mount_path\":\"/data\"}]",
-                       tier, size, space);
+    return kr_asprintf(
+        "space_storage='%s' (%s): the Hub no longer offers storage tiers; a bucket mounted "
+        "at /data replaces it: space_volumes=[{\"type\":\"bucket\",\"source\":"
+        "\"%s-data\",\"mount_path\":\"/data\"}]",
+        tier, size, space);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a deployment wants its Space to be, and what the Space's stage says about it: pure functions,
- * no network. */
+/* What a deployment wants its Space to be, and what the Space's stage says about it: pure
+ * functions, no network. */
 #ifndef KR_DEPLOYERS_SPACE_H
 #define KR_DEPLOYERS_SPACE_H
 
@@ -12,21 +12,22 @@
 
 /* The Space a deployment asks for. */
 struct kr_space_want {
-    char *id;             /* "owner/name" */
+    char *id; /* "owner/name" */
     bool is_private;
     int app_port;
-    const char *hardware; /* borrowed; NULL: leave it as it is */
-    const char *storage;  /* borrowed; the documented tier, NULL: none */
-    int64_t sleep_s;      /* -1: never, 0: not asked for */
+    const char *hardware;  /* borrowed; NULL: leave it as it is */
+    const char *storage;   /* borrowed; the documented tier, NULL: none */
+    int64_t sleep_s;       /* -1: never, 0: not asked for */
     const json_t *volumes; /* borrowed; list, or NULL: not asked for */
-    json_t *variables;    /* {"NAME":"value"} */
-    json_t *secrets;      /* {"NAME":"value"}: with the auth key */
+    json_t *variables;     /* {"NAME":"value"} */
+    json_t *secrets;       /* {"NAME":"value"}: with the auth key */
 };
 void kr_space_want_finish(struct kr_space_want *want);
 #define kr_auto_space_want kr_auto(kr_space_want_finish)
 
-/* user: the token's owner, used when no organization is set; NULL checks all but the owner. Fails on a
- * name the Hub refuses, on a key that is variable and secret at once, and on keys the Hub refuses. */
+/* user: the token's owner, used when no organization is set; NULL checks all but the owner. Fails
+ * on a name the Hub refuses, on a key that is variable and secret at once, and on keys the Hub
+ * refuses. */
 int kr_space_want_init(struct kr_space_want *want, const struct kr_deployment *what,
                        const char *user, struct kr_err *err) KR_MUST_USE;
 
@@ -49,8 +50,8 @@ struct kr_space_look {
     int64_t since_ms;     /* time since our last change */
 };
 
-/* The stage changes later than the commit or call that causes it: an old verdict counts only once it
- * can be ours, or after this long. A restart without a commit shows sooner. */
+/* The stage changes later than the commit or call that causes it: an old verdict counts only once
+ * it can be ours, or after this long. A restart without a commit shows sooner. */
 enum { KR_SPACE_GRACE_MS = 120000, KR_SPACE_SETTLE_MS = 15000 };
 
 enum kr_space_verdict kr_space_judge(const struct kr_space_look *look);
@@ -58,7 +59,8 @@ enum kr_space_verdict kr_space_judge(const struct kr_space_look *look);
 /* State for lists: what a person means by running, pending, error, absent. */
 enum kr_state kr_space_state(enum kr_stage stage);
 
-/* The line of a failed build's log that names the cause, skipping cache noise, or NULL. Borrowed. */
+/* The line of a failed build's log that names the cause, skipping cache noise, or NULL.
+ * Borrowed. */
 const char *kr_space_error_line(const char *const *lines, size_t count);
 
 /* Port that a server announced in a log line ("Uvicorn running on http://0.0.0.0:8000"), or 0;

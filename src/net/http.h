@@ -105,7 +105,8 @@ struct kr_http {
  * CURL_CA_BUNDLE when set; proxies from the usual variables. Never NULL. */
 struct kr_http *kr_http_open(const char *user_agent) KR_MUST_USE;
 
-/* Loads libcurl, which takes some milliseconds, while there is time for it; otherwise the first client does. */
+/* Loads libcurl, which takes some milliseconds, while there is time for it; otherwise the first
+ * client does. */
 void kr_http_warm(void);
 
 /* Over any transport; impl goes to it and is closed by it. */

@@ -9,7 +9,7 @@
 
 static struct kr_lazy lib = {.files = {"libarchive.so.13"}};
 
-#define ENTRY struct archive_entry
+#define ENTRY   struct archive_entry
 #define ARCHIVE struct archive
 
 /* clang-format off */

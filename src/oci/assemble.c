@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* "NAME=value" pairs of the base, those of `over` replaced in place, new ones behind in their order. */
+/* "NAME=value" pairs of the base, those of `over` replaced in place, new ones behind in their
+ * order. */
 static json_t *merge_env(const json_t *base, const json_t *over)
 {
     json_t *merged = json_array(), *value;
@@ -28,8 +29,8 @@ static json_t *merge_env(const json_t *base, const json_t *over)
         (void)json_array_append_new(merged, json_sprintf("%s=%s", key, text));
         (void)json_object_del(left, key);
     }
-    json_object_foreach(left, name, value)
-        (void)json_array_append_new(merged, json_sprintf("%s=%s", name, json_string_value(value)));
+    json_object_foreach(left, name, value)(void)
+        json_array_append_new(merged, json_sprintf("%s=%s", name, json_string_value(value)));
     return merged;
 }
 
@@ -112,10 +113,9 @@ static json_t *layer_list(const struct kr_assembly *what)
     for (size_t i = 0; i < json_array_size(base); i++) {
         const json_t *d = json_array_get(base, i);
 
-        (void)json_array_append_new(layers,
-                                    descriptor(layer_type(kr_json_str(d, "mediaType", KR_OCI_LAYER_GZIP)),
-                                               kr_json_str(d, "digest", ""),
-                                               (uint64_t)kr_json_int(d, "size", 0)));
+        (void)json_array_append_new(
+            layers, descriptor(layer_type(kr_json_str(d, "mediaType", KR_OCI_LAYER_GZIP)),
+                               kr_json_str(d, "digest", ""), (uint64_t)kr_json_int(d, "size", 0)));
     }
     for (size_t i = 0; i < what->layer_count; i++)
         (void)json_array_append_new(

@@ -10,12 +10,12 @@
 struct kr_assembly {
     const struct kr_image *base;
     const struct kr_layer *layers;
-    const char *const *titles;  /* what each layer is, for the history */
+    const char *const *titles; /* what each layer is, for the history */
     size_t layer_count;
-    const json_t *environment;  /* {"NAME":"value"}: over the base's */
-    const json_t *entrypoint;   /* ["..."] */
+    const json_t *environment; /* {"NAME":"value"}: over the base's */
+    const json_t *entrypoint;  /* ["..."] */
     const char *user, *working_dir;
-    const json_t *labels;       /* {"name":"value"} or NULL */
+    const json_t *labels; /* {"name":"value"} or NULL */
 };
 
 /* Canonical texts; the caller frees them. The manifest is an OCI manifest whatever the base was. */

@@ -19,8 +19,8 @@ void kr_base_python_finish(struct kr_base_python *python)
     *python = (struct kr_base_python){0};
 }
 
-int kr_base_get(struct kr_repo *repo, struct kr_cache *cache, const char *what, struct kr_image *out,
-                struct kr_err *err)
+int kr_base_get(struct kr_repo *repo, struct kr_cache *cache, const char *what,
+                struct kr_image *out, struct kr_err *err)
 {
     char digest[KR_DIGEST_SIZE];
     kr_auto_free char *key = NULL;
@@ -69,7 +69,8 @@ int kr_blob_to_cache(struct kr_repo *repo, struct kr_cache *cache, const char *d
     kr_auto_cache_writer struct kr_cache_writer *writer = NULL;
     kr_auto_free char *rest = kr_asprintf("blobs/%s", digest), *url = kr_repo_url(repo, rest);
     kr_auto_free char *what = kr_asprintf("blob %.19s of %s", digest, kr_repo_name(repo));
-    struct kr_http_request req = {.method = "GET", .url = url, .on_data = on_data, .on_begin = on_begin};
+    struct kr_http_request req = {
+        .method = "GET", .url = url, .on_data = on_data, .on_begin = on_begin};
     char got[KR_DIGEST_SIZE];
     uint64_t size;
 
@@ -246,15 +247,16 @@ static void set_site(struct kr_base_python *out, bool debian)
 static int refuse(const char *name, const char *why, struct kr_err *err)
 {
     (void)kr_fail(err, KR_E_INVALID, "base image '%s' %s", name, why);
-    return kr_hint(err, "set the docker setting parent_image to an image with glibc and Python 3.9 or "
-                        "newer (python:3.11-slim); native pipelines need no Python");
+    return kr_hint(err,
+                   "set the docker setting parent_image to an image with glibc and Python 3.9 or "
+                   "newer (python:3.11-slim); native pipelines need no Python");
 }
 
 static int judge(const char *name, const struct kr_base_python *python, enum libc libc,
                  struct kr_err *err)
 {
-    kr_auto_free char *old = kr_asprintf("has Python 3.%d, older than 3.%d", python->minor,
-                                         OLDEST_MINOR);
+    kr_auto_free char *old =
+        kr_asprintf("has Python 3.%d, older than 3.%d", python->minor, OLDEST_MINOR);
 
     if (python->bin == NULL)
         return refuse(name, "has no Python 3", err);

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LAYERS_MAX 3
+#define LAYERS_MAX       3
 #define BELOW_ROOT(path) (&(path)[1]) /* paths of archives have no leading slash */
 
 struct build {
@@ -33,8 +33,8 @@ struct build {
     struct kr_layer layers[LAYERS_MAX];
     const char *titles[LAYERS_MAX];
     size_t layer_count;
-    bool new_code;                      /* the code layer was made in this build */
-    char base_digest[KR_DIGEST_SIZE];   /* what the tags mean now; "": not known */
+    bool new_code;                    /* the code layer was made in this build */
+    char base_digest[KR_DIGEST_SIZE]; /* what the tags mean now; "": not known */
     char target_digest[KR_DIGEST_SIZE];
     char *config, *manifest;
 };
@@ -89,8 +89,10 @@ static int parse_user(const char *text, uint32_t *uid, uint32_t *gid, struct kr_
         rest = part;
     if (!kr_view_u64(part, &first) || !kr_view_u64(rest, &second) || first > UINT32_MAX ||
         second > UINT32_MAX) {
-        (void)kr_fail(err, KR_E_INVALID, "user: '%s' is not a number, and the builder 'daemonless' "
-                                         "cannot look names up inside the image", text);
+        (void)kr_fail(err, KR_E_INVALID,
+                      "user: '%s' is not a number, and the builder 'daemonless' "
+                      "cannot look names up inside the image",
+                      text);
         return kr_hint(err, "give a number, or use an image builder of flavor local");
     }
     *uid = (uint32_t)first;
@@ -116,8 +118,8 @@ static int open_all(struct build *b, struct kr_err *err)
                : 0;
 }
 
-/* What such a file says stays as it is. A script that chooses a Python, as version managers put them in
- * the path, may choose another one next time. */
+/* What such a file says stays as it is. A script that chooses a Python, as version managers put
+ * them in the path, may choose another one next time. */
 static bool is_program(const char *path)
 {
     kr_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -135,12 +137,15 @@ static int local_python(struct build *b, struct kr_err *err)
     kr_auto_json json_t *known = NULL, *note = NULL;
     struct stat st;
 
-    if (stat(b->in->python, &st) < 0 || !is_program(b->in->python)) /* the first: a name, found in PATH */
+    if (stat(b->in->python, &st) < 0 ||
+        !is_program(b->in->python)) /* the first: a name, found in PATH */
         return kr_python_version(b->in->python, b->local_python, err);
-    key = kr_asprintf("python 1 %s %llu %llu %lld.%09ld", b->in->python, (unsigned long long)st.st_ino,
-                      (unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    key = kr_asprintf("python 1 %s %llu %llu %lld.%09ld", b->in->python,
+                      (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
+                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
     known = kr_cache_note(b->cache, key);
-    (void)snprintf(b->local_python, sizeof(b->local_python), "%s", kr_json_str(known, "version", ""));
+    (void)snprintf(b->local_python, sizeof(b->local_python), "%s",
+                   kr_json_str(known, "version", ""));
     if (b->local_python[0] != '\0')
         return 0;
     if (kr_python_version(b->in->python, b->local_python, err) < 0)
@@ -151,7 +156,8 @@ static int local_python(struct build *b, struct kr_err *err)
     return 0;
 }
 
-/* What both tags mean, in one round. Not to learn that of the target is no error: pushing will say it. */
+/* What both tags mean, in one round. Not to learn that of the target is no error: pushing will say
+ * it. */
 static int look_at_tags(struct build *b, struct kr_err *err)
 {
     const char *base = kr_ref_what(&b->base_ref);
@@ -180,7 +186,8 @@ static int look_at_base(struct build *b, struct kr_err *err)
         return -(int)err->code;
     if (kr_base_get(b->base, b->cache, b->base_digest, &b->image, err) < 0)
         return kr_wrap(err, "base image");
-    if (!b->in->native && kr_base_find_python(b->base, b->cache, &b->image, b->in->base, &b->python, err) < 0)
+    if (!b->in->native &&
+        kr_base_find_python(b->base, b->cache, &b->image, b->in->base, &b->python, err) < 0)
         return -(int)err->code;
     if (!b->in->native && b->in->python != NULL && local_python(b, err) < 0)
         return -(int)err->code;
@@ -202,7 +209,8 @@ static struct kr_layer *next_layer(struct build *b, const char *title)
     return &b->layers[b->layer_count++];
 }
 
-/* Packs the runtime; python/ gets byte code when this machine's Python is of the image's version. */
+/* Packs the runtime; python/ gets byte code when this machine's Python is of the image's
+ * version. */
 static int pack_runtime(struct build *b, struct kr_layer *layer, struct kr_err *err)
 {
     kr_auto_files struct kr_files compiled = {0};
@@ -223,7 +231,8 @@ static int pack_runtime(struct build *b, struct kr_layer *layer, struct kr_err *
             return -(int)err->code;
         rc = kr_tree_write(dir, files, err);
         if (rc == 0)
-            rc = kr_python_compile(b->in->python, dir, KR_IMAGE_RUNTIME, b->in->cancelled, b->in->data, err);
+            rc = kr_python_compile(b->in->python, dir, KR_IMAGE_RUNTIME, b->in->cancelled,
+                                   b->in->data, err);
         if (rc == 0)
             rc = kr_tree_read(dir, NULL, &compiled, err);
         files = &compiled;
@@ -256,13 +265,13 @@ static int runtime_layer(struct build *b, struct kr_err *err)
     return 0;
 }
 
-/* Everything that decides about the packages, but for what the index offers: that is asked again only
- * when a fresh build is wanted. */
+/* Everything that decides about the packages, but for what the index offers: that is asked again
+ * only when a fresh build is wanted. */
 static char *requirements_key(const struct build *b)
 {
     const struct kr_image_build *in = b->in;
-    kr_auto_free char *args = in->installer_args != NULL ? kr_json_canonical(in->installer_args)
-                                                         : kr_strdup("[]");
+    kr_auto_free char *args =
+        in->installer_args != NULL ? kr_json_canonical(in->installer_args) : kr_strdup("[]");
     kr_auto_free char *all = kr_asprintf("%s\n--\n%s\n--\n%s\n--\n%s %s", in->requirements,
                                          in->constraints != NULL ? in->constraints : "", args,
                                          b->python.site, b->python.bin);
@@ -332,16 +341,16 @@ static int code_layer(struct build *b, struct kr_err *err)
         {.prefix = BELOW_ROOT(KR_IMAGE_RUNTIME), .files = &snapshot, .fixed_prefix = true},
     };
 
-    if (kr_files_add_bytes(&snapshot, "snapshot.json", b->in->snapshot, strlen(b->in->snapshot), false,
-                           err) < 0 ||
+    if (kr_files_add_bytes(&snapshot, "snapshot.json", b->in->snapshot, strlen(b->in->snapshot),
+                           false, err) < 0 ||
         kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, next_layer(b, "code"),
                       &b->new_code, err) < 0)
         return kr_wrap(err, "code layer");
     return 0;
 }
 
-/* The user of the container has no entry in /etc/passwd, which nothing here may write: libraries that
- * ask for a name find it in the environment. */
+/* The user of the container has no entry in /etc/passwd, which nothing here may write: libraries
+ * that ask for a name find it in the environment. */
 static json_t *environment_of(const struct build *b)
 {
     static const char *const defaults[][2] = {
@@ -388,13 +397,15 @@ static void on_progress(void *data, uint64_t done, uint64_t total)
     say(p->b, "push", p->b->in->target, done, total, false);
 }
 
-/* What was pushed, by the digest of its manifest: while a tag of the repository has that digest, its blobs are there. */
+/* What was pushed, by the digest of its manifest: while a tag of the repository has that digest,
+ * its blobs are there. */
 static char *pushed_key(const char *digest)
 {
     return kr_asprintf("pushed 1 %s", digest);
 }
 
-static void keep_pushed(const struct build *b, const char *digest, const struct kr_blob *blobs, size_t n)
+static void keep_pushed(const struct build *b, const char *digest, const struct kr_blob *blobs,
+                        size_t n)
 {
     kr_auto_free char *key = pushed_key(digest);
     kr_auto_json json_t *note = json_array();
@@ -418,7 +429,8 @@ static void guess(const struct build *b, struct kr_blob *blobs, size_t n)
     json_array_foreach(note, k, known)
     {
         for (size_t i = 0; i < n; i++) {
-            if (strcmp(blobs[i].digest, json_string_value(known) != NULL ? json_string_value(known) : "") == 0)
+            if (strcmp(blobs[i].digest,
+                       json_string_value(known) != NULL ? json_string_value(known) : "") == 0)
                 blobs[i].guess = KR_BLOB_KNOWN;
         }
     }
@@ -431,9 +443,8 @@ static struct kr_blob *blob_list(const struct build *b, const char *config_diges
 
     *n = 0;
     for (size_t i = 0; i < b->layer_count; i++)
-        blobs[(*n)++] = (struct kr_blob){.digest = b->layers[i].digest,
-                                         .size = b->layers[i].size,
-                                         .source = KR_BLOB_CACHE};
+        blobs[(*n)++] = (struct kr_blob){
+            .digest = b->layers[i].digest, .size = b->layers[i].size, .source = KR_BLOB_CACHE};
     blobs[(*n)++] = (struct kr_blob){.digest = config_digest,
                                      .size = strlen(b->config),
                                      .source = KR_BLOB_BYTES,
@@ -502,7 +513,8 @@ int kr_image_build(const struct kr_image_build *in, struct kr_image_built *out, 
     bool damaged = true;
     int rc = 0;
 
-    /* A layer that was damaged in the cache is gone from there once it was looked at, and is made again. */
+    /* A layer that was damaged in the cache is gone from there once it was looked at, and is made
+     * again. */
     for (size_t attempt = 0; damaged && attempt <= LAYERS_MAX; attempt++) {
         struct build b = {.in = in, .fresh = in->fresh && attempt == 0};
 

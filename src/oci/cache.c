@@ -12,10 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NOTE_MAX  ((size_t)1 << 20)
-#define KEEP_MS   3600000
-#define NOTE_MS   (30 * 86400000LL) /* notes are small, but there is one for each code that was built */
-#define STALE_MS  86400000 /* a temporary file that old belongs to a process that was killed */
+#define NOTE_MAX ((size_t)1 << 20)
+#define KEEP_MS  3600000
+#define NOTE_MS                                                                                    \
+    (30 * 86400000LL)     /* notes are small, but there is one for each code that was built */
+#define STALE_MS 86400000 /* a temporary file that old belongs to a process that was killed */
 
 struct kr_cache {
     char *blobs; /* .../blobs/sha256 */
@@ -254,8 +255,8 @@ static size_t list_blobs(const struct kr_cache *cache, struct aged **out, uint64
             continue;
         if ((n & (n - 1)) == 0)
             *out = kr_reallocarray(*out, n == 0 ? 1 : n * 2, sizeof(**out));
-        (*out)[n++] = (struct aged){kr_steal(&path), (uint64_t)st.st_size,
-                                    (int64_t)st.st_mtim.tv_sec * 1000};
+        (*out)[n++] =
+            (struct aged){kr_steal(&path), (uint64_t)st.st_size, (int64_t)st.st_mtim.tv_sec * 1000};
         *total += (uint64_t)st.st_size;
     }
     return n;
@@ -269,8 +270,8 @@ static void trim_notes(const struct kr_cache *cache, int64_t now)
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         struct stat st;
 
-        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-            now - (int64_t)st.st_mtim.tv_sec * 1000 > NOTE_MS)
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && now - (int64_t)st.st_mtim.tv_sec * 1000 > NOTE_MS)
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
 }

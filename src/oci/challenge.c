@@ -30,7 +30,8 @@ static size_t token_length(const char *p)
 {
     size_t n = 0;
 
-    while (isalnum((unsigned char)p[n]) || (p[n] != '\0' && strchr("!#$%&'*+-.^_`|~", p[n]) != NULL))
+    while (isalnum((unsigned char)p[n]) ||
+           (p[n] != '\0' && strchr("!#$%&'*+-.^_`|~", p[n]) != NULL))
         n++;
     return n;
 }

@@ -19,8 +19,8 @@ struct kr_challenge {
 void kr_challenge_finish(struct kr_challenge *c);
 #define kr_auto_challenge kr_auto(kr_challenge_finish)
 
-/* Reads one header; several challenges in it are allowed, bearer is preferred to basic. Anything that is not understood
- * gives KR_CHALLENGE_NONE. *out is finished first. */
+/* Reads one header; several challenges in it are allowed, bearer is preferred to basic. Anything
+ * that is not understood gives KR_CHALLENGE_NONE. *out is finished first. */
 void kr_challenge_parse(const char *header, struct kr_challenge *out);
 
 #endif

@@ -34,7 +34,8 @@ static void probes_finish(struct probes *p)
 }
 
 /* Passing faults of a probe are tried again alone, with the client's patience. */
-static int settle(struct kr_repo *repo, struct kr_http_job *job, const char *what, struct kr_err *err)
+static int settle(struct kr_repo *repo, struct kr_http_job *job, const char *what,
+                  struct kr_err *err)
 {
     if (job->rc == 0 && (job->res.status == 200 || job->res.status == 206))
         return 0;
@@ -58,15 +59,15 @@ static int probe_layers(struct kr_repo *repo, const json_t *layers, struct kr_er
         kr_auto_free char *rest = kr_asprintf("blobs/%s", digest);
 
         p.urls[i] = kr_repo_url(repo, rest);
-        p.jobs[i].req = (struct kr_http_request){.method = "GET", .url = p.urls[i], .headers = first,
-                                                 .on_data = one_byte_is_enough};
+        p.jobs[i].req = (struct kr_http_request){
+            .method = "GET", .url = p.urls[i], .headers = first, .on_data = one_byte_is_enough};
         kr_repo_authorize(repo, &p.jobs[i].req);
     }
     kr_http_many(kr_repo_http(repo), p.jobs, n, PARALLEL, 0);
     for (size_t i = 0; i < n; i++) {
         const char *digest = kr_json_str(json_array_get(layers, i), "digest", "");
-        kr_auto_free char *what = kr_asprintf("layer %.19s of %s/%s", digest, kr_repo_registry(repo),
-                                              kr_repo_name(repo));
+        kr_auto_free char *what =
+            kr_asprintf("layer %.19s of %s/%s", digest, kr_repo_registry(repo), kr_repo_name(repo));
 
         if (settle(repo, &p.jobs[i], what, err) < 0)
             return -(int)err->code;

@@ -7,11 +7,12 @@
 #include <string.h>
 #include <zstd.h>
 
-/* gzip: every PIECE of the tar becomes a member of its own, so that libdeflate, which wants its input
- * whole, works in bounded memory. Concatenated members are one gzip file by its definition. */
-#define PIECE       ((size_t)8 << 20)
-#define GZIP_LEVEL  6
-#define ZSTD_LEVEL  3
+/* gzip: every PIECE of the tar becomes a member of its own, so that libdeflate, which wants its
+ * input whole, works in bounded memory. Concatenated members are one gzip file by its
+ * definition. */
+#define PIECE      ((size_t)8 << 20)
+#define GZIP_LEVEL 6
+#define ZSTD_LEVEL 3
 
 struct kr_packer {
     struct kr_cache_writer *writer;
@@ -19,9 +20,9 @@ struct kr_packer {
     bool zstd;
     struct libdeflate_compressor *gzip;
     ZSTD_CCtx *stream;
-    char *in;      /* PIECE bytes, gzip only */
+    char *in; /* PIECE bytes, gzip only */
     size_t fill;
-    bool any;      /* a member was written */
+    bool any; /* a member was written */
     char *out;
     size_t out_size;
 };
@@ -81,7 +82,8 @@ static int flush_gzip(struct kr_packer *p, struct kr_err *err)
     return kr_cache_write(p->writer, p->out, n, err);
 }
 
-static int write_zstd(struct kr_packer *p, const void *bytes, size_t n, bool end, struct kr_err *err)
+static int write_zstd(struct kr_packer *p, const void *bytes, size_t n, bool end,
+                      struct kr_err *err)
 {
     ZSTD_inBuffer in = {bytes, n, 0};
     size_t left;

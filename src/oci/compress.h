@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layer compression: tar bytes go in, a blob of the cache comes out, and both digests are made in the
- * same pass. Equal input gives equal bytes. */
+/* Layer compression: tar bytes go in, a blob of the cache comes out, and both digests are made in
+ * the same pass. Equal input gives equal bytes. */
 #ifndef KR_OCI_COMPRESS_H
 #define KR_OCI_COMPRESS_H
 
@@ -17,9 +17,10 @@ struct kr_layer {
 
 struct kr_packer;
 
-int kr_packer_open(struct kr_cache *cache, bool zstd, struct kr_packer **out, struct kr_err *err)
-    KR_MUST_USE;
-int kr_packer_write(struct kr_packer *p, const void *bytes, size_t n, struct kr_err *err) KR_MUST_USE;
+int kr_packer_open(struct kr_cache *cache, bool zstd, struct kr_packer **out,
+                   struct kr_err *err) KR_MUST_USE;
+int kr_packer_write(struct kr_packer *p, const void *bytes, size_t n,
+                    struct kr_err *err) KR_MUST_USE;
 /* Publishes the blob. The packer is gone afterwards, also on failure. */
 int kr_packer_close(struct kr_packer *p, struct kr_layer *out, struct kr_err *err) KR_MUST_USE;
 void kr_packer_drop(struct kr_packer *p); /* NULL is fine */

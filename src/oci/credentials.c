@@ -12,10 +12,10 @@
 
 #include <string.h>
 
-#define CONFIG_MAX    ((size_t)4 << 20)
-#define SECRET_MAX    ((size_t)1 << 20)
-#define HELPER_MS     30000
-#define HUB_KEY       "https://index.docker.io/v1/"
+#define CONFIG_MAX ((size_t)4 << 20)
+#define SECRET_MAX ((size_t)1 << 20)
+#define HELPER_MS  30000
+#define HUB_KEY    "https://index.docker.io/v1/"
 
 void kr_credentials_finish(struct kr_credentials *c)
 {
@@ -51,7 +51,8 @@ static const json_t *entry_of(const json_t *table, const char *registry, const c
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)table, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)table, key, value)
+    {
         if (key_is(key, registry)) {
             *found = key;
             return value;
@@ -79,8 +80,11 @@ static int ask_helper(const char *helper, const char *server, struct kr_credenti
     kr_auto_free char *program = kr_asprintf("docker-credential-%s", helper);
     char get[] = "get";
     char *argv[] = {program, get, NULL};
-    struct kr_proc_opts opts = {.input = server, .input_len = strlen(server), .out = &answer,
-                                .err_out = &complaint, .timeout_ms = HELPER_MS};
+    struct kr_proc_opts opts = {.input = server,
+                                .input_len = strlen(server),
+                                .out = &answer,
+                                .err_out = &complaint,
+                                .timeout_ms = HELPER_MS};
     kr_auto_json json_t *doc = NULL;
     const char *user, *secret;
     struct kr_view said;
@@ -132,7 +136,8 @@ static int from_auths(const json_t *entry, const char *file, struct kr_credentia
     }
     if (!kr_base64_decode(&pair, auth, strlen(auth)) || pair.n == 0 ||
         (colon = memchr(pair.p, ':', pair.n)) == NULL)
-        return kr_fail(err, KR_E_INVALID, "%s: an 'auth' value is not base 64 of user:password", file);
+        return kr_fail(err, KR_E_INVALID, "%s: an 'auth' value is not base 64 of user:password",
+                       file);
     *colon = '\0';
     keep(out, pair.p, colon + 1);
     memset(pair.p, 0, pair.n);

@@ -14,10 +14,10 @@ struct kr_credentials {
 void kr_credentials_finish(struct kr_credentials *c);
 #define kr_auto_credentials kr_auto(kr_credentials_finish)
 
-/* Looks the registry ("docker.io", "localhost:5000") up in config.json of $DOCKER_CONFIG or ~/.docker: its
- * credHelpers entry, credsStore, then auths. None found is success with empty fields. A helper that fails for any
- * other reason than "not found" is an error. */
-int kr_credentials_find(const char *registry, struct kr_credentials *out, struct kr_err *err)
-    KR_MUST_USE;
+/* Looks the registry ("docker.io", "localhost:5000") up in config.json of $DOCKER_CONFIG or
+ * ~/.docker: its credHelpers entry, credsStore, then auths. None found is success with empty
+ * fields. A helper that fails for any other reason than "not found" is an error. */
+int kr_credentials_find(const char *registry, struct kr_credentials *out,
+                        struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -18,7 +18,8 @@ json_t *kr_layer_note(const struct kr_layer *layer)
 
 bool kr_layer_of_note(struct kr_cache *cache, const json_t *note, struct kr_layer *out)
 {
-    const char *digest = kr_json_str(note, "digest", ""), *diff_id = kr_json_str(note, "diff_id", "");
+    const char *digest = kr_json_str(note, "digest", ""),
+               *diff_id = kr_json_str(note, "diff_id", "");
     int64_t size = kr_json_int(note, "size", -1);
 
     if (size < 0 || !kr_digest_valid(digest) || !kr_digest_valid(diff_id) ||

@@ -6,8 +6,8 @@
 #include "oci/compress.h"
 #include "oci/tar.h"
 
-/* Packs the parts into a layer in the cache, or finds the one that was made of the same parts before.
- * *made: it was packed now. */
+/* Packs the parts into a layer in the cache, or finds the one that was made of the same parts
+ * before. *made: it was packed now. */
 int kr_layer_make(struct kr_cache *cache, const struct kr_tar_part *parts, size_t n, bool zstd,
                   struct kr_layer *out, bool *made, struct kr_err *err) KR_MUST_USE;
 

@@ -9,9 +9,9 @@
 
 #define LAYERS_MAX 512
 
-static const char *const accept_manifest[] = {
-    "Accept: " KR_OCI_MANIFEST, "Accept: " KR_OCI_INDEX, "Accept: " KR_DOCKER_MANIFEST,
-    "Accept: " KR_DOCKER_INDEX, NULL};
+static const char *const accept_manifest[] = {"Accept: " KR_OCI_MANIFEST, "Accept: " KR_OCI_INDEX,
+                                              "Accept: " KR_DOCKER_MANIFEST,
+                                              "Accept: " KR_DOCKER_INDEX, NULL};
 
 void kr_image_finish(struct kr_image *image)
 {
@@ -43,8 +43,9 @@ static int get_manifest(struct kr_repo *repo, const char *what, json_t **doc,
 {
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
     kr_auto_free char *rest = kr_asprintf("manifests/%s", what), *url = kr_repo_url(repo, rest);
-    kr_auto_free char *name = kr_asprintf("image %s/%s%c%s", kr_repo_registry(repo),
-                                          kr_repo_name(repo), kr_digest_valid(what) ? '@' : ':', what);
+    kr_auto_free char *name =
+        kr_asprintf("image %s/%s%c%s", kr_repo_registry(repo), kr_repo_name(repo),
+                    kr_digest_valid(what) ? '@' : ':', what);
     struct kr_http_request req = {
         .method = "GET", .url = url, .headers = accept_manifest, .max_body = KR_MANIFEST_MAX};
 
@@ -78,7 +79,8 @@ static bool platform_fits(const json_t *p)
            (variant[0] == '\0' || strcmp(variant, "v1") == 0);
 }
 
-/* The entry of an index for our platform; entries of attestations have the platform unknown/unknown. */
+/* The entry of an index for our platform; entries of attestations have the platform
+ * unknown/unknown. */
 static int choose(const json_t *index, const char *what, const char **digest, struct kr_err *err)
 {
     const json_t *list = json_object_get(index, "manifests");
@@ -201,7 +203,8 @@ void kr_manifest_heads(struct kr_manifest_ask *asks, size_t n)
 
         urls[i] = kr_repo_url(asks[i].repo, rest);
         calls[i].repo = asks[i].repo;
-        calls[i].req = (struct kr_http_request){.method = "HEAD", .url = urls[i], .headers = accept_manifest};
+        calls[i].req =
+            (struct kr_http_request){.method = "HEAD", .url = urls[i], .headers = accept_manifest};
     }
     kr_repo_call_all(calls, n);
     for (size_t i = 0; i < n; i++) {

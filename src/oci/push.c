@@ -50,7 +50,8 @@ static void on_sent(void *data, uint64_t sent, uint64_t total)
     report(s->run);
 }
 
-/* Fills up to `limit` jobs with uploads whose time has come. *due: when the next one is (0: none waits). */
+/* Fills up to `limit` jobs with uploads whose time has come. *due: when the next one is (0: none
+ * waits). */
 static int gather(struct run *run, size_t limit, struct kr_http_job *jobs, struct sender *senders,
                   size_t *count, int64_t *due, struct kr_err *err)
 {
@@ -109,7 +110,7 @@ static int round_trip(struct run *run, size_t limit, bool *over, struct kr_err *
 
 int kr_push_blobs(struct kr_push *push, const struct kr_blob *blobs, size_t n, struct kr_err *err)
 {
-    size_t limit = push->parallel == 0 ? PARALLEL_DEFAULT
+    size_t limit = push->parallel == 0             ? PARALLEL_DEFAULT
                    : push->parallel > PARALLEL_MAX ? PARALLEL_MAX
                                                    : push->parallel;
     struct run run = {push, kr_calloc(n + 1, sizeof(struct kr_upload)), 0};
@@ -124,7 +125,8 @@ int kr_push_blobs(struct kr_push *push, const struct kr_blob *blobs, size_t n, s
         if (!twice)
             kr_upload_init(&run.ups[run.n++], push, &blobs[i]);
     }
-    /* The first request alone, unless one was answered: its refusal brings the token that all others use. */
+    /* The first request alone, unless one was answered: its refusal brings the token that all
+     * others use. */
     if (n > 0 && !kr_repo_let_in(push->to))
         rc = round_trip(&run, 1, &over, err);
     while (rc == 0 && !over)
@@ -145,8 +147,8 @@ int kr_push_manifest(struct kr_repo *to, const char *what, const char *media_typ
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
     kr_auto_free char *rest = kr_asprintf("manifests/%s", what), *url = kr_repo_url(to, rest);
     kr_auto_free char *type = kr_asprintf("Content-Type: %s", media_type);
-    kr_auto_free char *name = kr_asprintf("push image %s/%s:%s", kr_repo_registry(to),
-                                          kr_repo_name(to), what);
+    kr_auto_free char *name =
+        kr_asprintf("push image %s/%s:%s", kr_repo_registry(to), kr_repo_name(to), what);
     const char *headers[] = {type, NULL}, *said;
     struct kr_http_request req = {
         .method = "PUT",
@@ -164,8 +166,8 @@ int kr_push_manifest(struct kr_repo *to, const char *what, const char *media_typ
     kr_sha256_hex(text, n, digest + 7);
     said = kr_http_header(&res, "docker-content-digest");
     if (said != NULL && strcmp(said, digest) != 0)
-        return kr_fail(err, KR_E_REMOTE, "%s: the registry stored it as %s instead of %s", name, said,
-                       digest);
+        return kr_fail(err, KR_E_REMOTE, "%s: the registry stored it as %s instead of %s", name,
+                       said, digest);
     return 0;
 }
 

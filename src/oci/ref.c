@@ -73,7 +73,8 @@ static bool tag_valid(const char *tag)
     size_t n = strlen(tag);
 
     for (size_t i = 0; i < n; i++) {
-        if (!isalnum((unsigned char)tag[i]) && tag[i] != '_' && (i == 0 || strchr(".-", tag[i]) == NULL))
+        if (!isalnum((unsigned char)tag[i]) && tag[i] != '_' &&
+            (i == 0 || strchr(".-", tag[i]) == NULL))
             return false;
     }
     return n > 0 && n <= TAG_MAX;

@@ -25,7 +25,8 @@ void kr_ref_finish(struct kr_ref *ref);
 #define kr_auto_ref kr_auto(kr_ref_finish)
 
 /* Normalises: "python" is docker.io/library/python. A first part with a dot, a colon, an upper-case
- * letter, or "localhost" is a registry. The tag stays NULL when there is none (callers mean latest). */
+ * letter, or "localhost" is a registry. The tag stays NULL when there is none (callers mean
+ * latest). */
 int kr_ref_parse(const char *text, struct kr_ref *out, struct kr_err *err) KR_MUST_USE;
 
 /* Whole reference in normal form; caller frees. */

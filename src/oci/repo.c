@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TOKEN_MAX   ((size_t)1 << 20)
-#define FRESH_MS    2000
-#define TRIES_MAX   3
+#define TOKEN_MAX ((size_t)1 << 20)
+#define FRESH_MS  2000
+#define TRIES_MAX 3
 
 struct kr_repo {
     struct kr_http *http;
@@ -42,7 +42,8 @@ static int use_ca_file(struct kr_repo *repo, const char *file, struct kr_err *er
     repo->ca_file = kr_path_expand_home(file);
     if (access(repo->ca_file, R_OK) == 0)
         return 0;
-    (void)kr_fail_errno(err, errno, "ca_file '%s' of the container registry %s", repo->ca_file, repo->registry);
+    (void)kr_fail_errno(err, errno, "ca_file '%s' of the container registry %s", repo->ca_file,
+                        repo->registry);
     return -(int)err->code;
 }
 
@@ -159,7 +160,8 @@ static int check_realm(const struct kr_repo *repo, struct kr_err *err)
     struct kr_url url;
 
     if (!kr_url_parse(repo->challenge.realm, &url))
-        return kr_fail(err, KR_E_REMOTE, "%s names a token service that is no address", repo->registry);
+        return kr_fail(err, KR_E_REMOTE, "%s names a token service that is no address",
+                       repo->registry);
     if (!url.https && kr_starts_with(repo->base, "https:"))
         return kr_fail(err, KR_E_REMOTE, "%s names a token service without encryption (%s)",
                        repo->registry, repo->challenge.realm);
@@ -171,7 +173,8 @@ static int take_token(struct kr_repo *repo, const struct kr_http_response *res, 
     kr_auto_json json_t *doc = NULL;
     const char *token;
 
-    if (kr_json_parse(kr_buf_str(&res->body), res->body.n, "answer of the token service", &doc, err) < 0)
+    if (kr_json_parse(kr_buf_str(&res->body), res->body.n, "answer of the token service", &doc,
+                      err) < 0)
         return kr_wrap(err, "%s", repo->registry);
     token = kr_json_str(doc, "token", NULL);
     if (token == NULL)
@@ -187,8 +190,10 @@ static int take_token(struct kr_repo *repo, const struct kr_http_response *res, 
 
 static int hint_login(const struct kr_repo *repo, struct kr_err *err)
 {
-    return kr_hint(err, "log in with 'docker login %s', or give the container registry an "
-                        "authentication_secret with the keys username and password", repo->registry);
+    return kr_hint(err,
+                   "log in with 'docker login %s', or give the container registry an "
+                   "authentication_secret with the keys username and password",
+                   repo->registry);
 }
 
 /* Asks the token service: with an identity token by POST, else by GET. */
@@ -198,8 +203,8 @@ static int fetch_token(struct kr_repo *repo, struct kr_err *err)
     kr_auto_buf struct kr_buf fields = KR_BUF_INIT(TOKEN_MAX);
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
     kr_auto_free char *basic = NULL, *url = NULL;
-    struct kr_http_request req = {.method = "GET", .max_body = TOKEN_MAX, .repeat = KR_REPEAT_SAFE,
-                                  .ca_file = repo->ca_file};
+    struct kr_http_request req = {
+        .method = "GET", .max_body = TOKEN_MAX, .repeat = KR_REPEAT_SAFE, .ca_file = repo->ca_file};
     const struct kr_credentials *c = &repo->credentials;
 
     if (check_realm(repo, err) < 0)
@@ -211,8 +216,9 @@ static int fetch_token(struct kr_repo *repo, struct kr_err *err)
             add_field(&fields, "scope", repo->scopes[i]);
     }
     if (c->identity_token != NULL) {
-        kr_auto_free char *both = kr_asprintf("%s%s%s", repo->scopes[0], repo->scopes[1] != NULL ? " " : "",
-                                              repo->scopes[1] != NULL ? repo->scopes[1] : "");
+        kr_auto_free char *both =
+            kr_asprintf("%s%s%s", repo->scopes[0], repo->scopes[1] != NULL ? " " : "",
+                        repo->scopes[1] != NULL ? repo->scopes[1] : "");
 
         add_field(&fields, "scope", both);
         add_field(&fields, "client_id", "kourou");
@@ -220,7 +226,8 @@ static int fetch_token(struct kr_repo *repo, struct kr_err *err)
         add_field(&fields, "refresh_token", c->identity_token);
         req.method = "POST";
         req.headers = form;
-        req.body = (struct kr_http_body){.kind = KR_BODY_BYTES, .bytes = fields.p, .size = fields.n};
+        req.body =
+            (struct kr_http_body){.kind = KR_BODY_BYTES, .bytes = fields.p, .size = fields.n};
         url = kr_strdup(repo->challenge.realm);
     } else {
         if (c->password != NULL) {
@@ -302,7 +309,8 @@ int kr_repo_call(struct kr_repo *repo, struct kr_http_request *req, struct kr_ht
 static int settle(struct kr_repo_ask *ask, struct kr_http_job *job)
 {
     struct kr_repo *repo = ask->repo;
-    bool again = job->rc < 0 || job->res.status == 408 || job->res.status == 429 || job->res.status >= 500;
+    bool again =
+        job->rc < 0 || job->res.status == 408 || job->res.status == 429 || job->res.status >= 500;
     int tries = 0;
 
     if (job->rc == 0 && job->res.status == 401 &&
@@ -368,44 +376,58 @@ static void add_reason(const struct kr_http_response *res, struct kr_buf *out, b
     }
     first = json_array_get(json_object_get(doc, "errors"), 0);
     code = kr_json_str(first, "code", "");
-    message = kr_json_str(first, "message", kr_json_str(doc, "details", kr_json_str(doc, "message", "")));
+    message =
+        kr_json_str(first, "message", kr_json_str(doc, "details", kr_json_str(doc, "message", "")));
     *rate_limit |= strcasecmp(code, "TOOMANYREQUESTS") == 0;
-    kr_buf_addf(out, "%s%s%.300s", code, code[0] != '\0' && message[0] != '\0' ? ": " : "", message);
+    kr_buf_addf(out, "%s%s%.300s", code, code[0] != '\0' && message[0] != '\0' ? ": " : "",
+                message);
 }
 
 static int hint_for(const struct kr_repo *repo, int status, bool rate_limit, struct kr_err *err)
 {
     bool stranger = repo->credentials.password == NULL && repo->credentials.identity_token == NULL;
 
-    if (status == 400 && kr_starts_with(repo->base, "http:")) /* what servers with TLS say to others */
-        return kr_hint(err, "if %s speaks TLS, name a file with its authority's certificates as the container "
-                            "registry's ca_file", repo->registry);
+    if (status == 400 &&
+        kr_starts_with(repo->base, "http:")) /* what servers with TLS say to others */
+        return kr_hint(
+            err,
+            "if %s speaks TLS, name a file with its authority's certificates as the container "
+            "registry's ca_file",
+            repo->registry);
     if (rate_limit && stranger)
-        return kr_hint(err, "%s limits pulls without an account; log in with 'docker login %s' or "
-                            "wait", repo->registry, repo->registry);
+        return kr_hint(err,
+                       "%s limits pulls without an account; log in with 'docker login %s' or wait",
+                       repo->registry, repo->registry);
     if (rate_limit)
-        return kr_hint(err, "%s limits how much this account may pull or push; wait and run the "
-                            "command again", repo->registry);
+        return kr_hint(err,
+                       "%s limits how much this account may pull or push; wait and run the "
+                       "command again",
+                       repo->registry);
     if ((status == 401 || status == 403) && !repo->anonymous && stranger)
         return hint_login(repo, err);
     if ((status == 401 || status == 403) && !repo->anonymous)
-        return kr_hint(err, "the credentials come from %s; check that they are right and may use "
-                            "repository '%s'",
+        return kr_hint(err,
+                       "the credentials come from %s; check that they are right and may use "
+                       "repository '%s'",
                        repo->credentials.origin != NULL ? repo->credentials.origin : "docker login",
                        repo->name);
     return err != NULL ? -(int)err->code : 0;
 }
 
-int kr_repo_no_answer(const struct kr_repo *repo, const struct kr_http_response *res, struct kr_err *err)
+int kr_repo_no_answer(const struct kr_repo *repo, const struct kr_http_response *res,
+                      struct kr_err *err)
 {
     if (err == NULL || !res->untrusted)
         return err != NULL ? -(int)err->code : 0;
     err->hint[0] = '\0';
     if (repo->ca_file != NULL)
-        return kr_hint(err, "the certificates in ca_file '%s' of the container registry do not vouch for it",
-                       repo->ca_file);
-    return kr_hint(err, "when %s has certificates of your own authority, name a file with them as the "
-                        "container registry's ca_file (or in SSL_CERT_FILE)", repo->registry);
+        return kr_hint(
+            err, "the certificates in ca_file '%s' of the container registry do not vouch for it",
+            repo->ca_file);
+    return kr_hint(err,
+                   "when %s has certificates of your own authority, name a file with them as the "
+                   "container registry's ca_file (or in SSL_CERT_FILE)",
+                   repo->registry);
 }
 
 int kr_repo_fail(const struct kr_repo *repo, const struct kr_http_response *res, const char *what,

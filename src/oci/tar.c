@@ -107,8 +107,11 @@ void kr_tar_key(const struct kr_tar_part *parts, size_t n, char key[7 + KR_SHA25
     for (size_t i = 0; i < list.n; i++) {
         const struct item *item = &list.v[i];
         kr_auto_free char *line = kr_asprintf(
-            "%c %u %u %s %s", item->file == NULL ? 'd' : item->file->executable ? 'x' : '-', item->uid,
-            item->gid, item->file != NULL ? item->file->sha256 : "", item->path);
+            "%c %u %u %s %s",
+            item->file == NULL       ? 'd'
+            : item->file->executable ? 'x'
+                                     : '-',
+            item->uid, item->gid, item->file != NULL ? item->file->sha256 : "", item->path);
 
         kr_digest_update(d, line, strlen(line) + 1);
     }
@@ -191,8 +194,8 @@ static int write_item(struct archive *a, struct archive_entry *entry, const stru
 }
 
 int kr_tar_write(const struct kr_tar_part *parts, size_t n,
-                 int (*sink)(void *data, const void *bytes, size_t n, struct kr_err *err), void *data,
-                 struct kr_err *err)
+                 int (*sink)(void *data, const void *bytes, size_t n, struct kr_err *err),
+                 void *data, struct kr_err *err)
 {
     struct out out = {sink, data, err, false};
     struct archive *a = archive_write_new();
@@ -220,8 +223,8 @@ int kr_tar_write(const struct kr_tar_part *parts, size_t n,
     return rc;
 }
 
-int kr_tar_list(int fd, bool (*on_entry)(void *data, const char *path, const char *link), void *data,
-                struct kr_err *err)
+int kr_tar_list(int fd, bool (*on_entry)(void *data, const char *path, const char *link),
+                void *data, struct kr_err *err)
 {
     struct archive *a = archive_read_new();
     struct archive_entry *entry;

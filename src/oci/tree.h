@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Adds every regular file below dir. skip(path) leaves files and folders out; may be NULL. Links are followed
- * when they lead to files. */
+/* Adds every regular file below dir. skip(path) leaves files and folders out; may be NULL. Links
+ * are followed when they lead to files. */
 int kr_tree_read(const char *dir, bool (*skip)(const char *path), struct kr_files *out,
                  struct kr_err *err) KR_MUST_USE;
 

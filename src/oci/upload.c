@@ -15,7 +15,8 @@
 #define PIECE_MAX     ((uint64_t)16 << 20)
 #define FAILURES_MAX  6
 #define RESTARTS_MAX  5
-#define SMALL_MAX     ((uint64_t)64 << 10) /* so little is sent sooner than it is asked for or gone on with */
+#define SMALL_MAX                                                                                  \
+    ((uint64_t)64 << 10) /* so little is sent sooner than it is asked for or gone on with */
 
 void kr_upload_init(struct kr_upload *up, struct kr_push *push, const struct kr_blob *blob)
 {
@@ -48,7 +49,8 @@ uint64_t kr_upload_arrived(const struct kr_upload *up)
 {
     if (up->step == KR_UP_DONE)
         return up->blob->size;
-    return up->offset + up->in_flight < up->blob->size ? up->offset + up->in_flight : up->blob->size;
+    return up->offset + up->in_flight < up->blob->size ? up->offset + up->in_flight
+                                                       : up->blob->size;
 }
 
 /* Begins again with a new upload. */
@@ -103,9 +105,8 @@ static void set_body(struct kr_upload *up, struct kr_http_request *req, uint64_t
         return;
     }
     req->body.kind = KR_BODY_BYTES;
-    req->body.bytes = up->blob->source == KR_BLOB_BYTES
-                          ? (const char *)up->blob->bytes + up->offset
-                          : up->piece.p + (up->offset - up->piece_at);
+    req->body.bytes = up->blob->source == KR_BLOB_BYTES ? (const char *)up->blob->bytes + up->offset
+                                                        : up->piece.p + (up->offset - up->piece_at);
 }
 
 static char *finish_url(const struct kr_upload *up)
@@ -206,8 +207,8 @@ int kr_upload_ask(struct kr_upload *up, struct kr_http_request *req, struct kr_e
     case KR_UP_DONE:
         break;
     }
-    /* Every step may come twice: a lost upload is begun anew and found there. But a connection that turns out dead is not to
-     * cost a large body twice. */
+    /* Every step may come twice: a lost upload is begun anew and found there. But a connection that
+     * turns out dead is not to cost a large body twice. */
     if (req->body.size > SMALL_MAX)
         req->repeat = KR_REPEAT_NEVER;
     req->url = up->url;
@@ -218,7 +219,8 @@ int kr_upload_ask(struct kr_upload *up, struct kr_http_request *req, struct kr_e
 static char *what_of(const struct kr_upload *up)
 {
     return kr_asprintf("%s %.19s of %s/%s", up->step == KR_UP_FETCH ? "fetch blob" : "push blob",
-                       up->blob->digest, kr_repo_registry(up->push->to), kr_repo_name(up->push->to));
+                       up->blob->digest, kr_repo_registry(up->push->to),
+                       kr_repo_name(up->push->to));
 }
 
 static void wait_more(struct kr_upload *up, const struct kr_http_response *res)
@@ -265,7 +267,8 @@ static int give_up(struct kr_upload *up, const struct kr_http_response *res, int
 static int take_fault(struct kr_upload *up, const struct kr_http_response *res, int rc,
                       struct kr_err *call_err, struct kr_err *err)
 {
-    bool hopeless = rc < 0 && (res->failure == KR_HTTP_HOPELESS || res->failure == KR_HTTP_CANCELLED);
+    bool hopeless =
+        rc < 0 && (res->failure == KR_HTTP_HOPELESS || res->failure == KR_HTTP_CANCELLED);
 
     if (hopeless || ++up->failures > FAILURES_MAX)
         return give_up(up, res, rc, call_err, err);
@@ -287,7 +290,8 @@ static bool range_end(const struct kr_http_response *res, uint64_t *next)
     return true;
 }
 
-static int take_location(struct kr_upload *up, const struct kr_http_response *res, struct kr_err *err)
+static int take_location(struct kr_upload *up, const struct kr_http_response *res,
+                         struct kr_err *err)
 {
     char *location = kr_repo_location(up->push->to, res);
 
@@ -328,7 +332,8 @@ static int take_fetch(struct kr_upload *up, const struct kr_http_response *res, 
 {
     uint64_t left = up->blob->size - up->offset, want = left < up->chunk ? left : up->chunk;
 
-    if ((res->status != 206 && !(res->status == 200 && up->offset == 0 && want == up->blob->size)) ||
+    if ((res->status != 206 &&
+         !(res->status == 200 && up->offset == 0 && want == up->blob->size)) ||
         res->body.n != want)
         return res->status == 206 || res->status == 200
                    ? kr_fail(err, KR_E_REMOTE, "%s gave another part of %s than asked for",
@@ -399,7 +404,8 @@ static int take_patch(struct kr_upload *up, const struct kr_http_response *res, 
     if (take_location(up, res, err) < 0)
         return -(int)err->code;
     (void)range_end(res, &next);
-    /* A registry that takes chunks and keeps nothing of them would be sent the same one for ever. */
+    /* A registry that takes chunks and keeps nothing of them would be sent the same one for
+     * ever. */
     if (next > up->blob->size || next <= up->offset)
         return take_lost_upload(up, res, err);
     up->chunked = true; /* what was begun by PATCH is closed by an empty PUT */
@@ -415,8 +421,8 @@ static int take_status(struct kr_upload *up, const struct kr_http_response *res,
         return take_lost_upload(up, res, err);
     if (take_location(up, res, err) < 0)
         return -(int)err->code;
-    /* "0-0" is said for no byte and for one: the upload is begun anew then. A piece that is no longer
-     * in memory cannot be sent again either. */
+    /* "0-0" is said for no byte and for one: the upload is begun anew then. A piece that is no
+     * longer in memory cannot be sent again either. */
     if (!range_end(res, &next) || next <= 1 || next > up->blob->size ||
         (up->blob->source == KR_BLOB_REPO && next < up->piece_at))
         return take_lost_upload(up, res, err);

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OUTPUT_MAX  ((size_t)1 << 20)
-#define SCRIPT_MAX  ((size_t)1 << 20)
-#define PROBE_MS    30000
+#define OUTPUT_MAX ((size_t)1 << 20)
+#define SCRIPT_MAX ((size_t)1 << 20)
+#define PROBE_MS   30000
 
 /* glibc as far back as Debian 10 and Ubuntu 20.04: what current base images have at least. */
 static const char *const platforms[] = {"manylinux_2_28_x86_64", "manylinux_2_27_x86_64",
@@ -63,10 +63,13 @@ int kr_python_compile(const char *python, const char *dir, const char *image_dir
     kr_auto(words_finish) struct words w = {0};
     kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(65536), out = KR_BUF_INIT(OUTPUT_MAX);
     char **env = kr_env_copy();
-    struct kr_proc_opts opts = {.env = env, .out = &out, .err_out = &complaint,
-                                .cancelled = cancelled, .cancel_data = data};
-    const char *const flags[] = {"-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode",
-                                 "unchecked-hash", "-s"};
+    struct kr_proc_opts opts = {.env = env,
+                                .out = &out,
+                                .err_out = &complaint,
+                                .cancelled = cancelled,
+                                .cancel_data = data};
+    const char *const flags[] = {
+        "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s"};
     int status, rc;
 
     words_add(&w, python);
@@ -168,9 +171,10 @@ static int fail_install(const struct talk *talk, const char *tool, int status, s
     if (talk->missing.n > 0 || strstr(kr_buf_str(&talk->last), "wheels") != NULL) {
         (void)kr_fail(err, KR_E_INVALID, "no wheel for Python 3.%d on Linux x86-64: %s", minor,
                       talk->missing.n > 0 ? kr_buf_str(&talk->missing) : kr_buf_str(&talk->last));
-        return kr_hint(err, "packages that exist as source only need a build inside the image: use an "
-                            "image builder of flavor local, or --build-mode=source; or build the wheel "
-                            "with 'pip wheel' and name its folder with --find-links in the requirements");
+        return kr_hint(
+            err, "packages that exist as source only need a build inside the image: use an "
+                 "image builder of flavor local, or --build-mode=source; or build the wheel "
+                 "with 'pip wheel' and name its folder with --find-links in the requirements");
     }
     return kr_fail(err, KR_E_INVALID, "%s ended with status %d: %s", tool, status,
                    talk->last.n > 0 ? kr_buf_str(&talk->last) : "no message");
@@ -184,8 +188,8 @@ static int run_installer(const struct kr_wheels *what, bool uv, const char *dir,
     kr_auto_free char *constraints = kr_path_join(files, "constraints.txt");
     struct talk talk = {.what = what, .missing = KR_BUF_INIT(1000), .last = KR_BUF_INIT(1000)};
     char **env = kr_env_copy();
-    struct kr_proc_opts opts = {.line = on_line, .data = &talk, .cancelled = what->cancelled,
-                                .cancel_data = what->data};
+    struct kr_proc_opts opts = {
+        .line = on_line, .data = &talk, .cancelled = what->cancelled, .cancel_data = what->data};
     const char *name;
     json_t *value;
     int status, rc;
@@ -231,7 +235,8 @@ static int add_programs(const struct kr_wheels *what, const char *dir, struct kr
     if (kr_tree_read(folder, NULL, &found, err) < 0)
         return -(int)err->code;
     for (size_t i = 0; i < found.n; i++) {
-        kr_auto_buf struct kr_buf text = KR_BUF_INIT(SCRIPT_MAX), made = KR_BUF_INIT(SCRIPT_MAX + 4096);
+        kr_auto_buf struct kr_buf text = KR_BUF_INIT(SCRIPT_MAX),
+                                  made = KR_BUF_INIT(SCRIPT_MAX + 4096);
         const char *end;
 
         if (found.v[i].size < SCRIPT_MAX && kr_file_read(found.v[i].disk, &text, err) < 0)
@@ -254,8 +259,8 @@ static int write_inputs(const struct kr_wheels *what, const char *dir, struct kr
 {
     kr_auto_files struct kr_files files = {0};
 
-    if (kr_files_add_bytes(&files, "requirements.txt", what->requirements, strlen(what->requirements),
-                           false, err) < 0 ||
+    if (kr_files_add_bytes(&files, "requirements.txt", what->requirements,
+                           strlen(what->requirements), false, err) < 0 ||
         kr_files_add_bytes(&files, "constraints.txt", what->constraints, strlen(what->constraints),
                            false, err) < 0)
         return -(int)err->code;
@@ -279,20 +284,22 @@ int kr_wheels_install(const struct kr_wheels *what, char **dir, struct kr_files 
     int rc;
 
     if (what->python == NULL)
-        return kr_fail(err, KR_E_NOT_FOUND, "installing requirements needs a Python on this machine "
-                                            "and none was found");
+        return kr_fail(err, KR_E_NOT_FOUND,
+                       "installing requirements needs a Python on this machine and none was found");
     if (kr_python_version(what->python, version, err) < 0)
         return -(int)err->code;
     (void)snprintf(wanted, sizeof(wanted), "3.%d.", what->target->minor);
     same = kr_starts_with(version, wanted);
-    if (kr_tree_temp(what->temp_dir, &inputs, err) < 0 || kr_tree_temp(what->temp_dir, dir, err) < 0)
+    if (kr_tree_temp(what->temp_dir, &inputs, err) < 0 ||
+        kr_tree_temp(what->temp_dir, dir, err) < 0)
         return -(int)err->code;
     rc = write_inputs(what, inputs, err);
     if (rc == 0)
         rc = run_installer(what, use_uv(what, same), *dir, inputs, err);
     (void)!kr_remove_tree(inputs, NULL);
     if (rc == 0 && same)
-        rc = kr_python_compile(what->python, *dir, what->target->site, what->cancelled, what->data, err);
+        rc = kr_python_compile(what->python, *dir, what->target->site, what->cancelled, what->data,
+                               err);
     if (rc == 0)
         rc = kr_tree_read(*dir, skip_site, site, err);
     if (rc == 0)

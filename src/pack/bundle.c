@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEPTH_MAX   64
-#define IGNORE_MAX  ((size_t)1 << 20)
+#define DEPTH_MAX  64
+#define IGNORE_MAX ((size_t)1 << 20)
 
 struct found {
     char *path; /* below the root */
@@ -34,7 +34,7 @@ struct frame {
 struct walk {
     const struct kr_bundle *what;
     char *real_root;
-    char *prefix;   /* where the root lies in its repository, "" or ending with a slash */
+    char *prefix; /* where the root lies in its repository, "" or ending with a slash */
     struct found *v;
     size_t n;
     json_t *warnings;
@@ -42,21 +42,25 @@ struct walk {
 
 /* Never launched, whatever the ignore files say. */
 static const char *const never[] = {
-    ".git",          ".hg",          ".svn",           ".bzr",      ".venv",      "venv",
-    "__pycache__",   "*.pyc",        "*.pyo",          ".zen",      ".kourou",    "node_modules",
-    ".tox",          ".nox",         ".mypy_cache",    ".idea",     ".vscode",    ".pytest_cache",
-    ".ruff_cache",   ".hypothesis",  ".coverage",      ".DS_Store", "Thumbs.db",  ".ipynb_checkpoints",
-    ".gitignore",    ".gitmodules",  ".gitattributes", "*.swp",     ".#*",        ".kourouignore",
-    "*.egg-info",    ".eggs",        ".direnv",        ".cache",    ".huggingface",
+    ".git",       ".hg",           ".svn",           ".bzr",
+    ".venv",      "venv",          "__pycache__",    "*.pyc",
+    "*.pyo",      ".zen",          ".kourou",        "node_modules",
+    ".tox",       ".nox",          ".mypy_cache",    ".idea",
+    ".vscode",    ".pytest_cache", ".ruff_cache",    ".hypothesis",
+    ".coverage",  ".DS_Store",     "Thumbs.db",      ".ipynb_checkpoints",
+    ".gitignore", ".gitmodules",   ".gitattributes", "*.swp",
+    ".#*",        ".kourouignore", "*.egg-info",     ".eggs",
+    ".direnv",    ".cache",        ".huggingface",
 };
 
 /* Left out for what they hold by convention; the user is told. */
 static const char *const secret[] = {
-    ".env",    ".env.*",     ".envrc",  ".netrc",  ".pypirc",  ".ssh",  ".aws",
-    ".gnupg",  "id_rsa",     "id_dsa",  "id_ecdsa", "id_ed25519", ".git-credentials", ".pgpass",
+    ".env",   ".env.*", ".envrc",   ".netrc",     ".pypirc",          ".ssh",    ".aws", ".gnupg",
+    "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".git-credentials", ".pgpass",
 };
 
-static const char *const no_secret[] = {".env.example", ".env.sample", ".env.template", ".env.dist"};
+static const char *const no_secret[] = {".env.example", ".env.sample", ".env.template",
+                                        ".env.dist"};
 
 static bool name_in(const char *name, const char *const *globs, size_t n)
 {
@@ -128,8 +132,10 @@ static int add_found(struct walk *w, const char *path, const struct stat *st, st
     if (max != 0 && (uint64_t)st->st_size > max) {
         (void)kr_fail(err, KR_E_LIMIT, "'%s' has %s, more than the %s one file may have", path,
                       kr_size_text((uint64_t)st->st_size, size), kr_size_text(max, limit));
-        return kr_hint(err, "leave it out with a line '/%s' in .kourouignore, and fetch large files "
-                            "at start (from a Hub model repository or a volume)", path);
+        return kr_hint(err,
+                       "leave it out with a line '/%s' in .kourouignore, and fetch large files "
+                       "at start (from a Hub model repository or a volume)",
+                       path);
     }
     if (w->n == KR_BUNDLE_FILES_MAX) {
         (void)kr_fail(err, KR_E_LIMIT, "more than %d files below %s", KR_BUNDLE_FILES_MAX,
@@ -163,8 +169,8 @@ static int follow_link(struct walk *w, const char *full, const char *path, struc
     if (strncmp(target, w->real_root, n) != 0 || (target[n] != '/' && target[n] != '\0' && n > 1)) {
         (void)kr_fail(err, KR_E_INVALID, "'%s' is a link that leaves the source folder (to %s)",
                       path, target);
-        return kr_hint(err, "replace it by a copy, or leave it out with a line '/%s' in "
-                            ".kourouignore", path);
+        return kr_hint(
+            err, "replace it by a copy, or leave it out with a line '/%s' in .kourouignore", path);
     }
     rest = kr_view_of(target + n);
     while (more) {
@@ -234,8 +240,10 @@ static int visit(struct walk *w, const char *rel, const char *name, const struct
     if (kr_ignore_match(rules, in_repo, S_ISDIR(st.st_mode)))
         return 0;
     if (is_secret_name(name)) {
-        warn(w->warnings, "'%s' may hold secrets and was left out; give secrets with "
-                          "'secret create' and the pipeline's secrets setting", path);
+        warn(w->warnings,
+             "'%s' may hold secrets and was left out; give secrets with "
+             "'secret create' and the pipeline's secrets setting",
+             path);
         return 0;
     }
     if (check_path(path, err) < 0)
@@ -295,8 +303,8 @@ static int walk_folder(struct walk *w, const char *rel, const struct kr_ignore *
     return 0;
 }
 
-/* Rules of the repository around the root: its .git/info/exclude and the .gitignore files from its top
- * down to above the root. They do not count when they ignore the root itself. */
+/* Rules of the repository around the root: its .git/info/exclude and the .gitignore files from its
+ * top down to above the root. They do not count when they ignore the root itself. */
 static int outer_rules(struct walk *w, struct kr_ignore **chain, size_t *n, struct kr_err *err)
 {
     kr_auto_free char *top = kr_strdup(w->real_root);
@@ -416,10 +424,11 @@ static int check_sizes(const struct walk *w, struct kr_err *err)
     }
     largest(w, &names);
     if (w->what->max_total != 0 && total > w->what->max_total) {
-        (void)kr_fail(err, KR_E_LIMIT, "the files below %s have %s together, more than the %s allowed",
-                      w->what->root, kr_size_text(total, size),
-                      kr_size_text(w->what->max_total, limit));
-        return kr_hint(err, "the largest are %s; .kourouignore leaves files out", kr_buf_str(&names));
+        (void)kr_fail(
+            err, KR_E_LIMIT, "the files below %s have %s together, more than the %s allowed",
+            w->what->root, kr_size_text(total, size), kr_size_text(w->what->max_total, limit));
+        return kr_hint(err, "the largest are %s; .kourouignore leaves files out",
+                       kr_buf_str(&names));
     }
     if (total > KR_BUNDLE_WARN_TOTAL)
         warn(w->warnings, "the source folder has %s; the largest files are %s",
@@ -434,9 +443,8 @@ static int add_all(const struct walk *w, struct kr_files *out, struct kr_err *er
 
     for (size_t i = 0; i < w->n; i++) {
         kr_auto_free char *disk = kr_path_join(w->real_root, w->v[i].path);
-        struct kr_file file = {.path = w->v[i].path,
-                               .disk = disk,
-                               .executable = (w->v[i].st.st_mode & 0100) != 0};
+        struct kr_file file = {
+            .path = w->v[i].path, .disk = disk, .executable = (w->v[i].st.st_mode & 0100) != 0};
 
         if (kr_digest_cache_get(cache, disk, &w->v[i].st, &file, err) < 0)
             return -(int)err->code;

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CACHE_MAX   ((size_t)64 << 20)
-#define RACY_MS     2000
-#define HEAD        "kourou-digests 1 "
-#define HEAD_LEN    (sizeof(HEAD) - 1)
-#define BODY_AT     (HEAD_LEN + KR_SHA256_HEX) /* the line end stands where the NUL would */
+#define CACHE_MAX ((size_t)64 << 20)
+#define RACY_MS   2000
+#define HEAD      "kourou-digests 1 "
+#define HEAD_LEN  (sizeof(HEAD) - 1)
+#define BODY_AT   (HEAD_LEN + KR_SHA256_HEX) /* the line end stands where the NUL would */
 
 struct record {
     struct kr_view stamp; /* "size mtime ctime inode" */
@@ -23,10 +23,10 @@ struct record {
 
 struct kr_digest_cache {
     char *file;
-    struct kr_buf old;      /* the file as read; the records point into it */
-    struct record *v;       /* sorted by path, as written */
+    struct kr_buf old; /* the file as read; the records point into it */
+    struct record *v;  /* sorted by path, as written */
     size_t n;
-    struct kr_buf fresh;    /* lines of this run, in the order of the calls */
+    struct kr_buf fresh; /* lines of this run, in the order of the calls */
     size_t fresh_n;
     bool changed;
 };
@@ -126,8 +126,8 @@ int kr_digest_cache_get(struct kr_digest_cache *cache, const char *disk, const s
 {
     const struct record *known = find(cache, disk);
     char stamp[120];
-    int64_t newest = ns_of(st->st_ctim) > ns_of(st->st_mtim) ? ns_of(st->st_ctim)
-                                                             : ns_of(st->st_mtim);
+    int64_t newest =
+        ns_of(st->st_ctim) > ns_of(st->st_mtim) ? ns_of(st->st_ctim) : ns_of(st->st_mtim);
 
     (void)snprintf(stamp, sizeof(stamp), "%jd %" PRId64 " %" PRId64 " %ju", (intmax_t)st->st_size,
                    ns_of(st->st_mtim), ns_of(st->st_ctim), (uintmax_t)st->st_ino);
@@ -160,7 +160,8 @@ void kr_digest_cache_close(struct kr_digest_cache *cache)
         kr_sha256_hex(kr_buf_str(&cache->fresh), cache->fresh.n, sum);
         kr_buf_addf(&whole, HEAD "%s\n", sum);
         kr_buf_add(&whole, kr_buf_str(&cache->fresh), cache->fresh.n);
-        /* A file that keeps changing is read each time and never remembered: then nothing is new here. */
+        /* A file that keeps changing is read each time and never remembered: then nothing is new
+         * here. */
         /* Not being able to remember only costs time. */
         if (cache->old.n != whole.n || memcmp(cache->old.p, whole.p, whole.n) != 0)
             (void)!kr_file_write_atomic(cache->file, whole.p, whole.n, 0600, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Digests of files remembered between runs. A record counts only while path, size, inode, mtime and
- * ctime are unchanged, and is not kept for a file that changed within the last two seconds (a second
- * change could hide behind the same times). A damaged memory is the same as none. */
+ * ctime are unchanged, and is not kept for a file that changed within the last two seconds (a
+ * second change could hide behind the same times). A damaged memory is the same as none. */
 #ifndef KR_PACK_DIGEST_CACHE_H
 #define KR_PACK_DIGEST_CACHE_H
 
@@ -18,7 +18,8 @@ struct kr_digest_cache *kr_digest_cache_open(const char *dir, const char *name) 
 int kr_digest_cache_get(struct kr_digest_cache *cache, const char *disk, const struct stat *st,
                         struct kr_file *file, struct kr_err *err) KR_MUST_USE;
 
-/* Writes what was asked for since opening (others are forgotten) when anything changed, and frees. */
+/* Writes what was asked for since opening (others are forgotten) when anything changed, and
+ * frees. */
 void kr_digest_cache_close(struct kr_digest_cache *cache);
 KR_DEFINE_AUTO(struct kr_digest_cache *, kr_digest_cache_close);
 #define kr_auto_digest_cache kr_auto(kr_digest_cache_close_p)

@@ -57,7 +57,8 @@ static int check_env(const json_t *environment, struct kr_err *err)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)environment, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)environment, key, value)
+    {
         const char *text = json_string_value(value);
         size_t n = strlen(text != NULL ? text : "");
         bool ok = isalpha((unsigned char)key[0]) || key[0] == '_';
@@ -70,21 +71,23 @@ static int check_env(const json_t *environment, struct kr_err *err)
             return kr_fail(err, KR_E_INVALID, "environment: %s is %s, not a string", key,
                            kr_json_type_name(value));
         if (n > 4 && kr_starts_with(text, "{{") && kr_ends_with(text, "}}")) {
-            (void)kr_fail(err, KR_E_INVALID, "environment: %s refers to a secret, and an image "
-                                             "holds no secrets", key);
+            (void)kr_fail(err, KR_E_INVALID,
+                          "environment: %s refers to a secret, and an image holds no secrets", key);
             return kr_hint(err, "name the secret in the pipeline's secrets");
         }
     }
     return 0;
 }
 
-/* Variables that no ENV line can hold, as words for env(1): ["env", "NAME=value", ...], or empty. */
+/* Variables that no ENV line can hold, as words for env(1): ["env", "NAME=value", ...], or
+ * empty. */
 static json_t *env_words(const json_t *environment)
 {
     json_t *words = json_array(), *value;
     const char *key;
 
-    json_object_foreach((json_t *)(uintptr_t)environment, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)environment, key, value)
+    {
         kr_auto_free char *pair = kr_asprintf("%s=%s", key, json_string_value(value));
 
         if (!has_control(json_string_value(value)))
@@ -117,11 +120,11 @@ static void add_user(const struct kr_dockerfile *in, struct kr_buf *out)
 {
     kr_buf_adds(out, "RUN set -eu; \\\n");
     for (int i = 0; i < 2; i++)
-        kr_buf_addf(out,
-                    "    grep -q '^[^:]*:[^:]*:%d:' /etc/%s || echo 'kourou:x:%d:%s' >> /etc/%s; \\\n",
-                    KR_IMAGE_UID, i == 0 ? "group" : "passwd", KR_IMAGE_UID,
-                    i == 0 ? "" : STR(KR_IMAGE_UID) "::" KR_IMAGE_HOME ":/bin/sh",
-                    i == 0 ? "group" : "passwd");
+        kr_buf_addf(
+            out, "    grep -q '^[^:]*:[^:]*:%d:' /etc/%s || echo 'kourou:x:%d:%s' >> /etc/%s; \\\n",
+            KR_IMAGE_UID, i == 0 ? "group" : "passwd", KR_IMAGE_UID,
+            i == 0 ? "" : STR(KR_IMAGE_UID) "::" KR_IMAGE_HOME ":/bin/sh",
+            i == 0 ? "group" : "passwd");
     kr_buf_addf(out, "    mkdir -p %s %s %s; \\\n    chown -R %s %s %s %s\n", KR_IMAGE_HF_HOME,
                 KR_IMAGE_DATA, KR_IMAGE_APP, owner_of(in), KR_IMAGE_HOME, KR_IMAGE_DATA,
                 KR_IMAGE_APP);
@@ -141,11 +144,21 @@ static void add_apt(const json_t *packages, struct kr_buf *out)
 /* The command that installs the requirements file, as words. */
 static json_t *install_words(const struct kr_dockerfile *in)
 {
-    static const char *const pip[] = {"PIP_NO_CACHE_DIR=1",      "PIP_DISABLE_PIP_VERSION_CHECK=1",
-                                      "PIP_ROOT_USER_ACTION=ignore", "PIP_BREAK_SYSTEM_PACKAGES=1",
-                                      "python3", "-m", "pip", "install"};
-    static const char *const uv[] = {"UV_NO_CACHE=1", "UV_SYSTEM_PYTHON=1",
-                                     "UV_BREAK_SYSTEM_PACKAGES=1", "python3", "-m", "uv", "pip",
+    static const char *const pip[] = {"PIP_NO_CACHE_DIR=1",
+                                      "PIP_DISABLE_PIP_VERSION_CHECK=1",
+                                      "PIP_ROOT_USER_ACTION=ignore",
+                                      "PIP_BREAK_SYSTEM_PACKAGES=1",
+                                      "python3",
+                                      "-m",
+                                      "pip",
+                                      "install"};
+    static const char *const uv[] = {"UV_NO_CACHE=1",
+                                     "UV_SYSTEM_PYTHON=1",
+                                     "UV_BREAK_SYSTEM_PACKAGES=1",
+                                     "python3",
+                                     "-m",
+                                     "uv",
+                                     "pip",
                                      "install"};
     json_t *words = env_words(in->environment);
 
@@ -165,8 +178,8 @@ static json_t *install_words(const struct kr_dockerfile *in)
     return words;
 }
 
-/* ${NAME} in the requirements: a build argument when NAME is a variable, else a secret that is mounted
- * for this one instruction and stays out of the image. */
+/* ${NAME} in the requirements: a build argument when NAME is a variable, else a secret that is
+ * mounted for this one instruction and stays out of the image. */
 static json_t *open_variables(const struct kr_dockerfile *in, struct kr_buf *out)
 {
     kr_auto_buf struct kr_buf shell = KR_BUF_INIT(65536);
@@ -214,19 +227,19 @@ static void add_requirements(const struct kr_dockerfile *in, struct kr_buf *out)
     kr_buf_addc(out, '\n');
 }
 
-/* Files arrive from the Hub without executable bits; a stage of its own sets them, so that the final
- * image has each file once. */
+/* Files arrive from the Hub without executable bits; a stage of its own sets them, so that the
+ * final image has each file once. */
 static void add_runtime_stage(const struct kr_dockerfile *in, const char *from, struct kr_buf *out)
 {
     kr_buf_addf(out, "\nFROM %s AS kourou-runtime\nUSER root\n", from);
     kr_buf_adds(out, "COPY .kourou/bin/ " KR_IMAGE_RUNTIME "/bin/\n");
     if (!in->native)
         kr_buf_adds(out, "COPY .kourou/python/ " KR_IMAGE_RUNTIME "/python/\n");
-    kr_buf_adds(out, "RUN chmod -R a+rX " KR_IMAGE_RUNTIME " && chmod 0755 " KR_IMAGE_RUNTIME
-                     "/bin/*");
+    kr_buf_adds(out,
+                "RUN chmod -R a+rX " KR_IMAGE_RUNTIME " && chmod 0755 " KR_IMAGE_RUNTIME "/bin/*");
     if (!in->native)
-        kr_buf_adds(out, " && \\\n    python3 -m compileall -q --invalidation-mode unchecked-hash "
-                         KR_IMAGE_RUNTIME "/python");
+        kr_buf_adds(out, " && \\\n    python3 -m compileall -q --invalidation-mode "
+                         "unchecked-hash " KR_IMAGE_RUNTIME "/python");
     kr_buf_addc(out, '\n');
 }
 
@@ -306,8 +319,8 @@ static void add_environment(const json_t *environment, struct kr_buf *out)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)environment, key, value)
-        (void)kr_dockerfile_env(out, key, json_string_value(value));
+    json_object_foreach((json_t *)(uintptr_t)environment, key, value)(void)
+        kr_dockerfile_env(out, key, json_string_value(value));
 }
 
 static int check_image(const char *image, struct kr_err *err)
@@ -374,13 +387,14 @@ int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, str
         add_runtime_stage(in, "kourou-base", out);
         add_code_stage(in, "kourou-base", out);
         kr_buf_adds(out, "\nFROM kourou-base\n");
-        kr_buf_adds(out,
-                    "COPY --from=kourou-runtime " KR_IMAGE_RUNTIME " " KR_IMAGE_RUNTIME "\n");
+        kr_buf_adds(out, "COPY --from=kourou-runtime " KR_IMAGE_RUNTIME " " KR_IMAGE_RUNTIME "\n");
     }
     add_default_env(in, out);
     add_environment(in->runtime_environment, out);
-    kr_buf_addf(out, "WORKDIR " KR_IMAGE_APP "\nCOPY --from=kourou-code --chown=%s /kourou-code/ "
-                     KR_IMAGE_APP "/\n", owner_of(in));
+    kr_buf_addf(out,
+                "WORKDIR " KR_IMAGE_APP
+                "\nCOPY --from=kourou-code --chown=%s /kourou-code/ " KR_IMAGE_APP "/\n",
+                owner_of(in));
     add_end(in, out);
     return kr_buf_check(out, err);
 }

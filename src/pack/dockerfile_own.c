@@ -14,12 +14,12 @@
 
 struct scan {
     char escape;
-    bool directives;        /* still before the first line that is no directive */
+    bool directives; /* still before the first line that is no directive */
     bool continued;
     struct kr_view until[8]; /* open here-documents, in order */
     bool strip[8];
     size_t open, closed;
-    struct kr_view from;    /* the last FROM instruction: its first line to its end */
+    struct kr_view from; /* the last FROM instruction: its first line to its end */
 };
 
 static bool is_word(struct kr_view line, const char *word)

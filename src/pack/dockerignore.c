@@ -115,8 +115,8 @@ const char *kr_dockerignore_setting(const json_t *docker, const char *key)
     return file != NULL ? file : kr_json_str(docker, "dockerignore", NULL);
 }
 
-int kr_dockerignore_load(const char *root, const json_t *docker, bool own, struct kr_dockerignore **out,
-                         struct kr_err *err)
+int kr_dockerignore_load(const char *root, const json_t *docker, bool own,
+                         struct kr_dockerignore **out, struct kr_err *err)
 {
     const char *name = kr_dockerignore_setting(docker, "build_config");
     kr_auto_free char *path = kr_path_join(root, name != NULL ? name : ".dockerignore");

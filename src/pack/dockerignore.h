@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ignore files with the meaning Docker gives them: every pattern is anchored to the top, a folder that matches takes all below it
- * along, the last matching line wins, and `!` takes back in even below such a folder. */
+/* Ignore files with the meaning Docker gives them: every pattern is anchored to the top, a folder
+ * that matches takes all below it along, the last matching line wins, and `!` takes back in even
+ * below such a folder. */
 #ifndef KR_PACK_DOCKERIGNORE_H
 #define KR_PACK_DOCKERIGNORE_H
 
@@ -18,11 +19,13 @@ KR_DEFINE_AUTO(struct kr_dockerignore *, kr_dockerignore_destroy);
 /* NULL rules leave nothing out. */
 bool kr_dockerignore_match(const struct kr_dockerignore *rules, const char *path);
 
-/* Path that docker settings give: `dockerignore` of build_config (or of the given key), or its older spelling; NULL: none. */
+/* Path that docker settings give: `dockerignore` of build_config (or of the given key), or its
+ * older spelling; NULL: none. */
 const char *kr_dockerignore_setting(const json_t *docker, const char *key);
 
-/* Rules of that file below root; own: those of .dockerignore when no file is named. *out is NULL when there is none. */
-int kr_dockerignore_load(const char *root, const json_t *docker, bool own, struct kr_dockerignore **out,
-                         struct kr_err *err) KR_MUST_USE;
+/* Rules of that file below root; own: those of .dockerignore when no file is named. *out is NULL
+ * when there is none. */
+int kr_dockerignore_load(const char *root, const json_t *docker, bool own,
+                         struct kr_dockerignore **out, struct kr_err *err) KR_MUST_USE;
 
 #endif

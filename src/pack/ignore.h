@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ignore rules with the meaning git gives them: the last matching pattern wins, files in deeper
- * folders win over those above, `!` takes a path back in, a trailing slash means folders only, a slash
- * elsewhere anchors the pattern to the folder of its file, `**` crosses folders. */
+ * folders win over those above, `!` takes a path back in, a trailing slash means folders only, a
+ * slash elsewhere anchors the pattern to the folder of its file, `**` crosses folders. */
 #ifndef KR_PACK_IGNORE_H
 #define KR_PACK_IGNORE_H
 
@@ -24,7 +24,8 @@ void kr_ignore_add(struct kr_ignore *rules, const char *text, size_t n);
  * folder that is ignored. NULL rules ignore nothing. */
 bool kr_ignore_match(const struct kr_ignore *rules, const char *path, bool is_dir);
 
-/* One pattern against a whole path, without anchoring and folder rules: `*` and `?` stop at slashes. */
+/* One pattern against a whole path, without anchoring and folder rules: `*` and `?` stop at
+ * slashes. */
 bool kr_glob_match(const char *pattern, const char *text);
 
 #endif

@@ -43,8 +43,9 @@ static int add_made(struct kr_files *out, const char *path, const char *text, st
     kr_redact(copy, strlen(copy));
     if (strcmp(copy, text) != 0) {
         (void)kr_fail(err, KR_E_INVALID, "%s would hold a secret value", path);
-        return kr_hint(err, "name the secret in the pipeline's secrets instead of writing its value "
-                            "into settings");
+        return kr_hint(err,
+                       "name the secret in the pipeline's secrets instead of writing its value "
+                       "into settings");
     }
     return kr_files_add_bytes(out, path, text, strlen(text), false, err);
 }
@@ -76,9 +77,8 @@ json_t *kr_launch_entrypoint(const struct kr_launch *in)
         {"--snapshot-name", in->snapshot_name},
         {"--python", is_native(in) ? NULL : "python3"},
     };
-    json_t *words = json_pack("[s,s,s,s,s,s,s,s]", KR_IMAGE_SERVE, "--snapshot",
-                              KR_IMAGE_SNAPSHOT, "--root", KR_IMAGE_APP, "--host", "0.0.0.0",
-                              "--port");
+    json_t *words = json_pack("[s,s,s,s,s,s,s,s]", KR_IMAGE_SERVE, "--snapshot", KR_IMAGE_SNAPSHOT,
+                              "--root", KR_IMAGE_APP, "--host", "0.0.0.0", "--port");
 
     (void)json_array_append_new(words, json_sprintf("%d", in->app_port));
     (void)json_array_append_new(words, json_string("--data-dir"));
@@ -119,9 +119,9 @@ static int copy_under(struct kr_files *out, const char *prefix, const struct kr_
         kr_auto_free char *path = kr_path_join(prefix, file.path);
 
         file.path = path;
-        if ((file.bytes != NULL ? kr_files_add_bytes(out, path, file.bytes, file.size,
-                                                     file.executable, err)
-                                : kr_files_add_known(out, &file, err)) < 0)
+        if ((file.bytes != NULL
+                 ? kr_files_add_bytes(out, path, file.bytes, file.size, file.executable, err)
+                 : kr_files_add_known(out, &file, err)) < 0)
             return -(int)err->code;
     }
     return 0;
@@ -138,8 +138,7 @@ int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct k
     kr_auto_json json_t *warnings = json_array();
     kr_auto_files struct kr_files package = {0};
 
-    if (is_native(in) &&
-        add_through(cache, out, "bin/kourou-native", native, true, err) < 0)
+    if (is_native(in) && add_through(cache, out, "bin/kourou-native", native, true, err) < 0)
         return kr_wrap(err, "runtime");
     if (add_through(cache, out, "bin/kourou-serve", serve, true, err) < 0)
         return kr_wrap(err, "runtime");
@@ -155,8 +154,8 @@ static int add_library(const struct kr_launch *in, struct kr_files *out, struct 
 {
     const char *source = kr_json_str(json_object_get(in->snapshot, "pipeline"), "source", "");
     const char *colon = strchr(source, ':');
-    kr_auto_free char *path = kr_strndup(source, colon != NULL ? (size_t)(colon - source)
-                                                               : strlen(source));
+    kr_auto_free char *path =
+        kr_strndup(source, colon != NULL ? (size_t)(colon - source) : strlen(source));
     kr_auto_free char *disk = NULL;
     kr_auto_digest_cache struct kr_digest_cache *cache = NULL;
 
@@ -195,7 +194,8 @@ static int own_text(const struct kr_files *files, const char *path, struct kr_bu
     return file != NULL ? kr_file_read(file->disk, text, err) : 0;
 }
 
-/* One that the settings name takes the place of the folder's own, and what it names is left out already. */
+/* One that the settings name takes the place of the folder's own, and what it names is left out
+ * already. */
 static int add_dockerignore(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
 {
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(OWN_FILE_MAX);
@@ -230,8 +230,9 @@ static int read_own_dockerfile(const struct kr_launch *in, struct kr_buf *text, 
         if (real == NULL || root == NULL || strcmp(real, root) != 0) {
             (void)kr_fail(err, KR_E_INVALID, "build_context_root '%s' is not the source folder",
                           context);
-            return kr_hint(err, "a build from source has the source folder as its context; build an "
-                                "image (a stack with container registry and image builder) instead");
+            return kr_hint(err,
+                           "a build from source has the source folder as its context; build an "
+                           "image (a stack with container registry and image builder) instead");
         }
     }
     path = kr_path_join(in->root, *name);
@@ -254,8 +255,7 @@ static json_t *executables_of(const struct kr_files *files)
 static int add_requirement_files(const struct kr_requirements *reqs, struct kr_files *out,
                                  struct kr_err *err)
 {
-    if (reqs->text[0] != '\0' &&
-        add_made(out, ".kourou/requirements.txt", reqs->text, err) < 0)
+    if (reqs->text[0] != '\0' && add_made(out, ".kourou/requirements.txt", reqs->text, err) < 0)
         return -(int)err->code;
     if (reqs->text[0] != '\0' && reqs->constraints[0] != '\0' &&
         add_made(out, ".kourou/constraints.txt", reqs->constraints, err) < 0)
@@ -269,24 +269,24 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
     const json_t *docker = docker_settings(in);
     const char *version = kr_json_str(json_object_get(in->snapshot, "python"), "version", NULL);
     const char *parent = kr_json_str(docker, "parent_image", NULL);
-    kr_auto_free char *base = parent != NULL ? kr_strdup(parent)
-                                             : kr_default_base(is_native(in), version);
+    kr_auto_free char *base =
+        parent != NULL ? kr_strdup(parent) : kr_default_base(is_native(in), version);
     struct kr_requirements_in wanted = {in->root, docker, in->snapshot, in->python};
     kr_auto_requirements struct kr_requirements reqs = {0};
     kr_auto_json json_t *executables = executables_of(out), *entry = kr_launch_entrypoint(in);
     kr_auto_buf struct kr_buf own = KR_BUF_INIT(OWN_FILE_MAX);
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(KR_DOCKERFILE_MAX);
-    struct kr_dockerfile made = {.base = base,
-                                 .native = is_native(in),
-                                 .as_is = in->mode == KR_LAUNCH_SKIP_BUILD,
-                                 .reqs = &reqs,
-                                 .environment = json_object_get(docker, "environment"),
-                                 .runtime_environment =
-                                     json_object_get(docker, "runtime_environment"),
-                                 .variables = in->variables,
-                                 .executables = executables,
-                                 .user = kr_json_str(docker, "user", NULL),
-                                 .entrypoint = entry};
+    struct kr_dockerfile made = {
+        .base = base,
+        .native = is_native(in),
+        .as_is = in->mode == KR_LAUNCH_SKIP_BUILD,
+        .reqs = &reqs,
+        .environment = json_object_get(docker, "environment"),
+        .runtime_environment = json_object_get(docker, "runtime_environment"),
+        .variables = in->variables,
+        .executables = executables,
+        .user = kr_json_str(docker, "user", NULL),
+        .entrypoint = entry};
 
     if (made.as_is && parent == NULL)
         return kr_fail(err, KR_E_INVALID, "skip_build needs the docker setting parent_image");
@@ -301,9 +301,10 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
         made.own = made.own_name != NULL ? kr_buf_str(&own) : NULL;
     }
     if (made.own == NULL && kr_files_find(out, "Dockerfile") != NULL)
-        (void)json_array_append_new(warnings, json_string(
-            "the Dockerfile of the source folder is not used; the docker setting dockerfile names one "
-            "to build upon"));
+        (void)json_array_append_new(warnings,
+                                    json_string("the Dockerfile of the source folder is not used; "
+                                                "the docker setting dockerfile names one "
+                                                "to build upon"));
     if (kr_dockerfile_source(&made, &text, err) < 0)
         return -(int)err->code;
     return add_made(out, "Dockerfile", kr_buf_str(&text), err);
@@ -352,10 +353,12 @@ static void warn_of_options(const struct kr_launch *in, json_t *warnings)
     const json_t *own = kr_json_at(docker, "build_config", "build_options", NULL);
 
     if (in->space && in->mode == KR_LAUNCH_SOURCE &&
-        (json_object_size(own) > 0 || json_object_size(json_object_get(docker, "build_options")) > 0))
-        (void)json_array_append_new(warnings, json_string(
-            "the builder of a Space takes no options: the docker setting build_options counts for images that "
-            "are built with Docker only"));
+        (json_object_size(own) > 0 ||
+         json_object_size(json_object_get(docker, "build_options")) > 0))
+        (void)json_array_append_new(
+            warnings, json_string("the builder of a Space takes no options: the docker setting "
+                                  "build_options counts for images that "
+                                  "are built with Docker only"));
 }
 
 int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
@@ -376,9 +379,8 @@ int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *wa
         if (add_finished_image(in, out, err) < 0)
             return -(int)err->code;
     } else {
-        if (kr_launch_source(in, out, warnings, err) < 0 ||
-            add_build(in, out, warnings, err) < 0 || add_dockerignore(in, out, err) < 0 ||
-            kr_launch_runtime(in, &runtime, err) < 0 ||
+        if (kr_launch_source(in, out, warnings, err) < 0 || add_build(in, out, warnings, err) < 0 ||
+            add_dockerignore(in, out, err) < 0 || kr_launch_runtime(in, &runtime, err) < 0 ||
             copy_under(out, ".kourou", &runtime, err) < 0)
             return -(int)err->code;
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything that is launched, as one list of files: the repository of a Space, or the context of a
- * local image build. Equal input gives equal bytes; there is no time, no machine path and no secret in
- * it.
+ * local image build. Equal input gives equal bytes; there is no time, no machine path and no secret
+ * in it.
  *
- *     Dockerfile  .dockerignore  README.md     made here (README.md and .dockerignore for a Space merge the user's)
- *     <the source bundle>                      not with KR_LAUNCH_IMAGE
- *     .kourou/bin/kourou-serve                 and kourou-native for a native pipeline; not with KR_LAUNCH_IMAGE
- *     .kourou/python/...                       not for a native pipeline
+ *     Dockerfile  .dockerignore  README.md     made here (README.md and .dockerignore for a Space
+ * merge the user's) <the source bundle>                      not with KR_LAUNCH_IMAGE
+ *     .kourou/bin/kourou-serve                 and kourou-native for a native pipeline; not with
+ * KR_LAUNCH_IMAGE .kourou/python/...                       not for a native pipeline
  *     .kourou/requirements.txt, constraints.txt  where there is something to install
  *     .kourou/snapshot.json                    without the deployer's settings
  */
@@ -25,20 +25,20 @@ enum kr_launch_mode {
 };
 
 struct kr_launch {
-    const char *root;          /* source root */
-    const char *cache_dir;     /* <data folder>/cache, or NULL */
-    const char *runtime_dir;   /* holds kourou-serve, kourou-native and python/ */
-    const char *python;        /* local interpreter, or NULL (then pyproject.toml cannot be read) */
-    const json_t *snapshot;    /* with merged settings; settings.docker decides the build */
-    const char *id, *name;     /* of the deployment; NULL: not tied to one (an image for any) */
+    const char *root;        /* source root */
+    const char *cache_dir;   /* <data folder>/cache, or NULL */
+    const char *runtime_dir; /* holds kourou-serve, kourou-native and python/ */
+    const char *python;      /* local interpreter, or NULL (then pyproject.toml cannot be read) */
+    const json_t *snapshot;  /* with merged settings; settings.docker decides the build */
+    const char *id, *name;   /* of the deployment; NULL: not tied to one (an image for any) */
     const char *snapshot_id, *snapshot_name; /* or NULL */
     enum kr_launch_mode mode;
-    const char *image;         /* KR_LAUNCH_IMAGE: "registry/repository@sha256:..." */
+    const char *image; /* KR_LAUNCH_IMAGE: "registry/repository@sha256:..." */
     int app_port;
-    bool space;                /* README.md is made, limits of a Space apply */
-    bool context;              /* no builder will look at the folder's .dockerignore: it is followed here */
-    const json_t *settings;    /* the deployer's settings (README values), or NULL */
-    const json_t *variables;   /* {"NAME":...} that the builder gives as arguments, or NULL */
+    bool space;   /* README.md is made, limits of a Space apply */
+    bool context; /* no builder will look at the folder's .dockerignore: it is followed here */
+    const json_t *settings;  /* the deployer's settings (README values), or NULL */
+    const json_t *variables; /* {"NAME":...} that the builder gives as arguments, or NULL */
 };
 
 /* warnings: array that gets sentences for the user. */
@@ -51,10 +51,11 @@ int kr_launch_source(const struct kr_launch *in, struct kr_files *out, json_t *w
                      struct kr_err *err) KR_MUST_USE;
 
 /* The runtime alone, under bin/ and python/ (below KR_IMAGE_RUNTIME in an image). */
-int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
-    KR_MUST_USE;
+int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out,
+                      struct kr_err *err) KR_MUST_USE;
 
-/* Snapshot as it is launched: canonical text, settings reduced to `deployment` and `resources`. Caller frees. */
+/* Snapshot as it is launched: canonical text, settings reduced to `deployment` and `resources`.
+ * Caller frees. */
 char *kr_launch_snapshot(const json_t *snapshot) KR_MUST_USE;
 
 /* "source", "image", "skip_build". */

@@ -32,8 +32,8 @@ static size_t variable_at(const char *p, size_t n)
 
     if (n < 4 || p[0] != '$' || p[1] != '{')
         return 0;
-    while (i < n && (isupper((unsigned char)p[i]) || p[i] == '_' ||
-                     (i > 2 && isdigit((unsigned char)p[i]))))
+    while (i < n &&
+           (isupper((unsigned char)p[i]) || p[i] == '_' || (i > 2 && isdigit((unsigned char)p[i]))))
         i++;
     return i > 2 && i < n && p[i] == '}' ? i + 1 : 0;
 }
@@ -132,24 +132,25 @@ static bool is_local(struct kr_view v)
         return false;
     while (word < v.n && strchr(" \t;[", v.p[word]) == NULL)
         word++;
-    return v.n > 0 && (v.p[0] == '.' || v.p[0] == '/' || v.p[0] == '~' ||
-                       memchr(v.p, '/', word) != NULL ||
-                       (word > 4 && memcmp(v.p + word - 4, ".whl", 4) == 0));
+    return v.n > 0 &&
+           (v.p[0] == '.' || v.p[0] == '/' || v.p[0] == '~' || memchr(v.p, '/', word) != NULL ||
+            (word > 4 && memcmp(v.p + word - 4, ".whl", 4) == 0));
 }
 
 static int refuse_local(struct kr_view line, const char *where, struct kr_err *err)
 {
     (void)kr_fail(err, KR_E_INVALID, "%s: '" KR_VIEW_FMT "' is a path on this machine", where,
                   KR_VIEW_ARG(line));
-    return kr_hint(err, "requirements are installed before the code is copied; install a project of "
-                        "the source folder with the docker setting local_project_install_command");
+    return kr_hint(err,
+                   "requirements are installed before the code is copied; install a project of "
+                   "the source folder with the docker setting local_project_install_command");
 }
 
 static int add_file(struct kr_reqs *reqs, struct kr_buf *to, const char *path, int depth,
                     struct kr_err *err);
 
-static int include(struct kr_reqs *reqs, struct kr_buf *to, struct kr_view name,
-                   const char *folder, const char *where, int depth, struct kr_err *err)
+static int include(struct kr_reqs *reqs, struct kr_buf *to, struct kr_view name, const char *folder,
+                   const char *where, int depth, struct kr_err *err)
 {
     kr_auto_free char *file = kr_view_dup(name), *path = NULL;
 
@@ -207,8 +208,8 @@ static int add_file(struct kr_reqs *reqs, struct kr_buf *to, const char *path, i
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(REQUIREMENTS_MAX);
     kr_auto_buf struct kr_buf joined = KR_BUF_INIT(REQUIREMENTS_MAX);
     const char *slash = strrchr(path, '/');
-    kr_auto_free char *folder = slash != NULL ? kr_strndup(path, (size_t)(slash - path) + 1)
-                                              : kr_strdup(".");
+    kr_auto_free char *folder =
+        slash != NULL ? kr_strndup(path, (size_t)(slash - path) + 1) : kr_strdup(".");
     struct kr_view rest, line;
     bool more = true;
     int number = 0;
@@ -223,8 +224,7 @@ static int add_file(struct kr_reqs *reqs, struct kr_buf *to, const char *path, i
         more = kr_view_cut(&rest, '\n', &line);
         if (line.n > 0 && line.p[line.n - 1] == '\r')
             line.n--;
-        goes_on = more && line.n > 0 && line.p[line.n - 1] == '\\' &&
-                  without_comment(line).n > 0;
+        goes_on = more && line.n > 0 && line.p[line.n - 1] == '\\' && without_comment(line).n > 0;
         kr_buf_add(&joined, line.p, line.n - goes_on);
         if (goes_on) {
             kr_buf_addc(&joined, ' ');
@@ -240,7 +240,8 @@ static int add_file(struct kr_reqs *reqs, struct kr_buf *to, const char *path, i
 int kr_reqs_add(struct kr_reqs *reqs, struct kr_view line, const char *folder, const char *where,
                 struct kr_err *err)
 {
-    if (line.n != 0 && (memchr(line.p, '\n', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL))
+    if (line.n != 0 &&
+        (memchr(line.p, '\n', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL))
         return kr_fail(err, KR_E_INVALID, "%s: a requirement has a line break", where);
     return add_line(reqs, &reqs->lines, line, folder, where, 0, err);
 }

@@ -18,9 +18,10 @@ void kr_reqs_init(struct kr_reqs *reqs);
 void kr_reqs_finish(struct kr_reqs *reqs);
 #define kr_auto_reqs kr_auto(kr_reqs_finish)
 
-/* Adds one line. Comments and empty lines are dropped. `where` names its origin in errors. Refused: paths on this machine (the
- * requirements are installed before the code is there) and addresses with a user or password (files of a Space are public).
- * `folder` resolves `-r` and `-c`; NULL refuses them. */
+/* Adds one line. Comments and empty lines are dropped. `where` names its origin in errors. Refused:
+ * paths on this machine (the requirements are installed before the code is there) and addresses
+ * with a user or password (files of a Space are public). `folder` resolves `-r` and `-c`; NULL
+ * refuses them. */
 int kr_reqs_add(struct kr_reqs *reqs, struct kr_view line, const char *folder, const char *where,
                 struct kr_err *err) KR_MUST_USE;
 

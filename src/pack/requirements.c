@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-#define OUTPUT_MAX   ((size_t)4 << 20)
-#define COMMAND_MS   120000
+#define OUTPUT_MAX ((size_t)4 << 20)
+#define COMMAND_MS 120000
 
 void kr_requirements_finish(struct kr_requirements *reqs)
 {
@@ -126,10 +126,14 @@ static int add_local_environment(const struct kr_requirements_in *in, struct kr_
 {
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(OUTPUT_MAX);
     struct kr_err first = KR_ERR_INIT;
-    char *pip[] = {kr_strdup(in->python), kr_strdup("-m"), kr_strdup("pip"),
-                   kr_strdup("freeze"), kr_strdup("--disable-pip-version-check"), NULL};
-    char *uv[] = {kr_strdup("uv"), kr_strdup("pip"), kr_strdup("freeze"), kr_strdup("--python"),
-                  kr_strdup(in->python), NULL};
+    char *pip[] = {kr_strdup(in->python),
+                   kr_strdup("-m"),
+                   kr_strdup("pip"),
+                   kr_strdup("freeze"),
+                   kr_strdup("--disable-pip-version-check"),
+                   NULL};
+    char *uv[] = {kr_strdup("uv"),       kr_strdup("pip"),      kr_strdup("freeze"),
+                  kr_strdup("--python"), kr_strdup(in->python), NULL};
     int rc = run(in, pip, "pip freeze", &out, &first);
 
     if (rc < 0) {
@@ -252,7 +256,8 @@ static int add_user_requirements(const struct kr_requirements_in *in, struct kr_
         const char *line = json_string_value(json_array_get(value, i));
 
         if (line == NULL)
-            return kr_fail(err, KR_E_INVALID, "requirements has to be a file name or a list of strings");
+            return kr_fail(err, KR_E_INVALID,
+                           "requirements has to be a file name or a list of strings");
         if (kr_reqs_add(reqs, kr_view_of(line), NULL, "requirements", err) < 0)
             return -(int)err->code;
     }
@@ -276,8 +281,7 @@ static bool given(const json_t *value)
     return value != NULL && !json_is_null(value) && !json_is_false(value);
 }
 
-static int add_python(const struct kr_requirements_in *in, struct kr_reqs *reqs,
-                      struct kr_err *err)
+static int add_python(const struct kr_requirements_in *in, struct kr_reqs *reqs, struct kr_err *err)
 {
     const json_t *docker = in->docker;
     const json_t *replicate = json_object_get(docker, "replicate_local_python_environment");
@@ -336,7 +340,8 @@ static int collect_args(const json_t *args, json_t **out, struct kr_err *err)
     json_t *value;
 
     *out = names;
-    json_object_foreach((json_t *)(uintptr_t)args, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)args, key, value)
+    {
         kr_auto_free char *text = json_is_string(value) ? kr_strdup(json_string_value(value))
                                   : given(value) && !json_is_true(value)
                                       ? json_dumps(value, JSON_ENCODE_ANY)
@@ -350,7 +355,8 @@ static int collect_args(const json_t *args, json_t **out, struct kr_err *err)
         if (kr_has_credentials(kr_view_of(arg))) {
             (void)kr_fail(err, KR_E_INVALID,
                           "python_package_installer_args: '%s' has a user name or password in its "
-                          "address", key);
+                          "address",
+                          key);
             return kr_hint(err, "put the option into a requirements file with ${NAME} in its place "
                                 "and give NAME as a secret of the pipeline");
         }
@@ -365,8 +371,9 @@ static void add_runtime(struct kr_reqs *reqs, const json_t *docker, json_t *warn
         kr_reqs_names(reqs, "pydantic"))
         return;
     if (reqs->hashed) {
-        (void)json_array_append_new(warnings, json_string(
-            "the requirements pin hashes, so pydantic was not added to them; add it for typed inputs"));
+        (void)json_array_append_new(warnings,
+                                    json_string("the requirements pin hashes, so pydantic was not "
+                                                "added to them; add it for typed inputs"));
         return;
     }
     kr_buf_adds(&reqs->lines, "pydantic>=2\n");

@@ -106,8 +106,10 @@ static int check_text(const char *key, const char *name, const json_t *value, st
         return kr_fail(err, KR_E_INVALID, "%s has %zu characters; the Hub takes %d", name,
                        characters(text), KR_SHORT_DESCRIPTION_MAX);
     if (kr_starts_with(key, "color") && !one_of(text, colors, KR_ARRAY_LEN(colors)))
-        return kr_fail(err, KR_E_INVALID, "%s is '%s'; allowed are red, yellow, green, blue, "
-                                          "indigo, purple, pink, gray", name, text);
+        return kr_fail(err, KR_E_INVALID,
+                       "%s is '%s'; allowed are red, yellow, green, blue, "
+                       "indigo, purple, pink, gray",
+                       name, text);
     if (strcmp(key, "emoji") == 0 &&
         (strlen(text) > EMOJI_MAX || ((unsigned char)text[0] & 0x80) == 0))
         return kr_fail(err, KR_E_INVALID, "%s is '%s', not an emoji", name, text);
@@ -188,8 +190,9 @@ static void set_default(json_t *card, const char *key, const char *value)
 /* Seconds of the setting in the Hub's units, rounded up to minutes. */
 static void set_startup(json_t *card, int64_t seconds)
 {
-    kr_auto_free char *text = seconds % 3600 == 0 ? kr_asprintf("%jdh", (intmax_t)(seconds / 3600))
-                                                  : kr_asprintf("%jdm", (intmax_t)((seconds + 59) / 60));
+    kr_auto_free char *text = seconds % 3600 == 0
+                                  ? kr_asprintf("%jdh", (intmax_t)(seconds / 3600))
+                                  : kr_asprintf("%jdm", (intmax_t)((seconds + 59) / 60));
 
     if (seconds > 0)
         kr_json_set_str(card, "startup_duration_timeout", text);
@@ -198,9 +201,18 @@ static void set_startup(json_t *card, int64_t seconds)
 /* Our keys first and always in the same order, then what else the user wrote. */
 static json_t *in_order(json_t *card)
 {
-    static const char *const first[] = {"title", "emoji", "colorFrom", "colorTo", "sdk", "app_port",
-                                        "startup_duration_timeout", "suggested_hardware",
-                                        "short_description", "tags", "pinned", "license"};
+    static const char *const first[] = {"title",
+                                        "emoji",
+                                        "colorFrom",
+                                        "colorTo",
+                                        "sdk",
+                                        "app_port",
+                                        "startup_duration_timeout",
+                                        "suggested_hardware",
+                                        "short_description",
+                                        "tags",
+                                        "pinned",
+                                        "license"};
     json_t *sorted = json_object(), *value;
     const char *key;
 
@@ -209,7 +221,8 @@ static json_t *in_order(json_t *card)
         if (value != NULL)
             kr_json_set(sorted, first[i], json_incref(value));
     }
-    json_object_foreach(card, key, value) {
+    json_object_foreach(card, key, value)
+    {
         if (json_object_get(sorted, key) == NULL)
             kr_json_set(sorted, key, json_incref(value));
     }
@@ -257,18 +270,19 @@ static void add_parameters(const json_t *snapshot, struct kr_buf *out)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)properties, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)properties, key, value)
+    {
         const json_t *dflt = json_object_get(value, "default");
         const char *type = kr_json_str(value, "type", "");
 
         kr_json_set(sample, key,
-                    dflt != NULL                    ? json_deep_copy(dflt)
-                    : strcmp(type, "string") == 0   ? json_string("...")
-                    : strcmp(type, "integer") == 0  ? json_integer(1)
-                    : strcmp(type, "number") == 0   ? json_real(0.5)
-                    : strcmp(type, "boolean") == 0  ? json_true()
-                    : strcmp(type, "array") == 0    ? json_array()
-                                                    : json_object());
+                    dflt != NULL                   ? json_deep_copy(dflt)
+                    : strcmp(type, "string") == 0  ? json_string("...")
+                    : strcmp(type, "integer") == 0 ? json_integer(1)
+                    : strcmp(type, "number") == 0  ? json_real(0.5)
+                    : strcmp(type, "boolean") == 0 ? json_true()
+                    : strcmp(type, "array") == 0   ? json_array()
+                                                   : json_object());
     }
     kr_json_set(body, "parameters", json_incref(sample));
     text = kr_json_canonical(body);
@@ -291,11 +305,13 @@ static void add_body(const struct kr_space_readme *in, struct kr_buf *out)
     kr_buf_addf(out, "\n# %s\n\n", in->deployment);
     if (about != NULL && about[0] != '\0')
         kr_buf_addf(out, "%s\n\n", about);
-    kr_buf_addf(out, "Pipeline `%s`, served over HTTP. The page of this Space is a form for it; "
-                     "`/docs` describes the interface, and programs call it like this:\n\n",
+    kr_buf_addf(out,
+                "Pipeline `%s`, served over HTTP. The page of this Space is a form for it; "
+                "`/docs` describes the interface, and programs call it like this:\n\n",
                 kr_json_str(pipeline, "name", in->deployment));
     add_parameters(in->snapshot, out);
-    kr_buf_adds(out, "\nDeployed with Kourou. A redeploy overwrites the files of this repository.\n");
+    kr_buf_adds(out,
+                "\nDeployed with Kourou. A redeploy overwrites the files of this repository.\n");
 }
 
 int kr_space_readme(const struct kr_space_readme *in, struct kr_buf *out, struct kr_err *err)

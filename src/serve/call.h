@@ -44,12 +44,13 @@ struct kr_call {
     int64_t deadline_ms;
     char run_id[KR_RUN_ID_LEN + 1];
     struct kr_view head; /* kind custom: the head block */
-    struct kr_view
-        body;    /* must stay until the call ends: a crashed worker's calls are sent again */
+    /* must stay until the call ends: a crashed worker's calls are sent again */
+    struct kr_view body;
     int body_fd; /* -1, or the body as a descriptor (then .body is empty) */
     uint64_t body_size;
-    struct kr_view arguments; /* the body in another form, .p NULL without; stays as the body does */
-    uint32_t edition;         /* of the arguments: for workers that said the same of them */
+    /* the body in another form, .p NULL without; stays as the body does */
+    struct kr_view arguments;
+    uint32_t edition; /* of the arguments: for workers that said the same of them */
 };
 
 #endif

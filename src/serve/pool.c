@@ -241,8 +241,8 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
     struct kr_answer answer;
     bool fine = parse_answer(w, f, &answer);
 
-    if (answer.outputs && (answer.fd >= 0 || answer.head.p != NULL ||
-                           (call != NULL && call->arguments.p == NULL)))
+    if (answer.outputs &&
+        (answer.fd >= 0 || answer.head.p != NULL || (call != NULL && call->arguments.p == NULL)))
         fine = false; /* only the outputs of what was sent as arguments */
     if (slot == NULL || !fine) {
         if (answer.fd >= 0)

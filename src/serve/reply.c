@@ -13,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COPY_MAX    32768         /* bodies up to this size are sent together with their head */
-#define PAUSE_ABOVE (256u * 1024) /* unsent bytes of a stream at which its worker is told to wait  \
-                                   */
+#define COPY_MAX 32768 /* bodies up to this size are sent together with their head */
+#define PAUSE_ABOVE                                                                                \
+    (256u * 1024) /* unsent bytes of a stream at which its worker is told to wait                  \
+                   */
 #define RESUME_BELOW (64u * 1024)
 
 const char *kr_reason_of(int status)

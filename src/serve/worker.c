@@ -124,7 +124,7 @@ void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
     w->unstarted[(w->unstarted_at + w->unstarted_n++) % KR_WINDOW_MAX] = slot->id;
     if (by_fd)
         attach_fd(w, call->body_fd);
-    kr_frame_put(&w->out, KR_T_REQUEST, by_fd ? KR_F_FD : 0, 
+    kr_frame_put(&w->out, KR_T_REQUEST, by_fd ? KR_F_FD : 0,
                  arguments ? KR_K_ARGUMENTS : (uint16_t)call->kind, slot->id,
                  (uint32_t)(sizeof(lead) + body));
     kr_u32_put(lead, left < 1 ? 1 : left > INT32_MAX ? INT32_MAX : (uint32_t)left);

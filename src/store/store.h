@@ -38,8 +38,8 @@ enum kr_field_kind {
 struct kr_field {
     const char *name;
     enum kr_field_kind kind;
-    const char
-        *expr;   /* SQL expression when it is not a column of its own (joined names), else NULL */
+    /* SQL expression when it is not a column of its own (joined names), else NULL */
+    const char *expr;
     bool hidden; /* not part of list output */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands for the tests against real registries: each takes one JSON file and prints one JSON object;
- * a failure prints {"error","hint","code","status"} and exits 1. */
+/* Commands for the tests against real registries: each takes one JSON file and prints one JSON
+ * object; a failure prints {"error","hint","code","status"} and exits 1. */
 #include "base/alloc.h"
 #include "base/digest.h"
 #include "base/path.h"
@@ -27,7 +27,8 @@ static struct kr_repo_auth auth_of(const json_t *in, const char *key)
                                  .ca_file = kr_json_str(a, "ca_file", NULL)};
 }
 
-/* {"target": reference, "file": path, "cache", "chunk"}: the file becomes a blob of the repository. */
+/* {"target": reference, "file": path, "cache", "chunk"}: the file becomes a blob of the
+ * repository. */
 static int push_file(struct kr_http *http, const json_t *in, json_t *out, struct kr_err *err)
 {
     struct kr_repo_auth auth = auth_of(in, "auth");
@@ -148,8 +149,8 @@ static int build(struct kr_http *http, const json_t *in, json_t *out, struct kr_
     return 0;
 }
 
-/* {"root","runtime","snapshot": object, "to", "space", "mode"}: writes the launched tree to a folder, without executable
- * bits, as the Hub hands it to its builder. */
+/* {"root","runtime","snapshot": object, "to", "space", "mode"}: writes the launched tree to a
+ * folder, without executable bits, as the Hub hands it to its builder. */
 static int launch(struct kr_http *http, const json_t *in, json_t *out, struct kr_err *err)
 {
     kr_auto_files struct kr_files files = {0};
@@ -182,8 +183,8 @@ static const struct {
     const char *name;
     int (*run)(struct kr_http *http, const json_t *in, json_t *out, struct kr_err *err);
 } commands[] = {
-    {"push-file", push_file}, {"get-image", get_image}, {"check", check},
-    {"credentials", credentials}, {"build", build}, {"launch", launch},
+    {"push-file", push_file},     {"get-image", get_image}, {"check", check},
+    {"credentials", credentials}, {"build", build},         {"launch", launch},
 };
 
 int main(int argc, char **argv)

@@ -149,8 +149,8 @@ static void test_yaml_core_schema(void **state)
     (void)state;
     assert_int_equal(kr_yaml_parse(text, strlen(text), "conf.yaml", &v, &err), 0);
     json = kr_json_canonical(v);
-    assert_string_equal(json,
-                        "{\"a\":1,\"b\":\"no\",\"c\":\"5\",\"d\":[1.5,null,true],\"e\":{\"f\":\"x y\"}}");
+    assert_string_equal(
+        json, "{\"a\":1,\"b\":\"no\",\"c\":\"5\",\"d\":[1.5,null,true],\"e\":{\"f\":\"x y\"}}");
 }
 
 static void test_yaml_refuses_bombs_and_doubles(void **state)
@@ -166,8 +166,8 @@ static void test_yaml_refuses_bombs_and_doubles(void **state)
     kr_err_clear(&err);
     kr_buf_adds(&bomb, "a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
     for (int i = 1; i < 10; i++) {
-        kr_buf_addf(&bomb, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
-                    i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        kr_buf_addf(&bomb, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1,
+                    i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
     }
     assert_int_equal(kr_yaml_parse(bomb.p, bomb.n, "c", &v, &err), -KR_E_INVALID);
     assert_non_null(strstr(err.msg, "too many values"));
@@ -180,8 +180,8 @@ static void test_yaml_written_reads_back(void **state)
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
 
     (void)state;
-    v = json_pack("{s:s,s:[{s:i,s:s},[i,i],{}],s:{s:s,s:b},s:s,s:s}", "plain", "x y", "list", "k", 1,
-                  "l", "true", 1, 2, "map", "a", "-x: #", "b", 1, "empty", "", "nl", "a\nb");
+    v = json_pack("{s:s,s:[{s:i,s:s},[i,i],{}],s:{s:s,s:b},s:s,s:s}", "plain", "x y", "list", "k",
+                  1, "l", "true", 1, 2, "map", "a", "-x: #", "b", 1, "empty", "", "nl", "a\nb");
     kr_yaml_write(v, &out);
     assert_int_equal(kr_yaml_parse(out.p, out.n, "out", &again, &err), 0);
     assert_true(json_equal(v, again));
@@ -262,21 +262,38 @@ static void test_keys_from_outside_are_checked(void **state)
     struct kr_err err = KR_ERR_INIT;
 
     (void)state;
-    assert_int_equal(kr_json_put(object, "gr\xc3\xbc\xc3\x9f", json_integer(1), "--label", &err), 0);
-    assert_int_equal(kr_json_put(object, "gr\xfc\xdf", json_integer(2), "--label", &err), -KR_E_INVALID);
+    assert_int_equal(kr_json_put(object, "gr\xc3\xbc\xc3\x9f", json_integer(1), "--label", &err),
+                     0);
+    assert_int_equal(kr_json_put(object, "gr\xfc\xdf", json_integer(2), "--label", &err),
+                     -KR_E_INVALID);
     assert_string_equal(err.msg, "--label: a key is not UTF-8 text");
-    assert_int_equal(kr_json_put(object, "\xed\xa0\x80", json_integer(3), "--label", NULL), -KR_E_INVALID);
+    assert_int_equal(kr_json_put(object, "\xed\xa0\x80", json_integer(3), "--label", NULL),
+                     -KR_E_INVALID);
     assert_int_equal(json_object_size(object), 1);
-    assert_true(kr_json_is_text("") && kr_json_is_text("\xf0\x9f\x8c\xba") && !kr_json_is_text("a\x80"));
+    assert_true(kr_json_is_text("") && kr_json_is_text("\xf0\x9f\x8c\xba") &&
+                !kr_json_is_text("a\x80"));
 }
 
 static void test_pretty_numbers_are_short_and_exact(void **state)
 {
-    static const char in[] = "{\"a\": [0.1, 5.2e-05, 0.30000000000000004, 1e300, 2.0, -0.0, 3, -12, 1e22], "
-                             "\"1.50 \\\" 2.50\": [true, false, null, \"0.10000000000000001\", {}]}";
-    static const char *const want[] = {"0.1,", "5.2e-05,", "0.30000000000000004,", "1e+300,", "2.0,", "-0.0,",
-                                       " 3,", "-12,", "1e+22", "\"1.50 \\\" 2.50\": [", "true,", "false,",
-                                       "null,", "\"0.10000000000000001\"", "{}"};
+    static const char in[] =
+        "{\"a\": [0.1, 5.2e-05, 0.30000000000000004, 1e300, 2.0, -0.0, 3, -12, 1e22], "
+        "\"1.50 \\\" 2.50\": [true, false, null, \"0.10000000000000001\", {}]}";
+    static const char *const want[] = {"0.1,",
+                                       "5.2e-05,",
+                                       "0.30000000000000004,",
+                                       "1e+300,",
+                                       "2.0,",
+                                       "-0.0,",
+                                       " 3,",
+                                       "-12,",
+                                       "1e+22",
+                                       "\"1.50 \\\" 2.50\": [",
+                                       "true,",
+                                       "false,",
+                                       "null,",
+                                       "\"0.10000000000000001\"",
+                                       "{}"};
     kr_auto_json json_t *value = NULL, *again = NULL;
     kr_auto_free char *text = NULL;
     struct kr_err err = KR_ERR_INIT;
@@ -322,7 +339,11 @@ static void test_time_and_ids(void **state)
 static void test_last_line(void **state)
 {
     static const char *const cases[][2] = {
-        {"", ""}, {" \n\n", ""}, {"one", "one"}, {"one\ntwo\n\n", "two"}, {"one\n\n  two \r\n", "  two"},
+        {"", ""},
+        {" \n\n", ""},
+        {"one", "one"},
+        {"one\ntwo\n\n", "two"},
+        {"one\n\n  two \r\n", "  two"},
     };
 
     (void)state;

@@ -30,7 +30,8 @@ static void nothing_asked_for(void **state)
     (void)state;
     gives("{}", NNP CAPS);
     gives("{\"network\":\"host\",\"mem_limit\":\"1g\",\"read_only\":true}", NNP CAPS);
-    gives("{\"privileged\":false,\"cap_add\":null,\"security_opt\":[\"seccomp=unconfined\"]}", NNP CAPS);
+    gives("{\"privileged\":false,\"cap_add\":null,\"security_opt\":[\"seccomp=unconfined\"]}",
+          NNP CAPS);
 }
 
 static void asked_for(void **state)

@@ -33,7 +33,8 @@ static void test_addresses(void **state)
 
 static void test_build_options_by_either_spelling(void **state)
 {
-    const char *text = "{\"build_options\":{\"a\":1},\"build_config\":{\"build_options\":{\"b\":2}},\"parent\":{}}";
+    const char *text = "{\"build_options\":{\"a\":1},\"build_config\":{\"build_options\":{\"b\":2}}"
+                       ",\"parent\":{}}";
     kr_auto_json json_t *docker = NULL;
     struct kr_err err = KR_ERR_INIT;
 

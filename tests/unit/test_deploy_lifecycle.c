@@ -99,7 +99,8 @@ static void endpoints(void **state)
     endpoint_is("{}", "http://127.0.0.1:1/health");
     endpoint_is("{\"health_url_path\":\"/alive/\"}", "http://127.0.0.1:1/alive");
     endpoint_is("{\"health_url_path\":\"/\"}", "http://127.0.0.1:1");
-    endpoint_is("{\"root_url_path\":\"/r/\",\"api_url_path\":\"api\"}", "http://127.0.0.1:1/r/api/health");
+    endpoint_is("{\"root_url_path\":\"/r/\",\"api_url_path\":\"api\"}",
+                "http://127.0.0.1:1/r/api/health");
     {
         kr_auto_json json_t *root =
             parse("{\"settings\":{\"deployment\":{\"health_url_path\":\"/\"}}}");
@@ -163,8 +164,9 @@ static void fingerprints(void **state)
  * `in`, which nobody writes to. */
 static pid_t start(const char *script, const char *mark, int in, int out)
 {
-    char *argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c", (char *)(uintptr_t)script,
-                    (char *)(uintptr_t)"--mark", (char *)(uintptr_t)mark, NULL};
+    char *argv[] = {(char *)(uintptr_t) "sh",  (char *)(uintptr_t) "-c",
+                    (char *)(uintptr_t)script, (char *)(uintptr_t) "--mark",
+                    (char *)(uintptr_t)mark,   NULL};
     struct kr_spawn what = {.argv = argv, .fds = {in, out, -1}, .new_session = true};
     struct kr_err err = KR_ERR_INIT;
     pid_t pid;
@@ -229,7 +231,8 @@ static void processes_are_found(void **state)
     (void)state;
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     one = kr_process_now(start("read x", "kourou-test-a", in[0], -1));
-    for (int i = 0; i < 15000 && kr_process_find("sh", "--mark", "kourou-test-a", found, 4) == 0; i++)
+    for (int i = 0; i < 15000 && kr_process_find("sh", "--mark", "kourou-test-a", found, 4) == 0;
+         i++)
         kr_sleep_ms(2);
     assert_int_equal(kr_process_find("sh", "--mark", "kourou-test-a", found, 4), 1);
     assert_int_equal(found[0].pid, one.pid);

@@ -10,8 +10,12 @@
 
 static struct kr_deployment deployment(json_t *settings, json_t *env, json_t *secrets)
 {
-    return (struct kr_deployment){.id = "1", .name = "My Deployment", .settings = settings,
-                                  .environment = env, .secrets = secrets, .auth_key = "k3y-value"};
+    return (struct kr_deployment){.id = "1",
+                                  .name = "My Deployment",
+                                  .settings = settings,
+                                  .environment = env,
+                                  .secrets = secrets,
+                                  .auth_key = "k3y-value"};
 }
 
 static void test_documented_name_and_defaults(void **state)
@@ -75,14 +79,19 @@ static void test_stage_verdicts(void **state)
         enum kr_space_verdict verdict;
     } rows[] = {
         {{KR_STAGE_RUNNING, "aaa", "aaa", false, false, false, 0}, KR_SPACE_UP},
-        {{KR_STAGE_RUNNING, "aaa", "aaa", false, true, false, 1000}, KR_SPACE_WAIT}, /* restart not seen yet */
+        {{KR_STAGE_RUNNING, "aaa", "aaa", false, true, false, 1000},
+         KR_SPACE_WAIT}, /* restart not seen yet */
         {{KR_STAGE_RUNNING, "aaa", "aaa", false, true, false, 16000}, KR_SPACE_UP},
-        {{KR_STAGE_RUNNING, "aaa", "aaa", true, true, false, 0}, KR_SPACE_UP}, /* a commit of just now */
-        {{KR_STAGE_RUNNING, "bbb", "aaa", false, true, true, 999999}, KR_SPACE_WAIT}, /* old container */
-        {{KR_STAGE_RUNNING, NULL, "aaa", false, true, false, 1000}, KR_SPACE_WAIT},   /* not said yet */
+        {{KR_STAGE_RUNNING, "aaa", "aaa", true, true, false, 0},
+         KR_SPACE_UP}, /* a commit of just now */
+        {{KR_STAGE_RUNNING, "bbb", "aaa", false, true, true, 999999},
+         KR_SPACE_WAIT}, /* old container */
+        {{KR_STAGE_RUNNING, NULL, "aaa", false, true, false, 1000},
+         KR_SPACE_WAIT}, /* not said yet */
         {{KR_STAGE_RUNNING, NULL, "aaa", false, true, true, 1000}, KR_SPACE_UP},
         {{KR_STAGE_RUNNING_BUILDING, "bbb", "aaa", false, true, true, 1}, KR_SPACE_WAIT},
-        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", false, true, false, 1000}, KR_SPACE_WAIT}, /* of before */
+        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", false, true, false, 1000},
+         KR_SPACE_WAIT}, /* of before */
         {{KR_STAGE_BUILD_ERROR, NULL, "aaa", false, true, true, 1000}, KR_SPACE_FAILED},
         {{KR_STAGE_RUNTIME_ERROR, NULL, "aaa", false, true, false, 130000}, KR_SPACE_FAILED},
         {{KR_STAGE_CONFIG_ERROR, NULL, "aaa", false, false, false, 0}, KR_SPACE_FAILED},
@@ -127,8 +136,8 @@ static void test_port_seen_in_the_log(void **state)
     bool loopback = false;
 
     (void)state;
-    assert_int_equal(kr_space_port_in_line("Uvicorn running on http://0.0.0.0:8000 (CTRL+C)", &loopback),
-                     8000);
+    assert_int_equal(
+        kr_space_port_in_line("Uvicorn running on http://0.0.0.0:8000 (CTRL+C)", &loopback), 8000);
     assert_false(loopback);
     assert_int_equal(kr_space_port_in_line("listening on http://127.0.0.1:7860", &loopback), 7860);
     assert_true(loopback);

@@ -24,7 +24,8 @@ static void becomes(const char *schema, const char *text, const char *wanted)
 {
     kr_auto_free char *whole = kr_asprintf(
         "{\"properties\":{\"p\":%s},\"$defs\":{\"Mood\":{\"enum\":[\"good\",\"bad\",3]},"
-        "\"Point\":{\"type\":\"object\"},\"Loop\":{\"$ref\":\"#/$defs/Loop\"}}}", schema);
+        "\"Point\":{\"type\":\"object\"},\"Loop\":{\"$ref\":\"#/$defs/Loop\"}}}",
+        schema);
     kr_auto_json json_t *root = parse(whole), *texts = json_pack("{s:s}", "p", text), *out = NULL;
     struct kr_err err = KR_ERR_INIT;
     int rc = kr_typed_parameters(root, texts, &out, &err);
@@ -91,7 +92,8 @@ static void references_and_choices(void **state)
     becomes("{\"$ref\":\"#/$defs/Mood\"}", "3", "3");
     becomes("{\"$ref\":\"#/$defs/Mood\"}", "odd", NULL);
     becomes("{\"allOf\":[{\"$ref\":\"#/$defs/Mood\"}],\"default\":\"good\"}", "good", "\"good\"");
-    becomes("{\"anyOf\":[{\"$ref\":\"#/$defs/Point\"},{\"type\":\"null\"}]}", "{\"x\":1}", "{\"x\":1}");
+    becomes("{\"anyOf\":[{\"$ref\":\"#/$defs/Point\"},{\"type\":\"null\"}]}", "{\"x\":1}",
+            "{\"x\":1}");
     becomes("{\"anyOf\":[{\"$ref\":\"#/$defs/Point\"},{\"type\":\"string\"}]}", "{x", "\"{x\"");
     becomes("{\"const\":7}", "7", "7");
     becomes("{\"const\":7}", "8", NULL);
@@ -126,8 +128,8 @@ static void names_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(simple_types),    cmocka_unit_test(several_types),
-        cmocka_unit_test(anything_goes),   cmocka_unit_test(references_and_choices),
+        cmocka_unit_test(simple_types),      cmocka_unit_test(several_types),
+        cmocka_unit_test(anything_goes),     cmocka_unit_test(references_and_choices),
         cmocka_unit_test(names_are_checked),
     };
 

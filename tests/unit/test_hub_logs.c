@@ -27,14 +27,13 @@ static void test_lines(void **state)
 {
     static const char body[] =
         ": comment\n\n"
-        "data:\n\n" EVENT("===== Build Queued =====\\n", T(1))
-            EVENT("part", T(2))
-                EVENT(" one\\ntwo\\nthr", T(3)) "event: x\nid: 4\n" EVENT(
-                    "ee\\n", T(4)) "data: not json\n\ndata: {\"x\":1}\n\ndata: "
-                                   "{\"data\":7}\n\n" EVENT("\\u001b[31mred\\u001b[0m \\tend\\r\\n",
-                                                            T(5)) EVENT("10%\\r20%\\r30%\\n", T(6))
-                                       EVENT("my very-secret-value\\n", T(7)) EVENT("\\n", T(8))
-                                           EVENT("last", T(9));
+        "data:\n\n" EVENT("===== Build Queued =====\\n", T(1)) EVENT("part", T(2))
+            EVENT(" one\\ntwo\\nthr", T(3)) "event: x\nid: 4\n" EVENT(
+                "ee\\n", T(4)) "data: not json\n\ndata: {\"x\":1}\n\ndata: "
+                               "{\"data\":7}\n\n" EVENT("\\u001b[31mred\\u001b[0m \\tend\\r\\n",
+                                                        T(5)) EVENT("10%\\r20%\\r30%\\n", T(6))
+                                   EVENT("my very-secret-value\\n", T(7)) EVENT("\\n", T(8))
+                                       EVENT("last", T(9));
     static const char want[] = "===== Build Queued =====|part one|two|three|red \tend|30%|"
                                "my *****************||last|";
 

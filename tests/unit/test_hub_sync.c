@@ -65,11 +65,13 @@ static void test_plan(void **state)
         {TREE1, 200, NULL, "[" ENTRY("Dockerfile", FROM_BLOB) "," ENTRY("other.py", "y") "]"}};
     static const struct fake_answer ours[] = {
         {TREE1, 200, NULL,
-         "[" ENTRY("Dockerfile", "old") "," ENTRY("app.py", "c1b0730e0133447badc49eaa21c1dc9e98f6d9"
-                                                            "d7") "," ENTRY(
-             "gone.py", "y") "," ENTRY("theirs.py", "z") "," ENTRY(".gitattributes",
-                                                                   "g") "," ENTRY(KR_MARKER_PATH,
-                                                                                  "m") "]"},
+         "[" ENTRY("Dockerfile", "old") "," ENTRY(
+             "app.py",
+             "c1b0730e0133447badc49eaa21c1dc9e98f6d9"
+             "d7") "," ENTRY("gone.py", "y") "," ENTRY("theirs.py",
+                                                       "z") "," ENTRY(".gitattributes",
+                                                                      "g") "," ENTRY(KR_MARKER_PATH,
+                                                                                     "m") "]"},
         {"GET http://hub/spaces/a/b/raw/" HEAD1 "/" KR_MARKER_PATH, 200, NULL,
          MARKER("id-1", "\"app.py\",\"gone.py\",\"gone.py\",\".gitattributes\",\"never.py\",7,"
                         "\"" KR_MARKER_PATH "\"")}};

@@ -35,7 +35,8 @@ static int teardown(void **state)
 
 static void add(struct ctx *c, const char *path, const char *text, bool executable)
 {
-    assert_int_equal(kr_files_add_bytes(&c->files, path, text, strlen(text), executable, &c->err), 0);
+    assert_int_equal(kr_files_add_bytes(&c->files, path, text, strlen(text), executable, &c->err),
+                     0);
 }
 
 static void make(struct ctx *c, bool zstd, struct kr_layer *layer, bool *made)
@@ -142,12 +143,13 @@ static void test_a_file_that_changed(void **state)
     put(c->dir, "f", "before");
     assert_int_equal(kr_files_add_disk(&c->files, "f", disk, &c->err), 0);
     put(c->dir, "f", "after!");
-    assert_int_equal(kr_layer_make(c->cache, &part, 1, false, &layer, &made, &c->err), -KR_E_CONFLICT);
+    assert_int_equal(kr_layer_make(c->cache, &part, 1, false, &layer, &made, &c->err),
+                     -KR_E_CONFLICT);
     assert_non_null(strstr(c->err.msg, "changed while it was packed"));
 }
 
-static void write_blob(struct ctx *c, const char *text, const char *wanted, char digest[KR_DIGEST_SIZE],
-                       int want_rc)
+static void write_blob(struct ctx *c, const char *text, const char *wanted,
+                       char digest[KR_DIGEST_SIZE], int want_rc)
 {
     struct kr_cache_writer *w;
     uint64_t size;
@@ -197,7 +199,8 @@ static void test_cache_keeps_its_limit(void **state)
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     write_blob(c, "quite new", NULL, fresh, 0);
     assert_false(kr_cache_has(c->cache, old, UINT64_MAX));
-    assert_true(kr_cache_has(c->cache, fresh, UINT64_MAX)); /* just used: stays although it is too large */
+    assert_true(
+        kr_cache_has(c->cache, fresh, UINT64_MAX)); /* just used: stays although it is too large */
 }
 
 static void test_notes(void **state)

@@ -4,8 +4,11 @@
 
 #include "oci/push.h"
 
-#define DIGEST "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* hello */
-#define PUT_IT "PUT /up/1?digest=sha256%3A2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define DIGEST                                                                                     \
+    "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" /* hello             \
+                                                                               */
+#define PUT_IT                                                                                     \
+    "PUT /up/1?digest=sha256%3A2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 #define HEAD_IT "HEAD /v2/team/x/blobs/" DIGEST
 
 static struct kr_repo *repo_of(struct kr_http *http, const struct kr_repo_auth *auth)
@@ -22,8 +25,8 @@ static struct kr_repo *repo_of(struct kr_http *http, const struct kr_repo_auth *
 
 static const struct kr_repo_auth stranger = {.anonymous = true};
 
-static int push_hello(struct kr_http *http, struct kr_repo *repo, uint64_t chunk, struct kr_push *push,
-                      struct kr_err *err)
+static int push_hello(struct kr_http *http, struct kr_repo *repo, uint64_t chunk,
+                      struct kr_push *push, struct kr_err *err)
 {
     struct kr_blob blob = {.digest = DIGEST, .size = 5, .source = KR_BLOB_BYTES, .bytes = "hello"};
 
@@ -61,7 +64,10 @@ static void play(const struct fake_answer *script, size_t n, uint64_t chunk, con
         play(script_, KR_ARRAY_LEN(script_), chunk, bodies, error);                                \
     } while (0)
 
-#define START {"POST /v2/team/x/blobs/uploads/", 202, "Location: /up/1", ""}
+#define START                                                                                      \
+    {                                                                                              \
+        "POST /v2/team/x/blobs/uploads/", 202, "Location: /up/1", ""                               \
+    }
 
 static void test_the_plain_ways(void **state)
 {
@@ -102,7 +108,8 @@ static void test_an_upload_that_is_forgotten_begins_again(void **state)
          {HEAD_IT, 404, NULL, ""}, START, {PUT_IT, 201, NULL, ""});
     /* "0-0" may be no byte or one */
     PLAY(0, "hello|hello|", NULL, {HEAD_IT, 404, NULL, ""}, START, {PUT_IT, 500, NULL, ""},
-         {"GET /up/1", 204, "Range: 0-0", ""}, {HEAD_IT, 404, NULL, ""}, START, {PUT_IT, 201, NULL, ""});
+         {"GET /up/1", 204, "Range: 0-0", ""}, {HEAD_IT, 404, NULL, ""}, START,
+         {PUT_IT, 201, NULL, ""});
 }
 
 /* It takes every chunk, and says each time that it holds what it held before. */
@@ -123,23 +130,25 @@ static void test_what_cannot_be_mended(void **state)
 {
     (void)state;
     PLAY(0, "", "answered 403: DENIED: no", {HEAD_IT, 404, NULL, ""},
-         {"POST /v2/team/x/blobs/uploads/", 403, NULL, "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"no\"}]}"});
+         {"POST /v2/team/x/blobs/uploads/", 403, NULL,
+          "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"no\"}]}"});
     PLAY(0, "hello|", "stored sha256:2cf24", {HEAD_IT, 404, NULL, ""}, START,
          {PUT_IT, 201, "Docker-Content-Digest: sha256:feed", ""});
     PLAY(0, "", "without saying where", {HEAD_IT, 404, NULL, ""},
          {"POST /v2/team/x/blobs/uploads/", 202, NULL, ""});
-    PLAY(0, "", "answered 503", {HEAD_IT, 503, NULL, ""}, {HEAD_IT, 503, NULL, ""}, {HEAD_IT, 503, NULL, ""},
+    PLAY(0, "", "answered 503", {HEAD_IT, 503, NULL, ""}, {HEAD_IT, 503, NULL, ""},
          {HEAD_IT, 503, NULL, ""}, {HEAD_IT, 503, NULL, ""}, {HEAD_IT, 503, NULL, ""},
-         {HEAD_IT, 503, NULL, ""});
+         {HEAD_IT, 503, NULL, ""}, {HEAD_IT, 503, NULL, ""});
 }
 
 /* The token goes to the registry only; where uploads go is the registry's choice. */
 static void test_who_sees_the_token(void **state)
 {
     static const struct fake_answer script[] = {
-        {HEAD_IT, 401, "WWW-Authenticate: Bearer realm=\"https://auth.example/t\",service=\"s\"", ""},
-        {"GET auth.example/t?service=s&scope=repository%3Ateam%2Fx%3Apull%2Cpush&account=ann", 200, NULL,
-         "{\"token\":\"token-one\"}"},
+        {HEAD_IT, 401, "WWW-Authenticate: Bearer realm=\"https://auth.example/t\",service=\"s\"",
+         ""},
+        {"GET auth.example/t?service=s&scope=repository%3Ateam%2Fx%3Apull%2Cpush&account=ann", 200,
+         NULL, "{\"token\":\"token-one\"}"},
         {HEAD_IT, 404, NULL, ""},
         {"POST /v2/team/x/blobs/uploads/", 202, "Location: https://store.example/up/1", ""},
         {PUT_IT, 201, NULL, ""},
@@ -157,7 +166,8 @@ static void test_who_sees_the_token(void **state)
     assert_string_equal(fake.seen[1].authorization, "Basic YW5uOnRoZSBwYXNzd29yZA==");
     assert_string_equal(fake.seen[2].authorization, "Bearer token-one");
     assert_string_equal(fake.seen[3].authorization, "Bearer token-one");
-    assert_string_equal(fake.seen[4].line, "PUT https://store.example/up/1?digest=sha256%3A" "2cf24dba5fb0a30e26e"
+    assert_string_equal(fake.seen[4].line, "PUT https://store.example/up/1?digest=sha256%3A"
+                                           "2cf24dba5fb0a30e26e"
                                            "83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
     assert_null(fake.seen[4].authorization);
     fake_done(&fake);
@@ -185,7 +195,8 @@ static void test_rate_limits_are_explained(void **state)
 {
     static const struct fake_answer script[] = {
         {"PUT /v2/team/x/manifests/v1", 429, NULL,
-         "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"You have reached your pull rate limit\"}]}"},
+         "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"You have reached your pull rate "
+         "limit\"}]}"},
     };
     struct fake_http fake;
     kr_auto_http struct kr_http *http = FAKE_OPEN(&fake, script);
@@ -200,8 +211,8 @@ static void test_rate_limits_are_explained(void **state)
     assert_int_equal(err.http_status, 429);
 }
 
-static int push_guessed(const struct fake_answer *script, size_t n, struct kr_blob blob, struct kr_push *push,
-                        struct kr_err *err)
+static int push_guessed(const struct fake_answer *script, size_t n, struct kr_blob blob,
+                        struct kr_push *push, struct kr_err *err)
 {
     struct fake_http fake;
     kr_auto_http struct kr_http *http = fake_open(&fake, script, n);
@@ -218,19 +229,31 @@ static int push_guessed(const struct fake_answer *script, size_t n, struct kr_bl
 #define PUT_MANIFEST "PUT /v2/team/x/manifests/v1"
 #define UNKNOWN      "{\"errors\":[{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"blob unknown\"}]}"
 
-/* What was only thought to be there is asked for as soon as the registry does not take the manifest. */
+/* What was only thought to be there is asked for as soon as the registry does not take the
+ * manifest. */
 static void test_guesses_that_do_not_hold(void **state)
 {
     static const struct fake_answer right[] = {{PUT_MANIFEST, 201, NULL, ""}};
-    static const struct fake_answer wrong[] = {{PUT_MANIFEST, 404, NULL, UNKNOWN}, {HEAD_IT, 404, NULL, ""}, START,
-                                               {PUT_IT, 201, NULL, ""}, {PUT_MANIFEST, 201, NULL, ""}};
-    static const struct fake_answer again[] = {{PUT_MANIFEST, 400, NULL, UNKNOWN}, {HEAD_IT, 200, NULL, ""},
+    static const struct fake_answer wrong[] = {{PUT_MANIFEST, 404, NULL, UNKNOWN},
+                                               {HEAD_IT, 404, NULL, ""},
+                                               START,
+                                               {PUT_IT, 201, NULL, ""},
+                                               {PUT_MANIFEST, 201, NULL, ""}};
+    static const struct fake_answer again[] = {{PUT_MANIFEST, 400, NULL, UNKNOWN},
+                                               {HEAD_IT, 200, NULL, ""},
                                                {PUT_MANIFEST, 400, NULL, UNKNOWN}};
     static const struct fake_answer denied[] = {{PUT_MANIFEST, 403, NULL, ""}};
-    static const struct fake_answer made[] = {START, {PUT_IT, 201, NULL, ""}, {PUT_MANIFEST, 404, NULL, UNKNOWN},
-                                              {HEAD_IT, 200, NULL, ""}, {PUT_MANIFEST, 201, NULL, ""}};
-    static const struct fake_answer asked[] = {{HEAD_IT, 200, NULL, ""}, {PUT_MANIFEST, 404, NULL, UNKNOWN}};
-    struct kr_blob blob = {.digest = DIGEST, .size = 5, .source = KR_BLOB_BYTES, .bytes = "hello",
+    static const struct fake_answer made[] = {START,
+                                              {PUT_IT, 201, NULL, ""},
+                                              {PUT_MANIFEST, 404, NULL, UNKNOWN},
+                                              {HEAD_IT, 200, NULL, ""},
+                                              {PUT_MANIFEST, 201, NULL, ""}};
+    static const struct fake_answer asked[] = {{HEAD_IT, 200, NULL, ""},
+                                               {PUT_MANIFEST, 404, NULL, UNKNOWN}};
+    struct kr_blob blob = {.digest = DIGEST,
+                           .size = 5,
+                           .source = KR_BLOB_BYTES,
+                           .bytes = "hello",
                            .guess = KR_BLOB_KNOWN};
     struct kr_push push;
     struct kr_err err;
@@ -254,8 +277,12 @@ static void test_guesses_that_do_not_hold(void **state)
 /* Only a small one is sent unasked. */
 static void test_a_large_new_blob_is_asked_for(void **state)
 {
-    static const struct fake_answer script[] = {{HEAD_IT, 200, NULL, ""}, {PUT_MANIFEST, 201, NULL, ""}};
-    struct kr_blob blob = {.digest = DIGEST, .size = 1 << 20, .source = KR_BLOB_BYTES, .bytes = "hello",
+    static const struct fake_answer script[] = {{HEAD_IT, 200, NULL, ""},
+                                                {PUT_MANIFEST, 201, NULL, ""}};
+    struct kr_blob blob = {.digest = DIGEST,
+                           .size = 1 << 20,
+                           .source = KR_BLOB_BYTES,
+                           .bytes = "hello",
                            .guess = KR_BLOB_NEW};
     struct kr_push push;
     struct kr_err err;

@@ -80,8 +80,11 @@ static void test_references_that_are_none(void **state)
 
 static void test_tags_from_any_text(void **state)
 {
-    static const char *const rows[][2] = {
-        {"my_pipeline", "my_pipeline"}, {"a b/c", "a-b-c"}, {".x", "_x"}, {"", "latest"}, {"\xc3\xa9", "_-"}};
+    static const char *const rows[][2] = {{"my_pipeline", "my_pipeline"},
+                                          {"a b/c", "a-b-c"},
+                                          {".x", "_x"},
+                                          {"", "latest"},
+                                          {"\xc3\xa9", "_-"}};
 
     (void)state;
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
@@ -109,13 +112,16 @@ static void check(const char *header, enum kr_challenge_kind kind, const char *r
 static void test_challenges(void **state)
 {
     (void)state;
-    check("Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:"
-          "pull,push\"", KR_CHALLENGE_BEARER, "https://auth.docker.io/token", "registry.docker.io",
+    check("Bearer "
+          "realm=\"https://auth.docker.io/"
+          "token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull,push\"",
+          KR_CHALLENGE_BEARER, "https://auth.docker.io/token", "registry.docker.io",
           "repository:a/b:pull,push");
     check("bearer realm = \"x\\\"y\" , service=plain", KR_CHALLENGE_BEARER, "x\"y", "plain", NULL);
     check("Basic realm=\"r\"", KR_CHALLENGE_BASIC, "r", NULL, NULL);
     check("Basic", KR_CHALLENGE_BASIC, NULL, NULL, NULL);
-    check("Basic realm=\"r\", Bearer realm=\"t\",service=\"s\"", KR_CHALLENGE_BEARER, "t", "s", NULL);
+    check("Basic realm=\"r\", Bearer realm=\"t\",service=\"s\"", KR_CHALLENGE_BEARER, "t", "s",
+          NULL);
     check("Bearer realm=\"t\", Basic realm=\"r\"", KR_CHALLENGE_BEARER, "t", NULL, NULL);
     check("Negotiate", KR_CHALLENGE_NONE, NULL, NULL, NULL);
     check("Bearer service=\"s\"", KR_CHALLENGE_NONE, NULL, NULL, NULL);

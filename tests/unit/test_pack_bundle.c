@@ -152,7 +152,8 @@ static void test_links(void **state)
 
     link_to(c, "/etc/passwd", "out");
     assert_int_equal(collect(c, 0), -KR_E_INVALID);
-    assert_non_null(strstr(c->err.msg, "'out' is a link that leaves the source folder (to /etc/passwd)"));
+    assert_non_null(
+        strstr(c->err.msg, "'out' is a link that leaves the source folder (to /etc/passwd)"));
     assert_non_null(strstr(c->err.hint, "'/out'"));
     unlink_in(c, "out");
     link_to(c, ".env", "innocent");

@@ -45,15 +45,18 @@ static void test_own_dockerfile(void **state)
     check_own("FROM a", "FROM a AS kourou-parent\n", "kourou-parent");
     check_own("FROM a as b\nRUN x\n", "FROM a as b\nRUN x\n", "b");
     check_own("FROM a AS b\nFROM --platform=linux/amd64 c  \nRUN x \\\n# FROM no\n FROM nope\n",
-              "FROM a AS b\nFROM --platform=linux/amd64 c AS kourou-parent  \nRUN x \\\n# FROM no\n FROM nope\n",
+              "FROM a AS b\nFROM --platform=linux/amd64 c AS kourou-parent  \nRUN x \\\n# FROM "
+              "no\n FROM nope\n",
               "kourou-parent");
     check_own("from a\nRUN <<EOF\nFROM b\nEOF\nCOPY <<-'X' <<Y /\n\tFROM c\n\tX\nFROM d\nY\n",
-              "from a AS kourou-parent\nRUN <<EOF\nFROM b\nEOF\nCOPY <<-'X' <<Y /\n\tFROM c\n\tX\nFROM d\nY\n",
+              "from a AS kourou-parent\nRUN <<EOF\nFROM b\nEOF\nCOPY <<-'X' <<Y /\n\tFROM "
+              "c\n\tX\nFROM d\nY\n",
               "kourou-parent");
     assert_int_equal(kr_dockerfile_own("RUN x\n", "D", &out, &name, &err), -KR_E_INVALID);
     assert_string_equal(err.msg, "D has no FROM instruction");
     kr_err_clear(&err);
-    assert_int_equal(kr_dockerfile_own("FROM a\nRUN <<E\nx\n", "D", &out, &name, &err), -KR_E_INVALID);
+    assert_int_equal(kr_dockerfile_own("FROM a\nRUN <<E\nx\n", "D", &out, &name, &err),
+                     -KR_E_INVALID);
     assert_string_equal(err.msg, "D: a here-document has no end 'E'");
     kr_err_clear(&err);
     assert_int_equal(kr_dockerfile_own("FROM \\\n a\n", "D", &out, &name, &err), -KR_E_INVALID);
@@ -62,11 +65,12 @@ static void test_own_dockerfile(void **state)
 
 static struct kr_requirements some_requirements(void)
 {
-    return (struct kr_requirements){.text = kr_strdup("numpy\n"),
-                                    .constraints = kr_strdup(""),
-                                    .variables = json_pack("[s,s]", "INDEX_KEY", "PLAIN"),
-                                    .apt = json_pack("[s]", "libgomp1"),
-                                    .installer_args = json_pack("[s]", "--index-url=https://h/'x y'")};
+    return (struct kr_requirements){
+        .text = kr_strdup("numpy\n"),
+        .constraints = kr_strdup(""),
+        .variables = json_pack("[s,s]", "INDEX_KEY", "PLAIN"),
+        .apt = json_pack("[s]", "libgomp1"),
+        .installer_args = json_pack("[s]", "--index-url=https://h/'x y'")};
 }
 
 static size_t at(const struct kr_buf *text, const char *part)
@@ -88,8 +92,13 @@ static void test_order_of_layers(void **state)
     kr_auto_json json_t *exec = json_pack("[s]", "run me.sh");
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(KR_DOCKERFILE_MAX);
     struct kr_err err = KR_ERR_INIT;
-    struct kr_dockerfile in = {.base = "python:3.11-slim", .reqs = &reqs, .environment = env,
-                               .runtime_environment = late, .variables = vars, .executables = exec, .entrypoint = entry};
+    struct kr_dockerfile in = {.base = "python:3.11-slim",
+                               .reqs = &reqs,
+                               .environment = env,
+                               .runtime_environment = late,
+                               .variables = vars,
+                               .executables = exec,
+                               .entrypoint = entry};
 
     (void)state;
     assert_int_equal(kr_dockerfile_source(&in, &out, &err), 0);
@@ -103,9 +112,13 @@ static void test_order_of_layers(void **state)
     assert_true(at(&out, "ENV HOME=\"/mine\"") > 0);
     assert_null(strstr(kr_buf_str(&out), "ENV HOME=\"/home"));
     (void)at(&out, "[\"chmod\",\"a+x\",\"--\",\"run me.sh\"]");
-    (void)at(&out, "ARG PLAIN\nRUN --mount=type=secret,id=INDEX_KEY,mode=0444,required=true [\"sh\",\"-c\","
-                   "\"INDEX_KEY=$(cat /run/secrets/INDEX_KEY) && export INDEX_KEY && exec \\\"$@\\\"\",\"sh\",\"env\"");
-    (void)at(&out, "USER 1000\nENTRYPOINT [\"env\",\"PEM=a\\nb\",\"/opt/kourou/bin/kourou-serve\",\"--x\"]\nCMD []\n");
+    (void)at(
+        &out,
+        "ARG PLAIN\nRUN --mount=type=secret,id=INDEX_KEY,mode=0444,required=true [\"sh\",\"-c\","
+        "\"INDEX_KEY=$(cat /run/secrets/INDEX_KEY) && export INDEX_KEY && exec "
+        "\\\"$@\\\"\",\"sh\",\"env\"");
+    (void)at(&out, "USER 1000\nENTRYPOINT "
+                   "[\"env\",\"PEM=a\\nb\",\"/opt/kourou/bin/kourou-serve\",\"--x\"]\nCMD []\n");
     assert_null(strstr(kr_buf_str(&out), "ENV PEM"));
 }
 
@@ -157,8 +170,8 @@ static void test_wrong_values_are_refused(void **state)
         kr_auto_json json_t *entry = json_array();
         kr_auto_buf struct kr_buf out = KR_BUF_INIT(KR_DOCKERFILE_MAX);
         struct kr_err err = KR_ERR_INIT;
-        struct kr_dockerfile in = {.base = rows[i].base, .environment = env, .user = rows[i].user,
-                                   .entrypoint = entry};
+        struct kr_dockerfile in = {
+            .base = rows[i].base, .environment = env, .user = rows[i].user, .entrypoint = entry};
 
         assert_int_equal(kr_dockerfile_source(&in, &out, &err), -KR_E_INVALID);
         if (strstr(err.msg, rows[i].part) == NULL)
@@ -174,16 +187,19 @@ static void test_image_mode(void **state)
 
     kr_auto_json json_t *env = json_pack("{s:s}", "A", "in the image already");
     kr_auto_json json_t *late = json_pack("{s:s,s:s}", "B", "1", "C", "x\ny");
-    struct kr_dockerfile in = {.base = "h/r@sha256:aa", .environment = env,
-                               .runtime_environment = late, .entrypoint = entry};
+    struct kr_dockerfile in = {.base = "h/r@sha256:aa",
+                               .environment = env,
+                               .runtime_environment = late,
+                               .entrypoint = entry};
 
     (void)state;
     assert_int_equal(kr_dockerfile_image(&in, &out, &err), 0);
-    assert_string_equal(kr_buf_str(&out),
-                        "# Made by Kourou; a redeploy overwrites this file.\nFROM h/r@sha256:aa\n"
-                        "ENV B=\"1\"\n"
-                        "COPY --chown=1000:1000 .kourou/snapshot.json /opt/kourou/snapshot.json\n"
-                        "USER 1000\nENTRYPOINT [\"env\",\"C=x\\ny\",\"/opt/kourou/bin/kourou-serve\"]\nCMD []\n");
+    assert_string_equal(
+        kr_buf_str(&out),
+        "# Made by Kourou; a redeploy overwrites this file.\nFROM h/r@sha256:aa\n"
+        "ENV B=\"1\"\n"
+        "COPY --chown=1000:1000 .kourou/snapshot.json /opt/kourou/snapshot.json\n"
+        "USER 1000\nENTRYPOINT [\"env\",\"C=x\\ny\",\"/opt/kourou/bin/kourou-serve\"]\nCMD []\n");
 }
 
 int main(void)

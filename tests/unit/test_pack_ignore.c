@@ -55,7 +55,9 @@ static void test_single_patterns(void **state)
         {"x\\", "x\\", false, false},
         {"*.log\n!keep.log", "keep.log", false, false},
         {"!keep.log\n*.log", "keep.log", false, true},
-        {"\xef\xbb\xbf" "x", "x", false, true},
+        {"\xef\xbb\xbf"
+         "x",
+         "x", false, true},
         {"/", "x", true, false},
         {"a/**/b*c/d*e", "a/q/r/bxc/dxxe", false, true},
         {"a*b*c*d", "aXbXbXcXd", false, true},
@@ -87,22 +89,22 @@ static void test_folders_chain(void **state)
 static void test_bounded_time(void **state)
 {
     (void)state;
-    check("a*a*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false,
-          false);
-    check("**/a/**/a/**/a/**/a/**/a/**/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", false,
-          false);
+    check("a*a*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+          false, false);
+    check("**/a/**/a/**/a/**/a/**/a/**/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a",
+          false, false);
 }
 
 /* What git itself says about the same rules and paths. */
 static void test_agrees_with_git(void **state)
 {
-    static const char *const rules[] = {"*.o",   "/*.o",   "a/b",   "b/",    "**/x", "a/**",  "a/**/b",
-                                        "*",     "!x",     "?b",    "[ab]",  "a*b",  "/a/",   "x/**/y*",
-                                        "[!a]b", "a/*/b",  "**",    "/**/b", "a**",  "*/b",   "[a-]",
-                                        "\\a",   "**/a/b", "a/**/", "/*/x",  "x.[oy]"};
-    static const char *const paths[] = {"a",     "b",     "x",       "x.o",    "a/b",     "a/x.o", "a/x/b",
-                                        "a/x/y/b", "x/y", "x/a/y1",  "ab",     "axb",     "x/b",   "-",
-                                        "q/a/b", "x/x",   "a/b/x.o", "x/a/b/y", "aab/b"};
+    static const char *const rules[] = {
+        "*.o", "/*.o", "a/b",  "b/",  "**/x",    "a/**",  "a/**/b", "*",     "!x",
+        "?b",  "[ab]", "a*b",  "/a/", "x/**/y*", "[!a]b", "a/*/b",  "**",    "/**/b",
+        "a**", "*/b",  "[a-]", "\\a", "**/a/b",  "a/**/", "/*/x",   "x.[oy]"};
+    static const char *const paths[] = {
+        "a",  "b",   "x",   "x.o", "a/b",   "a/x.o", "a/x/b",   "a/x/y/b", "x/y",  "x/a/y1",
+        "ab", "axb", "x/b", "-",   "q/a/b", "x/x",   "a/b/x.o", "x/a/b/y", "aab/b"};
     char *root = make_folder();
     char *init[] = {kr_strdup("git"), kr_strdup("init"), kr_strdup("-q"), kr_strdup("."), NULL};
     struct kr_err err = KR_ERR_INIT;
@@ -112,14 +114,18 @@ static void test_agrees_with_git(void **state)
     (void)state;
     assert_int_equal(kr_proc_run(init, &opts, &status, &err), 0);
     for (size_t r = 0; r < KR_ARRAY_LEN(rules) * 2; r++) {
-        kr_auto_free char *text =
-            r < KR_ARRAY_LEN(rules)
-                ? kr_asprintf("%s\n", rules[r])
-                : kr_asprintf("%s\n!%s\n", rules[r - KR_ARRAY_LEN(rules)],
-                              rules[(r * 7 + 3) % KR_ARRAY_LEN(rules)]);
+        kr_auto_free char *text = r < KR_ARRAY_LEN(rules)
+                                      ? kr_asprintf("%s\n", rules[r])
+                                      : kr_asprintf("%s\n!%s\n", rules[r - KR_ARRAY_LEN(rules)],
+                                                    rules[(r * 7 + 3) % KR_ARRAY_LEN(rules)]);
         kr_auto_buf struct kr_buf input = KR_BUF_INIT(65536), output = KR_BUF_INIT(65536);
-        char *argv[] = {init[0], kr_strdup("check-ignore"), kr_strdup("--stdin"),
-                        kr_strdup("--no-index"), kr_strdup("-v"), kr_strdup("-n"), NULL};
+        char *argv[] = {init[0],
+                        kr_strdup("check-ignore"),
+                        kr_strdup("--stdin"),
+                        kr_strdup("--no-index"),
+                        kr_strdup("-v"),
+                        kr_strdup("-n"),
+                        NULL};
         struct kr_view rest, line;
 
         put(root, ".gitignore", text);
@@ -135,7 +141,8 @@ static void test_agrees_with_git(void **state)
             bool ours = false, theirs;
 
             kr_ignore_add(ignore, text, strlen(text));
-            for (const char *s = strchr(paths[p], '/'); s != NULL && !ours; s = strchr(s + 1, '/')) {
+            for (const char *s = strchr(paths[p], '/'); s != NULL && !ours;
+                 s = strchr(s + 1, '/')) {
                 kr_auto_free char *above = kr_strndup(paths[p], (size_t)(s - paths[p]));
 
                 ours = kr_ignore_match(ignore, above, true);
@@ -179,14 +186,17 @@ static void test_docker_reads_them_otherwise(void **state)
         {"*\n!pkg", "pkg/other.py", false},
         {"# comment\n\n  a  \r\n", "a", true},
         {"a/**/b", "a/b", true},
-        {"\xef\xbb\xbf" "a", "a", true},
+        {"\xef\xbb\xbf"
+         "a",
+         "a", true},
         {"", "a", false},
         {"/\n.\n!", "a", false},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        kr_auto_dockerignore struct kr_dockerignore *rules = kr_dockerignore_parse(rows[i].rules, strlen(rows[i].rules));
+        kr_auto_dockerignore struct kr_dockerignore *rules =
+            kr_dockerignore_parse(rows[i].rules, strlen(rows[i].rules));
 
         if (kr_dockerignore_match(rules, rows[i].path) != rows[i].want)
             fail_msg("'%s' on '%s'", rows[i].rules, rows[i].path);

@@ -22,7 +22,8 @@ static int setup(void **state)
     c->warnings = json_array();
     c->settings = json_object();
     c->snapshot = json_loads(
-        "{\"pipeline\":{\"name\":\"p\",\"kind\":\"python\",\"source\":\"app.p\",\"description\":\"Adds\"},"
+        "{\"pipeline\":{\"name\":\"p\",\"kind\":\"python\",\"source\":\"app.p\",\"description\":"
+        "\"Adds\"},"
         "\"python\":{\"version\":\"3.11\"},\"settings\":{\"docker\":{\"requirements\":[\"numpy\"]},"
         "\"deployment\":{\"uvicorn_workers\":2},\"deployer\":{\"auth_key\":\"very-secret-key\"}},"
         "\"input_schema\":{\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{\"default\":3}}}}",
@@ -52,10 +53,18 @@ static int teardown(void **state)
 
 static int launch(struct ctx *c, enum kr_launch_mode mode, bool space)
 {
-    struct kr_launch in = {.root = c->root, .cache_dir = c->cache, .runtime_dir = c->runtime,
-                           .python = "/usr/bin/python3", .snapshot = c->snapshot, .id = "id-1",
-                           .name = "my deployment", .mode = mode, .image = "h/r@sha256:aa",
-                           .app_port = 7860, .space = space, .settings = c->settings};
+    struct kr_launch in = {.root = c->root,
+                           .cache_dir = c->cache,
+                           .runtime_dir = c->runtime,
+                           .python = "/usr/bin/python3",
+                           .snapshot = c->snapshot,
+                           .id = "id-1",
+                           .name = "my deployment",
+                           .mode = mode,
+                           .image = "h/r@sha256:aa",
+                           .app_port = 7860,
+                           .space = space,
+                           .settings = c->settings};
 
     kr_files_finish(&c->files);
     kr_err_clear(&c->err);
@@ -91,11 +100,12 @@ static void test_whole_tree(void **state)
     assert_string_equal(list, ".dockerignore .kourou/bin/kourou-serve "
                               ".kourou/python/kourou/__init__.py .kourou/requirements.txt "
                               ".kourou/snapshot.json Dockerfile README.md app.py");
-    assert_string_equal(text_of(c, ".kourou/snapshot.json"),
-                        "{\"input_schema\":{\"properties\":{\"n\":{\"default\":3},\"name\":{\"type\":"
-                        "\"string\"}}},\"pipeline\":{\"description\":\"Adds\",\"kind\":\"python\","
-                        "\"name\":\"p\",\"source\":\"app.p\"},\"python\":{\"version\":\"3.11\"},"
-                        "\"settings\":{\"deployment\":{\"uvicorn_workers\":2}}}");
+    assert_string_equal(
+        text_of(c, ".kourou/snapshot.json"),
+        "{\"input_schema\":{\"properties\":{\"n\":{\"default\":3},\"name\":{\"type\":"
+        "\"string\"}}},\"pipeline\":{\"description\":\"Adds\",\"kind\":\"python\","
+        "\"name\":\"p\",\"source\":\"app.p\"},\"python\":{\"version\":\"3.11\"},"
+        "\"settings\":{\"deployment\":{\"uvicorn_workers\":2}}}");
     assert_non_null(strstr(text_of(c, "Dockerfile"), "FROM python:3.11-slim AS kourou-base"));
     assert_non_null(strstr(text_of(c, "Dockerfile"), "\"--port\",\"7860\""));
     assert_non_null(strstr(text_of(c, "Dockerfile"), "\"--deployment-name\",\"my deployment\""));
@@ -125,9 +135,9 @@ static void test_native(void **state)
 {
     struct ctx *c = *state;
 
-    json_object_set_new(c->snapshot, "pipeline",
-                        json_pack("{s:s,s:s,s:s}", "name", "p", "kind", "native", "source",
-                                  "build/libp.so:entry"));
+    json_object_set_new(
+        c->snapshot, "pipeline",
+        json_pack("{s:s,s:s,s:s}", "name", "p", "kind", "native", "source", "build/libp.so:entry"));
     put(c->root, ".gitignore", "build/\n");
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), -KR_E_SYSTEM);
     assert_non_null(strstr(c->err.msg, "build/libp.so"));
@@ -162,16 +172,18 @@ static void test_readme(void **state)
                             "colorTo: indigo\nsdk: docker\napp_port: 7860\npinned: false\n---\n"),
                      text_of(c, "README.md"));
     assert_non_null(strstr(text_of(c, "README.md"), "{\"parameters\":{\"n\":3,\"name\":\"...\"}}"));
-    put(c->root, "README.md", "\xef\xbb\xbf---\r\ntitle: Mine\nsdk: gradio\nsdk_version: 4.0\nhf_oauth: true\n"
-                              "---\nHello\n");
+    put(c->root, "README.md",
+        "\xef\xbb\xbf---\r\ntitle: Mine\nsdk: gradio\nsdk_version: 4.0\nhf_oauth: true\n"
+        "---\nHello\n");
     json_object_set_new(c->settings, "space_emoji", json_string("\xf0\x9f\x90\x8d"));
     json_object_set_new(c->settings, "space_tags", json_pack("[s]", "a: b"));
     json_object_set_new(c->settings, "startup_timeout", json_integer(5400));
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
-    assert_string_equal(text_of(c, "README.md"),
-                        "---\ntitle: Mine\nemoji: \xf0\x9f\x90\x8d\ncolorFrom: blue\ncolorTo: indigo\n"
-                        "sdk: docker\napp_port: 7860\nstartup_duration_timeout: 90m\ntags:\n  - \"a: b\"\n"
-                        "pinned: false\nhf_oauth: true\n---\nHello\n");
+    assert_string_equal(
+        text_of(c, "README.md"),
+        "---\ntitle: Mine\nemoji: \xf0\x9f\x90\x8d\ncolorFrom: blue\ncolorTo: indigo\n"
+        "sdk: docker\napp_port: 7860\nstartup_duration_timeout: 90m\ntags:\n  - \"a: b\"\n"
+        "pinned: false\nhf_oauth: true\n---\nHello\n");
 }
 
 static void test_readme_errors(void **state)
@@ -212,9 +224,10 @@ static void test_own_dockerfile_and_dockerignore(void **state)
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
     assert_null(strstr(text_of(c, "Dockerfile"), "FROM mine"));
     assert_int_equal(json_array_size(c->warnings), 1);
-    assert_string_equal(text_of(c, ".dockerignore"),
-                        "*\n!app.py\n# Added by Kourou\n.git\n.gitattributes\n.dockerignore\nDockerfile\n"
-                        "!.kourou\n!.kourou/**\n.kourou/deployment.json\n");
+    assert_string_equal(
+        text_of(c, ".dockerignore"),
+        "*\n!app.py\n# Added by Kourou\n.git\n.gitattributes\n.dockerignore\nDockerfile\n"
+        "!.kourou\n!.kourou/**\n.kourou/deployment.json\n");
     json_object_set_new(docker, "dockerfile", json_string("Dockerfile"));
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
     assert_non_null(strstr(text_of(c, "Dockerfile"), "FROM mine AS kourou-parent\nRUN make\n"));

@@ -86,8 +86,10 @@ static void test_requirements_files(void **state)
 {
     struct ctx *c = *state;
 
-    put(c->root, "reqs/base.txt", "-r more.txt\nfirst==1 \\\n  --hash=sha256:00\n-c limits.txt\r\n");
-    put(c->root, "reqs/more.txt", "--extra-index-url https://${INDEX_USER}:${INDEX_KEY}@pip.example\nmore");
+    put(c->root, "reqs/base.txt",
+        "-r more.txt\nfirst==1 \\\n  --hash=sha256:00\n-c limits.txt\r\n");
+    put(c->root, "reqs/more.txt",
+        "--extra-index-url https://${INDEX_USER}:${INDEX_KEY}@pip.example\nmore");
     put(c->root, "reqs/limits.txt", "first<2\n");
     expect(c, "{\"requirements\":\"reqs/base.txt\"}",
            "--extra-index-url https://${INDEX_USER}:${INDEX_KEY}@pip.example\nmore\n"
@@ -100,14 +102,16 @@ static void test_requirements_files(void **state)
     put(c->root, "loop.txt", "-r loop.txt\n");
     expect_error(c, "{\"requirements\":\"loop.txt\"}", "files include each other");
     put(c->root, "reqs/bad.txt", "ok\n\n./local\n");
-    expect_error(c, "{\"requirements\":\"reqs/bad.txt\"}", "bad.txt:3: './local' is a path on this machine");
+    expect_error(c, "{\"requirements\":\"reqs/bad.txt\"}",
+                 "bad.txt:3: './local' is a path on this machine");
 }
 
 static void test_what_is_refused(void **state)
 {
     struct ctx *c = *state;
-    static const char *const local[] = {".",   "-e .",  "--editable=./x", "pkg @ file:///x", "../up",
-                                        "/abs/x.tar.gz", "x-1.0-py3-none-any.whl", "lib/x"};
+    static const char *const local[] = {
+        ".",     "-e .",          "--editable=./x",         "pkg @ file:///x",
+        "../up", "/abs/x.tar.gz", "x-1.0-py3-none-any.whl", "lib/x"};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(local); i++) {
         kr_auto_free char *docker = kr_asprintf("{\"requirements\":[\"%s\"]}", local[i]);
@@ -118,7 +122,8 @@ static void test_what_is_refused(void **state)
                  "has a user name or password");
     assert_null(strstr(c->err.msg, "ghp_token"));
     expect_error(c, "{\"requirements\":[\"--index-url https://u:p@h/simple\"]}", "has a user name");
-    expect(c, "{\"requirements\":[\"x @ git+ssh://git@github.com/a/b\",\"-e git+https://h/x#egg=y\"]}",
+    expect(c,
+           "{\"requirements\":[\"x @ git+ssh://git@github.com/a/b\",\"-e git+https://h/x#egg=y\"]}",
            "x @ git+ssh://git@github.com/a/b\n-e git+https://h/x#egg=y\npydantic>=2\n");
     expect_error(c, "{\"requirements\":[\"a\\nb\"]}", "line break");
     expect_error(c, "{\"apt_packages\":[\"curl; rm -rf /\"]}", "is not a package name");
@@ -147,22 +152,26 @@ static void test_pyproject(void **state)
            "a==1\nb==2\npydantic>=2\n");
     expect(c, "{\"pyproject_export_command\":\"echo c==3\"}", "c==3\npydantic>=2\n");
     expect_error(c, "{\"pyproject_export_command\":[\"false\"]}", "ended with status 1");
-    expect(c, "{\"replicate_local_python_environment\":[\"echo\",\"d==4\"]}", "d==4\npydantic>=2\n");
+    expect(c, "{\"replicate_local_python_environment\":[\"echo\",\"d==4\"]}",
+           "d==4\npydantic>=2\n");
 }
 
 static void test_installer(void **state)
 {
     struct ctx *c = *state;
 
-    assert_int_equal(collect(c, "{\"python_package_installer\":\"uv\",\"apt_packages\":[\"libgomp1\"],"
-                                "\"local_project_install_command\":\"pip install .\","
-                                "\"python_package_installer_args\":{\"pre\":null,\"--timeout\":30}}",
-                             "{}"), 0);
+    assert_int_equal(collect(c,
+                             "{\"python_package_installer\":\"uv\",\"apt_packages\":[\"libgomp1\"],"
+                             "\"local_project_install_command\":\"pip install .\","
+                             "\"python_package_installer_args\":{\"pre\":null,\"--timeout\":30}}",
+                             "{}"),
+                     0);
     assert_true(c->out.uv);
     assert_string_equal(c->out.install_command, "pip install .");
     assert_string_equal(json_string_value(json_array_get(c->out.apt, 0)), "libgomp1");
     assert_string_equal(json_string_value(json_array_get(c->out.installer_args, 0)), "--pre");
-    assert_string_equal(json_string_value(json_array_get(c->out.installer_args, 1)), "--timeout=30");
+    assert_string_equal(json_string_value(json_array_get(c->out.installer_args, 1)),
+                        "--timeout=30");
 }
 
 static void test_integrations_are_sorted(void **state)
