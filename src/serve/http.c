@@ -315,13 +315,52 @@ static bool looks_like_method(const char *p, size_t n)
     return i > 0 && (i == n || p[i] == ' ');
 }
 
-static enum kr_http_event parser_failed(struct kr_http *http, size_t n)
+/* The line of a request whose method llhttp does not know, without its end. */
+static void check_unknown(struct kr_http *http, struct kr_view line)
+{
+    struct kr_view target;
+
+    (void)kr_view_cut(&line, ' ', &target); /* the method */
+    (void)kr_view_cut(&line, ' ', &target);
+    for (size_t i = 0; i < target.n; i++) {
+        if (target.p[i] <= 0x20 || target.p[i] >= 0x7f)
+            target.n = 0;
+    }
+    if (target.n == 0 || line.n != 8 || memcmp(line.p, "HTTP/", 5) != 0)
+        (void)bad(http, 400, "Invalid HTTP request");
+    else if (memcmp(line.p, "HTTP/1.0", 8) != 0 && memcmp(line.p, "HTTP/1.1", 8) != 0)
+        (void)bad(http, 505, "HTTP version not supported");
+    else
+        (void)bad(http, 405, "Method Not Allowed");
+}
+
+/* llhttp stops at the first letter that fits no method; what is said of it depends on the whole
+ * line, for which is waited. */
+static enum kr_http_event unknown_method(struct kr_http *http, size_t *at, size_t n)
+{
+    const char *end = memchr(http->base, '\n', n);
+    size_t length = end != NULL ? (size_t)(end - http->base) : n;
+
+    if (end == NULL && length <= KR_HTTP_URL_MAX) {
+        *at = n;
+        return KR_HTTP_MORE;
+    }
+    if (length > KR_HTTP_URL_MAX)
+        (void)bad(http, 414, "Request target too long");
+    else if (end[-1] != '\r')
+        (void)bad(http, 400, "Invalid HTTP request");
+    else
+        check_unknown(http, (struct kr_view){http->base, length - 1});
+    return KR_HTTP_BAD;
+}
+
+static enum kr_http_event parser_failed(struct kr_http *http, size_t *at, size_t n)
 {
     llhttp_errno_t code = llhttp_get_errno(&http->parser);
 
     if (code == HPE_INVALID_METHOD && looks_like_method(http->base, n))
-        (void)bad(http, 405, "Method Not Allowed");
-    else if (code == HPE_INVALID_VERSION)
+        return unknown_method(http, at, n);
+    if (code == HPE_INVALID_VERSION)
         (void)bad(http, 505, "HTTP version not supported");
     else
         (void)bad(http, 400, "Invalid HTTP request");
@@ -367,7 +406,7 @@ enum kr_http_event kr_http_feed(struct kr_http *http, const char *base, size_t *
     else if (http->bad_status != 0)
         return KR_HTTP_BAD;
     else
-        return parser_failed(http, n);
+        return parser_failed(http, at, n);
     if (had_head)
         http->body_raw += *at - from;
     else if (code == HPE_PAUSED)

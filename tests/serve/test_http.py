@@ -60,8 +60,26 @@ def test_versions_and_methods(server):
     assert statuses(server.raw(b"GET /health HTTP/2.0\r\nHost: a\r\n\r\n")) == [505]
     assert statuses(server.raw(b"BREW /health HTTP/1.1\r\nHost: a\r\n\r\n")) == [405]
     assert statuses(server.raw(head("TRACE", "/health", "Connection: close"))) == [405]
+    assert statuses(server.raw(b"BREW /tea HTTP/1.1\r\nHost: a\r\n\r\n")) == [404]
     assert statuses(server.raw(b"GET /health HTTP/1.0\r\n\r\n")) == [200]
     assert statuses(server.raw(b"GET http://x/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) == [200]
+
+
+@pytest.mark.parametrize("line, status", [
+    (b"A ", 400), (b"A  HTTP/1.1", 400), (b"A x", 400), (b"BREW /health", 400), (b"BREW /hea lth HTTP/1.1", 400),
+    (b"BREW /\xff HTTP/1.1", 400), (b"BREW /health HTTP/1.12", 400), (b"BREW /health HTTP/3.0", 505),
+    (b"BREW /" + 20_000 * b"a" + b" HTTP/1.1", 414), (b"BREW /health HTTP/1.1", 405), (b"BREW /tea HTTP/1.1", 404)])
+def test_unknown_method_is_judged_by_its_whole_line(server, line, status):
+    request = line + b"\r\nHost: a\r\n\r\n"
+    assert statuses(server.raw(request)) == [status]
+    with server.socket() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            for at in range(0, len(request), 1 + len(request) // 50):
+                sock.sendall(request[at:at + 1 + len(request) // 50])
+        except OSError:  # it was refused before all was sent
+            pass
+        assert statuses(read_all(sock)) == [status]
 
 
 def test_unknown_path_and_wrong_method(server):
