@@ -7,6 +7,10 @@
 
 #include <stddef.h>
 
+/* Variable of a served app that names those of its variables, separated by commas, whose values the
+ * server registers. The names are no secret: they stay readable in what both programs say. */
+#define KR_SECRET_NAMES "KOUROU_SECRET_NAMES"
+
 void kr_redact_add(const char *secret); /* copies; NULL and doubles are ignored; thread-safe */
 
 /* Replaces each registered value in text, in place, by asterisks of the same length. */

@@ -5,6 +5,7 @@
 #define KR_DEPLOYERS_LIFECYCLE_H
 
 #include "base/digest.h"
+#include "base/redact.h"
 #include "deployers/deployer.h"
 
 /* NULL-safe fronts of the env's callbacks. */
@@ -44,10 +45,8 @@ char *kr_endpoint_url(const char *base, const json_t *snapshot, const char *sett
 /* Whether the default endpoint of that name ("health", "invoke") is switched on. */
 bool kr_endpoint_on(const json_t *snapshot, const char *name);
 
-/* Variable of the app that names those of its variables, separated by commas, whose values the
- * server keeps out of its log, and its value for these secrets. NULL: there are none. Caller
- * frees. */
-#define KR_SECRET_NAMES "KOUROU_SECRET_NAMES"
+/* Value of the app's variable KR_SECRET_NAMES (base/redact.h) for these secrets. NULL: there are
+ * none. Caller frees. */
 char *kr_secret_names(const json_t *secrets) KR_MUST_USE;
 
 /* Digest of everything that makes a difference to the running app: snapshot, settings, environment,

@@ -138,7 +138,8 @@ static json_t *plan_changes(const struct side *s, const char *salt, struct kr_va
         entry = json_object();
         digest_of(salt, key, text, digest);
         if (s->kind == KR_SECRET) {
-            kr_redact_add(text);
+            if (strcmp(key, KR_SECRET_NAMES) != 0)
+                kr_redact_add(text);
             kr_json_set_str(entry, "digest", digest);
         }
         if (!is_current(s, key, text, digest))

@@ -226,17 +226,18 @@ static int take_env_file(struct kr_err *err)
         if (!json_is_string(value) || setenv(name, json_string_value(value), 1) < 0)
             return kr_fail(err, KR_E_INVALID, "KOUROU_ENV_FILE: %s: '%s' is not a variable", file,
                            name);
-        kr_redact_add(json_string_value(value));
+        if (strcmp(name, KR_SECRET_NAMES) != 0)
+            kr_redact_add(json_string_value(value));
     }
     (void)unsetenv("KOUROU_ENV_FILE");
     return 0;
 }
 
-/* KOUROU_SECRET_NAMES: which variables, separated by commas, hold secrets. What steps print of them
+/* KR_SECRET_NAMES: which variables, separated by commas, hold secrets. What steps print of them
  * does not get into the log. */
 static void take_secret_names(void)
 {
-    const char *names = kr_env_get("KOUROU_SECRET_NAMES");
+    const char *names = kr_env_get(KR_SECRET_NAMES);
     struct kr_view left = kr_view_of(names != NULL ? names : "");
 
     while (left.n > 0) {
@@ -250,7 +251,7 @@ static void take_secret_names(void)
         n += n < left.n;
         left = (struct kr_view){.p = left.p + n, .n = left.n - n};
     }
-    (void)unsetenv("KOUROU_SECRET_NAMES");
+    (void)unsetenv(KR_SECRET_NAMES);
 }
 
 /* The key is taken out of the environment so that workers and their children do not inherit it. */

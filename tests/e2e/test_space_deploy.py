@@ -189,12 +189,12 @@ def test_variable_of_somebody_else_with_the_name_of_a_secret(ready, hub, token):
     from huggingface_hub import HfApi
 
     ready.deploy(check=0)
-    HfApi(endpoint=hub.url, token=token).add_space_variable(SPACE, "MODE", "dev")
-    ready.run("secret", "create", "app", "--MODE=x-secret-value", check=0)
+    HfApi(endpoint=hub.url, token=token).add_space_variable(SPACE, "MODEL_MODE", "dev")
+    ready.run("secret", "create", "app", "--MODEL_MODE=x-secret-value", check=0)
     ready.run("deployer", "update", "hf", "--secret", "app", check=0)
     done = ready.deploy()
-    assert done.returncode == 1 and "MODE" in done.stderr
-    assert "MODE" not in hub.space(SPACE).state()["secrets"]
+    assert done.returncode == 1 and "MODEL_MODE" in done.stderr
+    assert "MODEL_MODE" not in hub.space(SPACE).state()["secrets"]
 
 
 def test_paused_by_quota(ready, hub):
