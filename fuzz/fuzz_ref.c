@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Image references: the normal form reads back as the same image; any text gives a tag that is one.
- */
+/* Image references: the normal form reads back as the same image; any text gives a tag that is
+ * one. */
 #include "fuzz.h"
 
 #include "oci/ref.h"

@@ -39,8 +39,8 @@ static int need_flavor(struct kr_app *app, enum kr_component_type type, const ch
                         : kr_hint(err, "see: %s %s flavor list", app->prog, kind_of(type)->group);
 }
 
-/* Says what will only show when the component is used: secrets that are missing, secrets in clear.
- */
+/* Says what will only show when the component is used: secrets that are missing, secrets in
+ * clear. */
 static void warn_about(struct kr_app *app, const struct kr_flavor *flavor, const json_t *config)
 {
     const char *key;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The component groups: the same commands for each kind of component, told apart by cli->cmd->kind.
- */
+/* The component groups: the same commands for each kind of component, told apart by
+ * cli->cmd->kind. */
 #include "app/component.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables for people. Own code: libsmartcols drops columns that do not fit and wraps inside words.
- */
+/* Tables for people. Own code: libsmartcols drops columns that do not fit and wraps inside
+ * words. */
 #ifndef KR_CLI_TABLE_H
 #define KR_CLI_TABLE_H
 
@@ -27,8 +27,8 @@ void kr_table_row(struct kr_table *table);
 /* A cell of the newest row. Control characters are replaced. */
 void kr_table_cell(struct kr_table *table, size_t column, const char *text, enum kr_style style);
 
-/* Appends the drawn table, without white space at line ends. Returns the width of its widest line.
- */
+/* Appends the drawn table, without white space at line ends. Returns the width of its widest
+ * line. */
 int kr_table_draw(struct kr_table *table, struct kr_buf *out);
 
 #endif

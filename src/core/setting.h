@@ -64,8 +64,8 @@ json_t *kr_settings_public(const struct kr_settings_table *table, const json_t *
 
 /* Copy of value with every ${NAME} in its strings replaced by the environment variable of that name
  * ("$${" stays "${"). In objects a value that is nothing but an unset ${NAME} is left out when the
- * key stands in an environment-like map; anywhere else an unset variable is an error that names it.
- */
+ * key stands in an environment-like map; anywhere else an unset variable is an error that names
+ * it. */
 int kr_settings_expand_env(const json_t *value, const char *where, json_t **out,
                            struct kr_err *err) KR_MUST_USE;
 

@@ -38,8 +38,8 @@ struct kr_hub_call {
     void *data; /* for on_sent */
 };
 
-/* Sends it, with repeats. 0: an answer of any status. The token goes to the endpoint's origin only.
- */
+/* Sends it, with repeats. 0: an answer of any status. The token goes to the endpoint's origin
+ * only. */
 int kr_hub_send(struct kr_hub *hub, const struct kr_hub_call *call, struct kr_http_response *res,
                 struct kr_err *err) KR_MUST_USE;
 

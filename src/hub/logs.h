@@ -22,8 +22,8 @@ struct kr_log;
 int kr_log_open(struct kr_hub *hub, const struct kr_log_options *options, struct kr_log **out,
                 struct kr_err *err) KR_MUST_USE;
 /* Reads for at most wait_ms. *done: the log has ended (build over, container gone, or idle): that
- * is not a verdict, ask the runtime. KR_E_NOT_FOUND, KR_E_INVALID...: there is no such log (yet).
- */
+ * is not a verdict, ask the runtime. KR_E_NOT_FOUND, KR_E_INVALID...: there is no such log
+ * (yet). */
 int kr_log_pump(struct kr_log *log, int64_t wait_ms, bool *done, struct kr_err *err) KR_MUST_USE;
 void kr_log_close(struct kr_log *log);
 KR_DEFINE_AUTO(struct kr_log *, kr_log_close);

@@ -78,8 +78,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 {
     struct transfer *t = data;
 
-    /* CURL_WRITEFUNC_ERROR is younger than the oldest libcurl we accept: any other count will do.
-     */
+    /* CURL_WRITEFUNC_ERROR is younger than the oldest libcurl we accept: any other count will
+     * do. */
     return kr_http_take_data(t->http, t->x, bytes, size * n) == 0 ? size * n : size * n + 1;
 }
 

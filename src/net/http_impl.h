@@ -36,8 +36,8 @@ void *kr_http_curl_open(void) KR_MUST_USE;
 
 /* For transports. Header line without line end; a line "HTTP/..." begins a new head. */
 void kr_http_take_header(struct kr_http_exchange *x, const char *line, size_t n);
-/* 0, or negative: the exchange is to be ended (stopped, too large or refused by on_data; x says).
- */
+/* 0, or negative: the exchange is to be ended (stopped, too large or refused by on_data; x
+ * says). */
 int kr_http_take_data(struct kr_http *http, struct kr_http_exchange *x, const void *bytes,
                       size_t n);
 void kr_http_note_sent(struct kr_http *http, struct kr_http_exchange *x, uint64_t n);

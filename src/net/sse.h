@@ -14,8 +14,8 @@ struct kr_sse_event {
     const char *id; /* last id seen, "" when none */
 };
 
-/* Everything in the event lives until the callback returns. Negative ends the feed with that value.
- */
+/* Everything in the event lives until the callback returns. Negative ends the feed with that
+ * value. */
 typedef int kr_sse_fn(void *data, const struct kr_sse_event *event, struct kr_err *err);
 
 struct kr_sse {

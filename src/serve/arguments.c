@@ -22,8 +22,7 @@ struct kr_argument {
     struct kr_buf value, text; /* the default: for the worker, and as JSON */
 };
 
-/* -- values as Python's marshal has them, version 2 and later ------------------------------------
- */
+/* -- values as Python's marshal has them, version 2 and later ---------------------------------- */
 
 static void put_code(struct kr_buf *out, char code, uint32_t number)
 {
@@ -67,8 +66,7 @@ static void put_number(struct kr_buf *out, double value)
     kr_buf_add(out, bytes, sizeof(bytes));
 }
 
-/* -- from JSON text ------------------------------------------------------------------------------
- */
+/* -- from JSON text ---------------------------------------------------------------------------- */
 
 /* A text without escapes is the same in JSON. */
 static bool read_string(struct kr_view span, struct kr_buf *value, struct kr_buf *text)
@@ -137,8 +135,7 @@ static bool read_value(enum type type, enum kr_value_kind kind, struct kr_view s
     return true;
 }
 
-/* -- an invocation -------------------------------------------------------------------------------
- */
+/* -- an invocation ----------------------------------------------------------------------------- */
 
 static bool is_key(struct kr_view key, const char *name)
 {
@@ -268,8 +265,7 @@ bool kr_arguments_read(const struct kr_arguments *a, struct kr_view body,
     return !out->failed;
 }
 
-/* -- what the workers say ------------------------------------------------------------------------
- */
+/* -- what the workers say ---------------------------------------------------------------------- */
 
 static void forget(struct kr_arguments *a)
 {

@@ -194,8 +194,8 @@ static void next_request(struct kr_conn *conn)
     kr_conn_deadline(conn, conn->srv->draining ? DRAIN_LINGER : conn->srv->opt.idle_timeout_ms);
 }
 
-/* Closing while unread input waits would reset the connection and the client could lose the answer.
- */
+/* Closing while unread input waits would reset the connection and the client could lose the
+ * answer. */
 static void linger(struct kr_conn *conn)
 {
     if (conn->eof) {

@@ -42,8 +42,8 @@ struct kr_frame {
 };
 
 /* Takes one frame off the front of bytes. Returns its whole length, 0 when there is not enough yet
- * (*need: how long it will be, at least the header), -1 when it is longer than the protocol allows.
- */
+ * (*need: how long it will be, at least the header), -1 when it is longer than the protocol
+ * allows. */
 long kr_frame_take(const char *bytes, size_t n, struct kr_frame *out, size_t *need);
 
 void kr_frame_put(struct kr_buf *buf, uint8_t type, uint8_t flags, uint16_t status, uint32_t id,

@@ -27,8 +27,8 @@ static void add_tail(json_t *doc, const struct kr_worker *w)
     kr_json_set(doc, "stderr", lines);
 }
 
-/* The usual answer is a constant: /health is asked often, and also while everything else is busy.
- */
+/* The usual answer is a constant: /health is asked often, and also while everything else is
+ * busy. */
 void kr_handle_health(struct kr_conn *conn)
 {
     static const char fine[] = "{\"status\":\"healthy\"}";

@@ -48,8 +48,7 @@ void kr_invoke_left(struct kr_conn *conn)
     record(conn, 499, false);
 }
 
-/* -- head blocks of custom answers --------------------------------------------------------------
- */
+/* -- head blocks of custom answers ------------------------------------------------------------- */
 
 static bool hop_by_hop(struct kr_view name)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Command line of kourou-serve. Every option is also an environment variable KOUROU_SERVE_<NAME>.
- */
+/* Command line of kourou-serve. Every option is also an environment variable
+ * KOUROU_SERVE_<NAME>. */
 #ifndef KR_SERVE_OPTIONS_H
 #define KR_SERVE_OPTIONS_H
 

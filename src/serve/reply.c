@@ -141,8 +141,8 @@ static void want_write(struct kr_conn *conn)
     kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
 }
 
-/* Writes what can be written now and keeps the rest in conn->out. False: the connection is closed.
- */
+/* Writes what can be written now and keeps the rest in conn->out. False: the connection is
+ * closed. */
 static bool send_bytes(struct kr_conn *conn, struct iovec *iov, int count)
 {
     ssize_t n = 0;

@@ -162,8 +162,8 @@ static bool install_filter(void)
     struct program program;
     struct sock_fprog prog;
     /* Older kernels slow every filtered process down against guesses of the processor, unless told
-     * that the filter does not separate pieces of code that distrust each other within one process.
-     */
+     * that the filter does not separate pieces of code that distrust each other within one
+     * process. */
     const unsigned long flags[] = {SECCOMP_FILTER_FLAG_SPEC_ALLOW, 0};
 
     make_program(&program);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the server gives up before the first worker starts. All of it is inherited by the workers,
  * which run the pipeline's code, so it holds only what no ordinary program needs: ways to
- * administer the machine. Memory, threads, programs, sockets, files and debuggers stay as they are.
- */
+ * administer the machine. Memory, threads, programs, sockets, files and debuggers stay as they
+ * are. */
 #ifndef KR_SERVE_SANDBOX_H
 #define KR_SERVE_SANDBOX_H
 

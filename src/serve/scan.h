@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds `timeout` and `run_name` at the top level of an invocation's body without parsing the rest.
- */
+/* Finds `timeout` and `run_name` at the top level of an invocation's body without parsing the
+ * rest. */
 #ifndef KR_SERVE_SCAN_H
 #define KR_SERVE_SCAN_H
 

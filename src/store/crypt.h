@@ -21,8 +21,8 @@ int kr_crypt_key_of_text(const char *text, const unsigned char salt[KR_CRYPT_SAL
 void kr_crypt_key_random(struct kr_crypt_key *key);
 void kr_crypt_wipe(void *bytes, size_t n);
 
-/* Hexadecimal text of n bytes (2n + 1 characters), and back (false when text is not exactly that).
- */
+/* Hexadecimal text of n bytes (2n + 1 characters), and back (false when text is not exactly
+ * that). */
 void kr_crypt_hex(const unsigned char *bytes, size_t n, char *hex);
 bool kr_crypt_unhex(const char *hex, unsigned char *bytes, size_t n);
 

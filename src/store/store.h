@@ -97,8 +97,8 @@ int kr_store_secret_values(struct kr_store *store, const char *id, json_t **valu
 int kr_store_secret_set(struct kr_store *store, const char *id, const json_t *values,
                         struct kr_err *err) KR_MUST_USE; /* replaces all */
 
-/* One-row facts: active stack, ... NULL when unset; setting NULL removes. *value is the caller's.
- */
+/* One-row facts: active stack, ... NULL when unset; setting NULL removes. *value is the
+ * caller's. */
 int kr_store_fact_get(struct kr_store *store, const char *key, char **value,
                       struct kr_err *err) KR_MUST_USE;
 int kr_store_fact_set(struct kr_store *store, const char *key, const char *value,

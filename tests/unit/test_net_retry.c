@@ -13,8 +13,8 @@
         false, 0, 0                                                                                \
     }
 
-/* Waits are given for jitter 0: half of the back-off, and nothing on top of what the server asks.
- */
+/* Waits are given for jitter 0: half of the back-off, and nothing on top of what the server
+ * asks. */
 struct row {
     const char *name;
     struct kr_retry_outcome outcome;
