@@ -66,13 +66,23 @@ static char *find_beside(const char *const *candidates, size_t n, const char *fi
     return NULL;
 }
 
+/* Workers run in the source root, so what names a file for them must not depend on ours. */
+static char *absolute(const char *path)
+{
+    kr_auto_free char *cwd = getcwd(NULL, 0);
+
+    return kr_path_join(cwd != NULL ? cwd : "/", path);
+}
+
 static int python_boot(struct kr_server *srv, char **boot, struct kr_err *err)
 {
     static const char *const places[] = {"../python", "python", "/usr/share/kourou/python",
                                          "../share/kourou/python", "../../share/kourou/python"};
 
     if (srv->opt.python_path != NULL) {
-        *boot = kr_path_join(srv->opt.python_path, "kourou/_boot.py");
+        kr_auto_free char *folder = absolute(srv->opt.python_path);
+
+        *boot = kr_path_join(folder, "kourou/_boot.py");
         if (kr_path_exists(*boot))
             return 0;
         return kr_fail(err, KR_E_NOT_FOUND, "--python-path=%s: no kourou package there",
@@ -96,13 +106,6 @@ static char *deployment_json(const struct kr_server *srv)
     kr_json_set_str(d, "snapshot_name", srv->opt.snapshot_name);
     kr_json_set_bool(d, "auth_enabled", srv->opt.auth_key != NULL);
     return kr_json_canonical(d);
-}
-
-static char *absolute(const char *path)
-{
-    kr_auto_free char *cwd = getcwd(NULL, 0);
-
-    return kr_path_join(cwd != NULL ? cwd : "/", path);
 }
 
 static int worker_command(struct kr_server *srv, struct kr_err *err)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start, drain, hand-over, control socket, log file."""
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import pytest
 from tests.serve.serve_client import head
-from tests.serve.serve_harness import BIN, Server, make_snapshot, wait_for
+from tests.serve.serve_harness import BIN, HERE, Server, make_snapshot, wait_for
 
 
 def control(path, line):
@@ -166,6 +167,17 @@ def test_options_come_from_the_environment(start):
     server = start(env={"KOUROU_SERVE_DEPLOYMENT_NAME": "from-env", "KOUROU_SERVE_WORKERS": "2"})
     assert server.get("/info").json()["deployment"]["name"] == "from-env"
     wait_for(lambda: server.metric('kourou_workers{state="ready"}') == 2, "two workers")
+
+
+def test_folders_may_be_relative(tmp_path):
+    """Workers run in the source root; what the options name is meant from where the server was started."""
+    server = Server(tmp_path, make_snapshot(), python_path=os.path.relpath(HERE / "tiny"))
+    try:
+        server.ready()
+        assert server.post("/invoke", {"parameters": {"op": "echo"}}).status == 200
+        server.close()
+    finally:
+        server.stop()
 
 
 def test_help_and_version():
