@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What other programs print: docker, the compiler of Python pipelines, kourou-native --describe,
- * the user's Python. The first byte chooses the call; then come the runs, with a line "--" between
- * them: the exit status, a line end, standard output, a line "==", standard error. The compiler's
- * file is the last part. */
+ * the user's Python, pip and uv. The first byte chooses the call; then come the runs, with a line
+ * "--" between them: the exit status, a line end, standard output, a line "==", standard error. The
+ * compiler's file is the last part. */
 #include "fuzz.h"
 
 #include "app/compile.h"
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 static struct fuzz_input runs;
+static char folder[] = "/tmp/kourou-fuzz-XXXXXX";
 
 int __wrap_kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status,
                        struct kr_err *err);
@@ -150,7 +151,39 @@ static void python(struct kr_app *app)
     kr_integrations_look(app, rows);
 }
 
-static char folder[] = "/tmp/kourou-fuzz-XXXXXX";
+/* Nothing is installed, so what there is to see is that nothing comes of it and why. */
+static void wheels(bool uv)
+{
+    const struct kr_base_python target = {
+        .minor = 11, .bin = (char *)(uintptr_t) "/usr/bin", .site = (char *)(uintptr_t) "/usr/lib"};
+    const struct kr_wheels what = {.python = "python3",
+                                   .requirements = "numpy\n",
+                                   .constraints = "",
+                                   .uv = uv,
+                                   .target = &target,
+                                   .temp_dir = folder};
+    kr_auto_files struct kr_files site = {0}, bin = {0};
+    kr_auto_free char *dir = NULL;
+    struct kr_err err = KR_ERR_INIT;
+
+    if (kr_wheels_install(&what, &dir, &site, &bin, &err) < 0)
+        FUZZ_CHECK(err.code != KR_OK && err.msg[0] != '\0' && strchr(err.msg, '\n') == NULL);
+    FUZZ_CHECK(site.n == 0 && bin.n == 0);
+    if (dir != NULL)
+        FUZZ_CHECK(kr_remove_tree(dir, NULL) == 0);
+}
+
+static void wheels_pip(struct kr_app *app)
+{
+    (void)app;
+    wheels(false);
+}
+
+static void wheels_uv(struct kr_app *app)
+{
+    (void)app;
+    wheels(true);
+}
 
 static void remove_folder(void)
 {
@@ -159,8 +192,8 @@ static void remove_folder(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const calls[])(struct kr_app *) = {engine, container, compile_python,
-                                                     compile_native, python};
+    static void (*const calls[])(struct kr_app *) = {
+        engine, container, compile_python, compile_native, python, wheels_pip, wheels_uv};
     static bool prepared;
     struct fuzz_input in = {.p = data, .n = size};
     uint8_t which = fuzz_byte(&in);
