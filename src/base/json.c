@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define PLAIN_WIDTH ((size_t)100) /* of lines with the values of an array of numbers */
+
 int kr_json_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
 {
     json_error_t at;
@@ -65,6 +67,59 @@ static void add_number(struct kr_buf *out, const char *text, size_t n)
         kr_buf_adds(out, ".0");
 }
 
+/* How long the array at p is, brackets included, when it holds numbers, true, false and null alone;
+ * else 0. */
+static size_t plain_array(const char *p)
+{
+    size_t n = 1 + strcspn(p + 1, "[]{\"");
+
+    return p[n] == ']' && n > 1 ? n + 1 : 0;
+}
+
+static void add_plain(struct kr_buf *out, const char *token, size_t n)
+{
+    if (*token == '-' || (*token >= '0' && *token <= '9'))
+        add_number(out, token, n);
+    else
+        kr_buf_add(out, token, n);
+}
+
+/* The n bytes of a plain array on one line where they fit, else as many values a line as fit: a
+ * picture or an embedding is to be seen whole. */
+static void add_plain_array(struct kr_buf *out, const char *p, size_t n)
+{
+    static const char gap[] = " \n,]";
+    const char *line = out->n > 0 ? memrchr(out->p, '\n', out->n) : NULL;
+    size_t column = out->n - (line != NULL ? (size_t)(line + 1 - out->p) : 0);
+    int indent = (int)strspn(p + 1, "\n ") - 1;
+    size_t used = (size_t)indent;
+    kr_auto_buf struct kr_buf flat = KR_BUF_INIT((size_t)1 << 40);
+    kr_auto_buf struct kr_buf lines = KR_BUF_INIT((size_t)1 << 40);
+    const char *end = p + n;
+
+    for (p += 1 + strspn(p + 1, gap); p < end; p += strspn(p, gap)) {
+        size_t width = strcspn(p, gap), from = flat.n + (flat.n > 0 ? 2 : 0);
+
+        kr_buf_adds(&flat, flat.n > 0 ? ", " : "");
+        add_plain(&flat, p, width);
+        p += width;
+        width = flat.n - from;
+        if (lines.n > 0 && used + 2 + width >= PLAIN_WIDTH) {
+            kr_buf_addf(&lines, ",\n%*s", indent, "");
+            used = (size_t)indent;
+        } else if (lines.n > 0) {
+            kr_buf_adds(&lines, ", ");
+            used += 2;
+        }
+        kr_buf_add(&lines, flat.p + from, width);
+        used += width;
+    }
+    if (column + flat.n + 2 < PLAIN_WIDTH)
+        kr_buf_addf(out, "[%s]", kr_buf_str(&flat));
+    else
+        kr_buf_addf(out, "[\n%*s%s\n%*s]", indent, "", kr_buf_str(&lines), indent - 2, "");
+}
+
 char *kr_json_pretty(const json_t *value)
 {
     kr_auto_free char *text = dump_digits(value, JSON_INDENT(2), 17);
@@ -73,7 +128,10 @@ char *kr_json_pretty(const json_t *value)
     for (const char *p = text; *p != '\0';) {
         size_t n = strspn(p, "+-.0123456789eE");
 
-        if (*p == '"') { /* to the end of the string */
+        if (*p == '[' && plain_array(p) > 0) {
+            n = plain_array(p);
+            add_plain_array(&out, p, n);
+        } else if (*p == '"') { /* to the end of the string */
             for (n = 1; p[n] != '"'; n++)
                 n += p[n] == '\\';
             kr_buf_add(&out, p, ++n);

@@ -30,8 +30,8 @@ int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err 
 /* Compact text with sorted keys: equal values give equal bytes. Caller frees. */
 char *kr_json_canonical(const json_t *value) KR_MUST_USE;
 
-/* Two-space indented text with keys in their order; numbers have the fewest digits that read back
- * as the same. Caller frees. */
+/* Two-space indented text with keys in their order; arrays of numbers, true, false and null fill
+ * their lines; numbers have the fewest digits that read back as the same. Caller frees. */
 char *kr_json_pretty(const json_t *value) KR_MUST_USE;
 
 /* Value of a key as text, or dflt when absent, null or not a string. Lives as long as obj. */

@@ -309,6 +309,35 @@ static void test_pretty_numbers_are_short_and_exact(void **state)
     assert_true(json_equal(value, again));
 }
 
+static void test_pretty_arrays_of_numbers_fill_their_lines(void **state)
+{
+    static const char in[] =
+        "{\"image\": [[0.0, 16.0], [1, 2.5], []], \"none\": [null], \"names\": [\"a\", 1], "
+        "\"long\": [100000001, 100000002, 100000003, 100000004, 100000005, 100000006, 100000007, "
+        "100000008, 100000009, 0.1], \"after\": [{\"n\": [true]}]}";
+    static const char want[] = "{\n"
+                               "  \"image\": [\n    [0.0, 16.0],\n    [1, 2.5],\n    []\n  ],\n"
+                               "  \"none\": [null],\n"
+                               "  \"names\": [\n    \"a\",\n    1\n  ],\n"
+                               "  \"long\": [\n"
+                               "    100000001, 100000002, 100000003, 100000004, 100000005, "
+                               "100000006, 100000007, 100000008,\n"
+                               "    100000009, 0.1\n"
+                               "  ],\n"
+                               "  \"after\": [\n    {\n      \"n\": [true]\n    }\n  ]\n"
+                               "}";
+    kr_auto_json json_t *value = NULL;
+    kr_auto_free char *text = NULL, *top = NULL;
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(kr_json_parse(in, sizeof(in) - 1, "test", &value, &err), 0);
+    text = kr_json_pretty(value);
+    assert_string_equal(text, want);
+    top = kr_json_pretty(json_object_get(value, "none"));
+    assert_string_equal(top, "[null]");
+}
+
 static void test_redaction(void **state)
 {
     char text[] = "token hf_secretvalue and hf_secretvalue again, abc";
@@ -370,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_environment_is_built),
         cmocka_unit_test(test_keys_from_outside_are_checked),
         cmocka_unit_test(test_pretty_numbers_are_short_and_exact),
+        cmocka_unit_test(test_pretty_arrays_of_numbers_fill_their_lines),
         cmocka_unit_test(test_redaction),
         cmocka_unit_test(test_time_and_ids),
         cmocka_unit_test(test_last_line),
