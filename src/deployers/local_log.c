@@ -24,6 +24,16 @@ static json_t *record_of(const char *line)
     return kr_steal(&record);
 }
 
+/* Messages may hold line ends; to whoever gets lines they are one. */
+static char *one_line(char *text)
+{
+    for (char *c = text; *c != '\0'; c++) {
+        if (*c == '\n' || *c == '\r')
+            *c = ' ';
+    }
+    return text;
+}
+
 /* A record as people read it; other lines stay as they are. Caller frees. */
 static char *readable(const char *line)
 {
@@ -32,14 +42,15 @@ static char *readable(const char *line)
     const char *message = kr_json_str(record, "message", NULL);
 
     if (message != NULL)
-        return kr_asprintf("%s %-5s %s: %s", time, kr_json_str(record, "level", ""), part, message);
+        return one_line(
+            kr_asprintf("%s %-5s %s: %s", time, kr_json_str(record, "level", ""), part, message));
     if (kr_json_str(record, "method", NULL) == NULL)
         return kr_strdup(line);
-    return kr_asprintf("%s %-5s %s: %s %s %lld %.3f ms %s", time, kr_json_str(record, "level", ""),
-                       part, kr_json_str(record, "method", ""), kr_json_str(record, "path", ""),
-                       (long long)kr_json_int(record, "status", 0),
-                       json_number_value(json_object_get(record, "ms")),
-                       kr_json_str(record, "request_id", ""));
+    return one_line(kr_asprintf(
+        "%s %-5s %s: %s %s %lld %.3f ms %s", time, kr_json_str(record, "level", ""), part,
+        kr_json_str(record, "method", ""), kr_json_str(record, "path", ""),
+        (long long)kr_json_int(record, "status", 0),
+        json_number_value(json_object_get(record, "ms")), kr_json_str(record, "request_id", "")));
 }
 
 struct reader {
@@ -282,17 +293,17 @@ char *kr_local_log_show(const struct kr_local *local, int64_t from)
     if (end > first + SHOWN_LINES)
         first = end - SHOWN_LINES;
     for (i = first; i < end; i++) {
-        const char *text = kr_json_str(json_array_get(lines, i), "message", NULL);
+        kr_auto_free char *text = kr_strdup(kr_json_str(json_array_get(lines, i), "message", NULL));
 
         if (text != NULL)
-            kr_denv_log_line(local->env, "server", without_index(text));
+            kr_denv_log_line(local->env, "server", without_index(one_line(text)));
     }
     json_array_foreach(lines, i, record)
     {
         if (is_from(record, "error", "serve") || kr_json_str(record, "time", NULL) == NULL)
             cause = kr_json_str(record, "message", cause);
     }
-    return kr_strdup(cause);
+    return cause != NULL ? one_line(kr_strdup(cause)) : NULL;
 }
 
 static void show_line(void *data, const char *line)
