@@ -16,7 +16,7 @@ build_packages=(
 )
 test_packages=(
   clang clang-format libclang-rt-14-dev git curl wrk skopeo docker.io docker-registry iptables
-  apache2-utils debootstrap iproute2 chromium chromium-driver procps zsh fish
+  apache2-utils debootstrap iproute2 chromium chromium-driver openssh-client procps zsh fish
 )
 bench_packages=(wrk nginx-light hyperfine)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names of older pipelines, the examples, the wheel, other Pythons, deploying from Python."""
+import ast
 import importlib
 import json
 import os
@@ -160,11 +161,12 @@ def test_wheel(tmp_path):
     assert done.stdout.strip() == str(target / "kourou" / "__init__.py"), done.stderr
 
 
-OTHERS = [path for path in sorted((pathlib.Path.home() / ".pyenv" / "versions").glob("3.*/bin/python"))
-          if tuple(map(int, path.parent.parent.name.split(".")[:2])) >= (3, 9)]
+PYENV = {tuple(map(int, path.parent.parent.name.split("."))): path
+         for path in (pathlib.Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")}
+OTHERS = [path for version, path in sorted(PYENV.items()) if version >= (3, 9)]
 
 
-@pytest.mark.parametrize("python", OTHERS or [pathlib.Path(sys.executable)], ids=lambda p: p.parent.parent.name)
+@pytest.mark.parametrize("python", [pathlib.Path(sys.executable), *OTHERS], ids=lambda p: p.parent.parent.name)
 def test_other_pythons_read_every_module(python, tmp_path):
     """Syntax and, where that Python has pydantic, the compiler."""
     done = subprocess.run([str(python), "-c", "import sys, pathlib\n"
@@ -175,16 +177,31 @@ def test_other_pythons_read_every_module(python, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("version", ["3.6.15", "3.7.16", "3.8.18"])
-def test_pythons_that_are_too_old_say_so(version, tmp_path):
-    python = pathlib.Path.home() / ".pyenv" / "versions" / version / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"Python {version} is not here")
-    output = tmp_path / "o.json"
-    done = subprocess.run([str(python), str(PYTHON / "kourou" / "_boot.py"), "compile", "m.p", "--root", "/", "--output",
-                           str(output)], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert json.loads(output.read_text())["error"]["message"].startswith(f"Python {version} at ")
+def test_syntax_is_that_of_the_oldest_pythons():
+    """Of 3.9; what a Python that is too old has to read so that it can say so, of 3.6."""
+    for path in PYTHON.rglob("*.py"):
+        oldest = (3, 6) if path.name in ("_boot.py", "_oneshot.py") else (3, 9)
+        ast.parse(path.read_text(), str(path), feature_version=oldest)
+
+
+def too_old(version, argv, output):
+    done = subprocess.run([*map(str, argv), "compile", "m.p", "--root", "/", "--output", str(output)], capture_output=True,
+                          text=True)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(output.read_text())["error"]["message"]
+    assert said.startswith(f"Python {version} at "), said
+
+
+def test_pythons_that_are_too_old_say_so(tmp_path):
+    """One that calls itself so, and all that are here."""
+    boot = PYTHON / "kourou" / "_boot.py"
+    pretend = tmp_path / "pretend.py"
+    pretend.write_text(f"import runpy, sys\nsys.version_info = (3, 8, 18, 'final', 0)\nsys.argv[0] = {str(boot)!r}\n"
+                       f"runpy.run_path({str(boot)!r}, run_name='__main__')\n")
+    too_old("3.8.18", [sys.executable, pretend], tmp_path / "pretended.json")
+    for version, python in PYENV.items():
+        if version < (3, 9):
+            too_old(".".join(map(str, version)), [python, boot], tmp_path / f"{version}.json")
 
 
 # -- deploying from Python ----------------------------------------------------------------------
