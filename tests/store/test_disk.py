@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import shutil
 
 import pytest
 
@@ -75,6 +76,8 @@ def test_read_only_folder(store):
     """As a user who may not write there."""
     needs(os.geteuid() == 0, "root, who can become another user")
     store.run("secret", "create", "s1", "--key=v")
+    (store.folder / "bin").mkdir()
+    store.program = shutil.copy(store.program, store.folder / "bin")  # where that user can reach it
     for path in (*store.home.rglob("*"), store.home):
         path.chmod(0o555 if path.is_dir() else 0o444)
     for path in store.folder.parents:
