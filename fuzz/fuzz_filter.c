@@ -2,18 +2,15 @@
 /* Filters, sort orders and references of list commands against a real store: whatever is asked,
  * SQLite never sees a statement that it does not understand. The first byte chooses the entity;
  * lines are sort order, reference, then "field=filter". */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
-#include "base/path.h"
 #include "store/store.h"
 
 static struct kr_store *store;
-static char folder[] = "/tmp/kourou-fuzz-XXXXXX";
 
 static void close_store(void)
 {
     kr_store_close(store);
-    fuzz_any(kr_remove_tree(folder, fuzz_err()));
 }
 
 static void open_store(void)
@@ -25,8 +22,7 @@ static void open_store(void)
 
     (void)setenv("KOUROU_ENCRYPTION_KEY", "a key for fuzzing only", 1);
     FUZZ_CHECK(kr_json_parse(row, sizeof(row) - 1, "row", &value, &err) == 0);
-    FUZZ_CHECK(mkdtemp(folder) != NULL);
-    if (kr_store_open(NULL, folder, folder, &store, &err) < 0)
+    if (kr_store_open(NULL, fuzz_folder(), fuzz_folder(), &store, &err) < 0)
         (void)fprintf(stderr, "%s\n", err.msg);
     FUZZ_CHECK(store != NULL && kr_store_insert(store, KR_COMPONENT, value, NULL, &err) == 0);
     (void)atexit(close_store);

@@ -2,10 +2,10 @@
 /* The whole front between clients, workers and the control socket, all of which say anything at any
  * time, one step per byte. Clients that send whole requests get nothing but whole answers, and
  * nothing is left when the server has ended. The first byte holds the options. */
+#include "fuzz_folder.h"
 #include "fuzz_worker.h"
 
 #include "base/log.h"
-#include "base/path.h"
 #include "base/redact.h"
 #include "serve/serve.h"
 
@@ -124,13 +124,6 @@ static void hang_up(struct client *c)
 
 /* -- the server -------------------------------------------------------------------------------- */
 
-static char folder[] = "/tmp/kourou-fuzz-XXXXXX";
-
-static void remove_folder(void)
-{
-    (void)!kr_remove_tree(folder, NULL);
-}
-
 static void on_ready(struct kr_pool *pool, const json_t *ready)
 {
     kr_server_learn(pool->owner, ready);
@@ -167,7 +160,7 @@ static void start(struct kr_server *srv, uint8_t bits)
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     (void)snprintf(option, sizeof(option), "--snapshot=%s", path);
-    (void)snprintf(control, sizeof(control), "--control=%s/control", folder);
+    (void)snprintf(control, sizeof(control), "--control=%s/control", fuzz_folder());
     FUZZ_CHECK(kr_options_parse(4, argv, &srv->opt, fuzz_err()) == 0);
     if ((bits & 1) != 0)
         srv->opt.auth_key = kr_strdup("key");
@@ -236,7 +229,7 @@ static void control(struct scene *s, struct fuzz_input *in)
         return;
     if (s->control < 0) {
         s->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/control", folder);
+        (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/control", fuzz_folder());
         (void)connect(s->control, (struct sockaddr *)&address, sizeof(address));
     }
     if (which < 2 * KR_ARRAY_LEN(commands)) {
@@ -340,8 +333,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd, before;
 
     if (!prepared)
-        FUZZ_CHECK(mkdtemp(folder) != NULL && atexit(remove_folder) == 0 &&
-                   signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+        FUZZ_CHECK(fuzz_folder() != NULL && signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     prepared = true;
     before = fuzz_next_fd();
     fd = fuzz_file("\2\0\0\0x:body", 10);

@@ -3,9 +3,8 @@
  * which the user's code writes. The first byte is 'h' or 'l'. For a look come the pieces of the
  * answer, with a line "--" between them; for a log how many lines are wanted, then the files, the
  * newest first, with a line "--" between them. */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
-#include "base/path.h"
 #include "deployers/local.h"
 
 #include <netinet/in.h>
@@ -16,7 +15,6 @@
 enum { MAX_FILES = 3 };
 
 static struct fuzz_input answer;
-static char folder[] = "/tmp/kourou-fuzz-XXXXXX";
 
 int __wrap_connect(int fd, const struct sockaddr *to, socklen_t n);
 ssize_t __wrap_send(int fd, const void *bytes, size_t n, int flags);
@@ -114,7 +112,8 @@ static void read_log(struct kr_local *local, struct fuzz_input in)
 {
     int64_t shown = 0;
     uint8_t wanted = fuzz_byte(&in);
-    struct kr_deployer_env env = {.log_line = shown_line, .data = &shown, .data_dir = folder};
+    struct kr_deployer_env env = {
+        .log_line = shown_line, .data = &shown, .data_dir = fuzz_folder()};
     kr_auto_free char *cause = NULL;
     int64_t all;
 
@@ -127,26 +126,16 @@ static void read_log(struct kr_local *local, struct fuzz_input in)
     FUZZ_CHECK(kr_local_log_end(local) >= 0);
 }
 
-static void remove_folder(void)
-{
-    (void)!kr_remove_tree(folder, NULL);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static bool prepared;
     const struct kr_deployment what = {.id = "one", .name = "churn"};
-    const struct kr_deployer_env env = {.data_dir = folder};
+    const struct kr_deployer_env env = {.data_dir = fuzz_folder()};
     kr_auto_local struct kr_local local = {0};
     struct fuzz_input in = {.p = data, .n = size};
     uint8_t which = fuzz_byte(&in);
 
-    if (!prepared)
-        FUZZ_CHECK(mkdtemp(folder) != NULL && atexit(remove_folder) == 0);
     kr_local_open(&env, &what, &local);
-    if (!prepared)
-        FUZZ_CHECK(kr_mkdir_p(local.dir, 0700, fuzz_err()) == 0);
-    prepared = true;
+    FUZZ_CHECK(kr_mkdir_p(local.dir, 0700, fuzz_err()) == 0);
     if (which == 'h') {
         answer = in;
         look(&local);

@@ -3,12 +3,11 @@
  * the user's Python, pip and uv. The first byte chooses the call; then come the runs, with a line
  * "--" between them: the exit status, a line end, standard output, a line "==", standard error. The
  * compiler's file is the last part. */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
 #include "app/compile.h"
 #include "app/integration.h"
 #include "app/python.h"
-#include "base/path.h"
 #include "base/proc.h"
 #include "base/redact.h"
 #include "deployers/docker.h"
@@ -18,7 +17,6 @@
 #include <stdlib.h>
 
 static struct fuzz_input runs;
-static char folder[] = "/tmp/kourou-fuzz-XXXXXX";
 
 int __wrap_kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status,
                        struct kr_err *err);
@@ -161,7 +159,7 @@ static void wheels(bool uv)
                                    .constraints = "",
                                    .uv = uv,
                                    .target = &target,
-                                   .temp_dir = folder};
+                                   .temp_dir = fuzz_folder()};
     kr_auto_files struct kr_files site = {0}, bin = {0};
     kr_auto_free char *dir = NULL;
     struct kr_err err = KR_ERR_INIT;
@@ -185,27 +183,18 @@ static void wheels_uv(struct kr_app *app)
     wheels(true);
 }
 
-static void remove_folder(void)
-{
-    (void)!kr_remove_tree(folder, NULL);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const calls[])(struct kr_app *) = {
         engine, container, compile_python, compile_native, python, wheels_pip, wheels_uv};
-    static bool prepared;
     struct fuzz_input in = {.p = data, .n = size};
     uint8_t which = fuzz_byte(&in);
     struct kr_app app = {.prog = "kourou",
                          .ui = {.log_line = log_line},
-                         .data_dir = folder,
+                         .data_dir = (char *)(uintptr_t)fuzz_folder(),
                          .source_root = (char *)(uintptr_t) "/nowhere",
                          .runtime_dir = (char *)(uintptr_t) "/nowhere"};
 
-    if (!prepared)
-        FUZZ_CHECK(mkdtemp(folder) != NULL && atexit(remove_folder) == 0);
-    prepared = true;
     runs = in;
     calls[which % KR_ARRAY_LEN(calls)](&app);
     kr_redact_clear();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include "base/view.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,10 +30,7 @@ _Static_assert(KR_ARRAY_LEN(code_names) == KR_CODE_COUNT, "every code has a name
 /* Newlines would break the one-line promise; texts from outside may carry them. */
 static void one_line(char *text)
 {
-    for (char *p = text; *p != '\0'; p++) {
-        if (*p == '\n' || *p == '\r' || *p == '\t')
-            *p = ' ';
-    }
+    (void)kr_blank(text, "\n\r\t");
 }
 
 int kr_fail(struct kr_err *err, enum kr_code code, const char *fmt, ...)

@@ -46,8 +46,9 @@ char *kr_json_canonical(const json_t *value)
     return dump_digits(value, JSON_COMPACT | JSON_SORT_KEYS, 17);
 }
 
-/* A number with the fewest digits that read back as the same: 0.1, not 0.10000000000000001. */
-static void add_number(struct kr_buf *out, const char *text, size_t n)
+/* A number with the fewest digits that read back as the same: 0.1, not 0.10000000000000001;
+ * anything else as it is. */
+static void add_token(struct kr_buf *out, const char *text, size_t n)
 {
     char token[64], shorter[64];
     double value, again;
@@ -76,14 +77,6 @@ static size_t plain_array(const char *p)
     return p[n] == ']' && n > 1 ? n + 1 : 0;
 }
 
-static void add_plain(struct kr_buf *out, const char *token, size_t n)
-{
-    if (*token == '-' || (*token >= '0' && *token <= '9'))
-        add_number(out, token, n);
-    else
-        kr_buf_add(out, token, n);
-}
-
 /* The n bytes of a plain array on one line where they fit, else as many values a line as fit: a
  * picture or an embedding is to be seen whole. */
 static void add_plain_array(struct kr_buf *out, const char *p, size_t n)
@@ -92,32 +85,32 @@ static void add_plain_array(struct kr_buf *out, const char *p, size_t n)
     const char *line = out->n > 0 ? memrchr(out->p, '\n', out->n) : NULL;
     size_t column = out->n - (line != NULL ? (size_t)(line + 1 - out->p) : 0);
     int indent = (int)strspn(p + 1, "\n ") - 1;
-    size_t used = (size_t)indent;
     kr_auto_buf struct kr_buf flat = KR_BUF_INIT((size_t)1 << 40);
-    kr_auto_buf struct kr_buf lines = KR_BUF_INIT((size_t)1 << 40);
-    const char *end = p + n;
+    size_t used = 0, width; /* of the line; of a value */
 
-    for (p += 1 + strspn(p + 1, gap); p < end; p += strspn(p, gap)) {
-        size_t width = strcspn(p, gap), from = flat.n + (flat.n > 0 ? 2 : 0);
-
+    for (const char *v = p + 1 + strspn(p + 1, gap); v < p + n;
+         v += width + strspn(v + width, gap)) {
         kr_buf_adds(&flat, flat.n > 0 ? ", " : "");
-        add_plain(&flat, p, width);
-        p += width;
-        width = flat.n - from;
-        if (lines.n > 0 && used + 2 + width >= PLAIN_WIDTH) {
-            kr_buf_addf(&lines, ",\n%*s", indent, "");
-            used = (size_t)indent;
-        } else if (lines.n > 0) {
-            kr_buf_adds(&lines, ", ");
-            used += 2;
-        }
-        kr_buf_add(&lines, flat.p + from, width);
-        used += width;
+        width = strcspn(v, gap);
+        add_token(&flat, v, width);
     }
-    if (column + flat.n + 2 < PLAIN_WIDTH)
+    if (column + flat.n + 2 < PLAIN_WIDTH) {
         kr_buf_addf(out, "[%s]", kr_buf_str(&flat));
-    else
-        kr_buf_addf(out, "[\n%*s%s\n%*s]", indent, "", kr_buf_str(&lines), indent - 2, "");
+        return;
+    }
+    kr_buf_addc(out, '[');
+    for (const char *v = kr_buf_str(&flat); *v != '\0'; v += width + strspn(v + width, ", ")) {
+        width = strcspn(v, ",");
+        if (used == 0 || used + 2 + width >= PLAIN_WIDTH) {
+            kr_buf_addf(out, "%s\n%*s", used == 0 ? "" : ",", indent, "");
+            used = (size_t)indent + width;
+        } else {
+            kr_buf_adds(out, ", ");
+            used += 2 + width;
+        }
+        kr_buf_add(out, v, width);
+    }
+    kr_buf_addf(out, "\n%*s]", indent - 2, "");
 }
 
 char *kr_json_pretty(const json_t *value)
@@ -126,17 +119,16 @@ char *kr_json_pretty(const json_t *value)
     struct kr_buf out = KR_BUF_INIT((size_t)1 << 40);
 
     for (const char *p = text; *p != '\0';) {
-        size_t n = strspn(p, "+-.0123456789eE");
+        size_t n = *p == '[' ? plain_array(p) : strspn(p, "+-.0123456789eE");
 
-        if (*p == '[' && plain_array(p) > 0) {
-            n = plain_array(p);
+        if (*p == '[' && n > 0) {
             add_plain_array(&out, p, n);
         } else if (*p == '"') { /* to the end of the string */
             for (n = 1; p[n] != '"'; n++)
                 n += p[n] == '\\';
             kr_buf_add(&out, p, ++n);
         } else if (n > 0 && (*p == '-' || (*p >= '0' && *p <= '9'))) {
-            add_number(&out, p, n);
+            add_token(&out, p, n);
         } else {
             n = n > 0 ? n : 1; /* the e of true and false */
             kr_buf_add(&out, p, n);

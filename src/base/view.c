@@ -128,6 +128,13 @@ bool kr_parse_double(const char *text, double *out)
     return *end == '\0' && errno == 0 && isfinite(*out);
 }
 
+char *kr_blank(char *text, const char *characters)
+{
+    for (char *p = strpbrk(text, characters); p != NULL; p = strpbrk(p + 1, characters))
+        *p = ' ';
+    return text;
+}
+
 char *kr_view_dup(struct kr_view v)
 {
     char *copy = kr_malloc(v.n + 1);

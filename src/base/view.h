@@ -41,6 +41,9 @@ bool kr_parse_double(const char *text, double *out);
 /* true, yes, on, 1 in any case: 1; their opposites: 0; anything else: -1. */
 int kr_parse_bool(const char *text);
 
+/* Puts a blank in the place of each of these characters; text is the result. */
+char *kr_blank(char *text, const char *characters);
+
 char *kr_view_dup(struct kr_view v) KR_MUST_USE;
 
 #endif

@@ -13,25 +13,25 @@
 
 enum { MAX_ROTATED = 100, FOLLOW_MS = 100, MAX_LINE = 1 << 20, SHOWN_LINES = 20 };
 
-/* A line of the log as an object, or NULL when it is not one of the server's records. */
+/* A line of the log as an object, or NULL when it is not one of the server's records. Its texts may
+ * hold line ends; to whoever gets lines they are one. */
 static json_t *record_of(const char *line)
 {
     kr_auto_json json_t *record = NULL;
+    json_t *value;
+    const char *key;
 
     if (line[0] != '{' || kr_json_parse(line, strlen(line), "log", &record, NULL) < 0 ||
         kr_json_str(record, "time", NULL) == NULL)
         return NULL;
-    return kr_steal(&record);
-}
+    json_object_foreach(record, key, value)
+    {
+        kr_auto_free char *text = kr_strdup(json_string_value(value));
 
-/* Messages may hold line ends; to whoever gets lines they are one. */
-static char *one_line(char *text)
-{
-    for (char *c = text; *c != '\0'; c++) {
-        if (*c == '\n' || *c == '\r')
-            *c = ' ';
+        if (text != NULL)
+            (void)json_string_set(value, kr_blank(text, "\n\r"));
     }
-    return text;
+    return kr_steal(&record);
 }
 
 /* A record as people read it; other lines stay as they are. Caller frees. */
@@ -42,15 +42,14 @@ static char *readable(const char *line)
     const char *message = kr_json_str(record, "message", NULL);
 
     if (message != NULL)
-        return one_line(
-            kr_asprintf("%s %-5s %s: %s", time, kr_json_str(record, "level", ""), part, message));
+        return kr_asprintf("%s %-5s %s: %s", time, kr_json_str(record, "level", ""), part, message);
     if (kr_json_str(record, "method", NULL) == NULL)
         return kr_strdup(line);
-    return one_line(kr_asprintf(
-        "%s %-5s %s: %s %s %lld %.3f ms %s", time, kr_json_str(record, "level", ""), part,
-        kr_json_str(record, "method", ""), kr_json_str(record, "path", ""),
-        (long long)kr_json_int(record, "status", 0),
-        json_number_value(json_object_get(record, "ms")), kr_json_str(record, "request_id", "")));
+    return kr_asprintf("%s %-5s %s: %s %s %lld %.3f ms %s", time, kr_json_str(record, "level", ""),
+                       part, kr_json_str(record, "method", ""), kr_json_str(record, "path", ""),
+                       (long long)kr_json_int(record, "status", 0),
+                       json_number_value(json_object_get(record, "ms")),
+                       kr_json_str(record, "request_id", ""));
 }
 
 struct reader {
@@ -293,17 +292,17 @@ char *kr_local_log_show(const struct kr_local *local, int64_t from)
     if (end > first + SHOWN_LINES)
         first = end - SHOWN_LINES;
     for (i = first; i < end; i++) {
-        kr_auto_free char *text = kr_strdup(kr_json_str(json_array_get(lines, i), "message", NULL));
+        const char *text = kr_json_str(json_array_get(lines, i), "message", NULL);
 
         if (text != NULL)
-            kr_denv_log_line(local->env, "server", without_index(one_line(text)));
+            kr_denv_log_line(local->env, "server", without_index(text));
     }
     json_array_foreach(lines, i, record)
     {
         if (is_from(record, "error", "serve") || kr_json_str(record, "time", NULL) == NULL)
             cause = kr_json_str(record, "message", cause);
     }
-    return cause != NULL ? one_line(kr_strdup(cause)) : NULL;
+    return kr_strdup(cause);
 }
 
 static void show_line(void *data, const char *line)

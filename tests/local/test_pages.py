@@ -6,8 +6,9 @@ import pytest
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 from tests.conftest import needs
+
+from .conftest import wait_for
 
 PIPELINE = '''\
 from typing import Any, Dict, List, Literal
@@ -84,8 +85,7 @@ class Browser:
 
     def expect(self, css, fits):
         """Waits until the text there fits."""
-        WebDriverWait(self.driver, 30).until(lambda _: fits(self.text(css)), f"{css}: {self.text(css)!r}")
-        return self.text(css)
+        return wait_for(lambda: [text for text in [self.text(css)] if fits(text)], what=css)[0]
 
     def type(self, css, text):
         field = self.find(css)
@@ -191,7 +191,7 @@ def test_api_page(project, browser):
     assert "      [0, 16],\n      [1, 2.5]\n" in body.get_property("value")
     invoke.find_element(By.CSS_SELECTOR, "button").click()
     shown = invoke.find_element(By.CSS_SELECTOR, "pre")
-    WebDriverWait(browser.driver, 30).until(lambda _: shown.text, "an answer")
+    wait_for(lambda: shown.text, what="an answer")
     assert shown.text.startswith("200 OK, ") and '"success": true' in shown.text
 
     browser.open(url + "/redoc")
