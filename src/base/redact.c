@@ -2,12 +2,11 @@
 #include "base/redact.h"
 
 #include "base/alloc.h"
+#include "base/plausible.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SHORTEST = 6 };
 
 static struct {
     pthread_mutex_t lock;
@@ -17,7 +16,7 @@ static struct {
 
 void kr_redact_add(const char *secret)
 {
-    if (secret == NULL || strlen(secret) < SHORTEST)
+    if (secret == NULL || kr_plausible(secret, strlen(secret)) == KR_PLAUSIBLE_NO)
         return;
     (void)pthread_mutex_lock(&known.lock);
     for (size_t i = 0; i < known.count; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every secret value that enters the program is registered here; everything that leaves it as text
- * (errors, logs, build output) passes kr_redact(). Values shorter than six bytes are not replaced:
- * they would blank out ordinary words. */
+ * (errors, logs, build output) passes kr_redact(). Values that say nothing (plausible.h) are not
+ * replaced: they would blank out ordinary words. */
 #ifndef KR_BASE_REDACT_H
 #define KR_BASE_REDACT_H
 
