@@ -6,3 +6,4 @@ cd "$(dirname "$0")/.."
 python3 tools/check-layers.py
 python3 tools/check-sizes.py
 python3 tools/check-format.py
+python3 tools/check-null-err.py

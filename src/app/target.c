@@ -229,6 +229,16 @@ static int resolve_token(struct kr_app *app, json_t *settings, struct kr_err *er
     return 0;
 }
 
+/* A token that is a reference to the key `token` of a secret says the same as secret_name. */
+static void name_secret(json_t *settings)
+{
+    const char *ref = kr_json_str(settings, "token", NULL);
+    kr_auto_free char *name = NULL, *key = NULL;
+
+    if (ref != NULL && kr_secret_ref_parse(ref, &name, &key) && strcmp(key, "token") == 0)
+        kr_json_set_str(settings, "secret_name", name);
+}
+
 static int load_settings(struct kr_target *t, struct kr_err *err)
 {
     const struct kr_flavor *flavor;
@@ -245,6 +255,7 @@ static int load_settings(struct kr_target *t, struct kr_err *err)
         return -(int)err->code;
     raw = layered_settings(flavor->table, typed, t->snapshot);
     (void)json_object_del(raw, "auth_key"); /* the record has the one in force */
+    name_secret(raw);
     if (kr_secret_refs_resolve(raw, kr_secret_resolve, t->app, &t->settings, err) < 0)
         return kr_wrap(err, "deployer '%s'", kr_json_str(component, "name", "?"));
     t->deployer = kr_deployer_find(flavor->name);

@@ -10,6 +10,9 @@
 #define KR_NORETURN          __attribute__((noreturn))
 #define KR_SENTINEL          __attribute__((sentinel))
 
+/* Behind a declaration: its last argument, the error, may be NULL (tools/check-null-err.py). */
+#define KR_ERR_OPTIONAL
+
 #define KR_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -22,7 +22,7 @@ static inline void kr_cleanup_json(json_t **v)
 /* Parses one document; duplicate keys are refused, depth is bounded by jansson. `what` names the
  * document in the error. *out is the caller's. */
 int kr_json_parse(const char *text, size_t n, const char *what, json_t **out,
-                  struct kr_err *err) KR_MUST_USE;
+                  struct kr_err *err) KR_MUST_USE KR_ERR_OPTIONAL;
 
 /* Reads and parses a file of at most max bytes. */
 int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err *err) KR_MUST_USE;
@@ -56,7 +56,7 @@ void kr_json_set(json_t *obj, const char *key, json_t *value); /* takes the refe
 /* As kr_json_set for a key that comes from outside: one that is not UTF-8 is KR_E_INVALID; `what`
  * names where it stands. */
 int kr_json_put(json_t *obj, const char *key, json_t *value, const char *what,
-                struct kr_err *err) KR_MUST_USE;
+                struct kr_err *err) KR_MUST_USE KR_ERR_OPTIONAL;
 bool kr_json_is_text(const char *text); /* whether it is UTF-8 */
 
 /* Objects merge key by key, anything else is replaced by `over`. `base` is changed in place. */

@@ -20,18 +20,19 @@ int kr_path_check_relative(const char *name, struct kr_err *err) KR_MUST_USE;
 int kr_path_under(const char *root, const char *name, char **out, struct kr_err *err) KR_MUST_USE;
 
 /* Appends the whole file to buf, up to its maximum (an error that names both beyond it). */
-int kr_file_read(const char *path, struct kr_buf *buf, struct kr_err *err) KR_MUST_USE;
+int kr_file_read(const char *path, struct kr_buf *buf,
+                 struct kr_err *err) KR_MUST_USE KR_ERR_OPTIONAL;
 
 /* Writes a temporary file beside path, syncs it and renames it: readers see old or new, never
  * half. */
 int kr_file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode,
-                         struct kr_err *err) KR_MUST_USE;
+                         struct kr_err *err) KR_MUST_USE KR_ERR_OPTIONAL;
 
 /* mkdir -p; new folders get mode. Existing ones are left as they are. */
-int kr_mkdir_p(const char *path, mode_t mode, struct kr_err *err) KR_MUST_USE;
+int kr_mkdir_p(const char *path, mode_t mode, struct kr_err *err) KR_MUST_USE KR_ERR_OPTIONAL;
 
 /* rm -rf below and including path, without following symbolic links; a missing path is fine. */
-int kr_remove_tree(const char *path, struct kr_err *err) KR_MUST_USE;
+int kr_remove_tree(const char *path, struct kr_err *err) KR_MUST_USE KR_ERR_OPTIONAL;
 
 bool kr_path_exists(const char *path);
 bool kr_path_is_dir(const char *path);

@@ -185,8 +185,9 @@ static json_t *normal_volumes(const json_t *value)
     json_array_foreach(value, i, item)
     {
         json_t *checked = NULL, *mount, *read_only;
+        struct kr_err none = KR_ERR_INIT;
 
-        if (kr_settings_check(&volume_table, item, "volume", &checked, NULL) < 0)
+        if (kr_settings_check(&volume_table, item, "volume", &checked, &none) < 0)
             continue; /* the check before has passed */
         mount = json_object_get(checked, "mount_path");
         if (mount != NULL)

@@ -64,9 +64,10 @@ static bool has_context(void)
     kr_auto_free char *home = folder != NULL ? kr_strdup(folder) : kr_path_expand_home("~/.docker");
     kr_auto_free char *file = kr_path_join(home, "config.json");
     kr_auto_json json_t *config = NULL;
+    struct kr_err ignored = KR_ERR_INIT; /* docker itself tells what is wrong with its file */
 
     if (name == NULL && kr_path_exists(file) &&
-        kr_json_read_file(file, OUTPUT_MAX, &config, NULL) == 0)
+        kr_json_read_file(file, OUTPUT_MAX, &config, &ignored) == 0)
         name = kr_json_str(config, "currentContext", NULL);
     return name != NULL && name[0] != '\0' && strcmp(name, "default") != 0;
 }

@@ -37,8 +37,15 @@ int kr_hf_init(struct kr_hf *hf, const struct kr_deployer_env *env,
                const struct kr_deployment *what, struct kr_err *err)
 {
     const char *token = kr_json_str(what->settings, "token", NULL);
+    const char *secret = kr_json_str(what->settings, "secret_name", NULL);
+    kr_auto_free char *source = secret != NULL ? kr_asprintf("the secret '%s'", secret) : NULL;
+    kr_auto_free char *update =
+        secret != NULL ? kr_asprintf("%s secret update %s --token=<new token>", env->prog, secret)
+                       : NULL;
     struct kr_hub_options options = {
         .token = token,
+        .token_source = source,
+        .token_update = update,
         .ui = {.data = (void *)(uintptr_t)env,
                .progress = hub_progress,
                .note = hub_note,
@@ -102,6 +109,21 @@ int kr_hf_check_moved(const struct kr_hf *hf, const char *asked, const struct kr
                    "rename it back on the Hub, or delete the record with `%s deployment delete %s "
                    "--force` and deploy again",
                    hf->env->prog, hf->what->name);
+}
+
+int kr_hf_start(struct kr_hf *hf, const char *id, bool *moving, struct kr_err *err)
+{
+    kr_auto_free char *page = kr_space_page(hf->hub, id);
+    kr_auto_runtime struct kr_runtime rt = {0};
+
+    if (kr_space_restart(hf->hub, id, false, &rt, err) == 0) {
+        *moving = kr_stage_is_moving(rt.stage);
+        return 0;
+    }
+    return kr_wrap(err,
+                   "Space %s is PAUSED, so nothing answers there until it is started at %s or with "
+                   "`%s deployment provision %s`",
+                   id, page, hf->env->prog, hf->what->name);
 }
 
 static int validate(const struct kr_deployer_env *env, const struct kr_deployment *what,

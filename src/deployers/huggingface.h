@@ -39,6 +39,10 @@ int kr_hf_files(struct kr_hf *hf, const struct kr_space_want *want, struct kr_fi
                 struct kr_err *err) KR_MUST_USE;
 enum kr_launch_mode kr_hf_mode(const struct kr_deployment *what);
 
+/* Starts a Space that is paused. When that is refused the error says that it is down, and how it
+ * can be started. *moving: the answer shows the restart already. */
+int kr_hf_start(struct kr_hf *hf, const char *id, bool *moving, struct kr_err *err) KR_MUST_USE;
+
 int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deployment *what,
                     int64_t timeout_ms, struct kr_deployment_status *status, bool *changed,
                     struct kr_err *err);
@@ -48,10 +52,13 @@ int kr_hf_plan(const struct kr_deployer_env *env, const struct kr_deployment *wh
 /* What to wait for. */
 struct kr_hf_goal {
     const struct kr_space_want *want;
-    const char *commit;  /* that shall serve */
-    bool new_commit;     /* it was made just now */
-    bool expects_move;   /* something was changed just now */
-    int64_t deadline_ms; /* monotonic */
+    const char *commit;              /* that shall serve */
+    bool new_commit;                 /* it was made just now */
+    bool expects_move;               /* something was changed just now */
+    bool move_seen;                  /* and seen to begin */
+    bool created;                    /* the Space itself was: it has no verdict of before */
+    const struct kr_runtime *before; /* as found before the change, or NULL */
+    int64_t deadline_ms;             /* monotonic */
 };
 
 /* Waits until the commit serves and the app answers healthy through its public address; shows

@@ -357,13 +357,15 @@ static int launch(struct launch *l, int64_t deadline_ms, struct kr_deployment_st
         return -(int)err->code;
     if (commit_files(l, &result, err) < 0)
         return -(int)err->code;
-    if (l->paused_by_us && kr_space_restart(l->hf->hub, l->want.id, false, NULL, err) < 0)
+    if (l->paused_by_us && kr_hf_start(l->hf, l->want.id, &goal.move_seen, err) < 0)
         return -(int)err->code;
     *changed = l->created || result.committed || l->vars.n > 0 || l->restarted ||
                (!l->created && settings_differ(l));
     goal.commit = result.commit;
     goal.new_commit = result.committed;
     goal.expects_move = l->created || result.committed || l->restarted;
+    goal.created = l->created;
+    goal.before = l->space.id != NULL ? &l->space.runtime : NULL;
     if (!goal.expects_move && l->space.runtime.stage == KR_STAGE_RUNNING &&
         l->space.runtime.sha != NULL && strcmp(l->space.runtime.sha, result.commit) == 0) {
         status->state = KR_STATE_RUNNING; /* as wanted, and what we looked at says so */

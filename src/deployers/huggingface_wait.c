@@ -3,14 +3,13 @@
 #include "deployers/huggingface.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/view.h"
 #include "deployers/lifecycle.h"
 #include "hub/logs.h"
 
 #include <string.h>
 
-enum { KEPT_LINES = 200, SHOWN_LINES = 20, POLL_MS = 3000, FIRST_POLLS = 5 };
+enum { KEPT_LINES = 200, SHOWN_LINES = 20, POLL_MS = 3000, FIRST_POLLS = 5, LOG_TRIES = 5 };
 
 struct wait {
     struct kr_hf *hf;
@@ -23,6 +22,8 @@ struct wait {
     char *last_stage;
     struct kr_log *log; /* build or run log while it is of interest, or NULL */
     bool log_is_build, log_ended;
+    int log_failures;        /* in a row: a log that cannot be followed is not asked for for ever */
+    char *log_problem;       /* why the log of a failure could not be read, or NULL */
     char *lines[KEPT_LINES]; /* the last ones, oldest first */
     size_t line_count;
     int seen_port;
@@ -45,6 +46,13 @@ static void wait_finish(struct wait *w)
     forget_lines(w);
     free(w->last_stage);
     free(w->health);
+    free(w->log_problem);
+}
+
+/* The clock of the client, which tests move. */
+static int64_t now_ms(const struct wait *w)
+{
+    return kr_http_now(kr_hub_http(w->hf->hub));
 }
 
 static void keep_line(struct wait *w, const char *text)
@@ -115,7 +123,9 @@ static void follow_log(struct wait *w)
     struct kr_log_options options = {
         .space = w->goal->want->id, .follow = true, .tail = -1, .line = on_line, .data = w};
 
-    if (!building && !starting)
+    struct kr_err ignored = KR_ERR_INIT;
+
+    if ((!building && !starting) || w->log_failures >= LOG_TRIES)
         return;
     if (w->log != NULL && w->log_is_build == building)
         return;
@@ -125,7 +135,7 @@ static void follow_log(struct wait *w)
     forget_lines(w);
     options.build = w->log_is_build = building;
     w->log_ended = false;
-    if (kr_log_open(w->hf->hub, &options, &w->log, NULL) < 0)
+    if (kr_log_open(w->hf->hub, &options, &w->log, &ignored) < 0)
         w->log = NULL;
 }
 
@@ -157,17 +167,20 @@ static void ask_build_log(struct wait *w)
 static int pass_time(struct wait *w, struct kr_err *err)
 {
     int64_t ms = w->polls <= FIRST_POLLS ? POLL_MS / 3 : POLL_MS;
-    int64_t until = kr_http_now(kr_hub_http(w->hf->hub)) + ms, left;
+    int64_t until = now_ms(w) + ms, left;
     bool done = false;
 
-    while ((left = until - kr_http_now(kr_hub_http(w->hf->hub))) > 0) {
+    while ((left = until - now_ms(w)) > 0) {
         struct kr_err ignored = KR_ERR_INIT;
 
         if (w->hf->env->cancelled != NULL && w->hf->env->cancelled(w->hf->env->data))
             return kr_fail(err, KR_E_CANCELLED, "stopped waiting for Space %s", w->goal->want->id);
         if (w->log == NULL)
             return kr_http_sleep(kr_hub_http(w->hf->hub), left, err);
-        if (kr_log_pump(w->log, left < 200 ? left : 200, &done, &ignored) < 0 || done) {
+        int rc = kr_log_pump(w->log, left < 200 ? left : 200, &done, &ignored);
+
+        w->log_failures = rc < 0 ? w->log_failures + 1 : 0;
+        if (rc < 0 || done) {
             w->log_ended = done;
             close_log(w);
         }
@@ -177,7 +190,7 @@ static int pass_time(struct wait *w, struct kr_err *err)
 
 static void show_stage(struct wait *w)
 {
-    int64_t s = (kr_mono_ms() - w->started_ms) / 1000;
+    int64_t s = (now_ms(w) - w->started_ms) / 1000;
 
     if (w->last_stage != NULL && strcmp(w->last_stage, w->rt.stage_name) == 0)
         return;
@@ -244,12 +257,16 @@ static bool healthy(struct wait *w)
     return false;
 }
 
-/* Reads the end of the right log when it was not followed, and prints it. */
+/* Reads the end of the right log when it was not followed, and prints it. That it cannot be read is
+ * part of what is said, never in place of it. */
 static void show_end_of_log(struct wait *w, bool build)
 {
+    struct kr_err why = KR_ERR_INIT;
     struct kr_log_options options = {.space = w->goal->want->id,
                                      .build = build,
                                      .tail = SHOWN_LINES,
+                                     .idle_ms = 2000,
+                                     .reconnects = 2,
                                      .line = on_line,
                                      .data = w};
 
@@ -258,19 +275,30 @@ static void show_end_of_log(struct wait *w, bool build)
         return; /* it was shown as it came */
     forget_lines(w);
     w->log_is_build = build;
-    options.idle_ms = 2000;
-    if (kr_hub_logs(w->hf->hub, &options, NULL) < 0)
-        return;
+    if (kr_hub_logs(w->hf->hub, &options, &why) < 0 && w->line_count == 0) {
+        free(w->log_problem);
+        w->log_problem = kr_strdup(why.msg);
+    }
 }
 
 static int failed(struct wait *w, struct kr_err *err)
 {
-    const char *id = w->goal->want->id, *cause;
+    const char *id = w->goal->want->id;
+    kr_auto_free char *page = kr_space_page(w->hf->hub, id);
+    struct kr_space_fault fault = {.id = id,
+                                   .page = page,
+                                   .prog = w->hf->env->prog,
+                                   .name = w->hf->what->name,
+                                   .rt = &w->rt,
+                                   .deploying = true};
     bool build = w->rt.stage == KR_STAGE_BUILD_ERROR;
-    const char *prog = w->hf->env->prog, *name = w->hf->what->name;
 
-    show_end_of_log(w, build);
-    cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
+    if (build || w->rt.stage == KR_STAGE_RUNTIME_ERROR || w->rt.stage == KR_STAGE_UNKNOWN) {
+        show_end_of_log(w, build);
+        fault.log = build ? "build" : "run";
+        fault.log_problem = w->log_problem;
+        fault.cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
+    }
     if (w->seen_port != 0 && w->rt.stage == KR_STAGE_RUNTIME_ERROR) {
         (void)kr_fail(err, KR_E_REMOTE,
                       "Space %s: %s: the app listens on %sport %d, the Space expects %d", id,
@@ -279,19 +307,7 @@ static int failed(struct wait *w, struct kr_err *err)
         return kr_hint(err, "set app_port to the app's port, or let the app listen on 0.0.0.0:%d",
                        w->goal->want->app_port);
     }
-    if (cause != NULL)
-        (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s: %.400s", id, w->rt.stage_name, cause);
-    else
-        (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s%s%.400s", id, w->rt.stage_name,
-                      w->rt.error != NULL ? ": " : "", w->rt.error != NULL ? w->rt.error : "");
-    if (w->rt.stage == KR_STAGE_CONFIG_ERROR)
-        return kr_hint(
-            err,
-            "see the message on the Space's page; after mending it, run the same command again");
-    return kr_hint(err,
-                   "`%s deployment logs %s%s` shows the whole log; after mending it, run the same "
-                   "command again",
-                   prog, name, build ? " --build" : "");
+    return kr_space_explain(&fault, err);
 }
 
 static int crashed(struct wait *w, struct kr_err *err)
@@ -310,7 +326,9 @@ static int crashed(struct wait *w, struct kr_err *err)
 
 static int paused(struct wait *w, struct kr_err *err)
 {
-    if (w->restarts > 0 && kr_mono_ms() - w->started_ms < KR_SPACE_SETTLE_MS)
+    bool moving = false;
+
+    if (w->restarts > 0 && now_ms(w) - w->started_ms < KR_SPACE_SETTLE_MS)
         return 0; /* the restart has not shown yet */
     if (w->restarts > 0) {
         (void)kr_fail(err, KR_E_PLAN, "Space %s stays PAUSED%s%.300s", w->goal->want->id,
@@ -321,8 +339,11 @@ static int paused(struct wait *w, struct kr_err *err)
     }
     kr_hf_note(w->hf, false, "Space %s is paused; restarting it", w->goal->want->id);
     w->restarts++;
-    w->started_ms = kr_mono_ms();
-    return kr_space_restart(w->hf->hub, w->goal->want->id, false, NULL, err);
+    w->started_ms = now_ms(w);
+    if (kr_hf_start(w->hf, w->goal->want->id, &moving, err) < 0)
+        return -(int)err->code;
+    w->move_seen = w->move_seen || moving;
+    return 0;
 }
 
 static int timed_out(struct wait *w, struct kr_err *err)
@@ -347,6 +368,19 @@ static int timed_out(struct wait *w, struct kr_err *err)
         w->hf->env->prog, w->hf->what->name);
 }
 
+/* An end that was not there before our change is not of before it, unless work was under way
+ * then. */
+static bool is_news(const struct wait *w)
+{
+    const struct kr_runtime *before = w->goal->before;
+
+    if (before == NULL || before->stage_name == NULL || kr_stage_is_moving(before->stage))
+        return false;
+    return strcmp(before->stage_name, w->rt.stage_name) != 0 ||
+           strcmp(before->error != NULL ? before->error : "",
+                  w->rt.error != NULL ? w->rt.error : "") != 0;
+}
+
 /* 1: it is up and healthy; 0: go on waiting; negative: failed. */
 static int turn(struct wait *w, struct kr_err *err)
 {
@@ -354,14 +388,16 @@ static int turn(struct wait *w, struct kr_err *err)
                                .new_commit = w->goal->new_commit,
                                .expects_move = w->goal->expects_move || w->restarts > 0,
                                .move_seen = w->move_seen,
-                               .since_ms = kr_mono_ms() - w->started_ms};
+                               .since_ms = now_ms(w) - w->started_ms};
 
     if (look(w, err) < 0)
         return -(int)err->code;
-    if (!w->move_seen && w->goal->new_commit)
+    at.is_news = w->goal->created || is_news(w);
+    if (!w->move_seen && !at.is_news && w->goal->new_commit)
         ask_build_log(w);
     at.move_seen = w->move_seen;
     at.stage = w->rt.stage;
+    at.has_error = w->rt.error != NULL || strstr(w->rt.stage_name, "ERROR") != NULL;
     at.sha = w->rt.sha;
     switch (kr_space_judge(&at)) {
     case KR_SPACE_UP:
@@ -385,12 +421,15 @@ static int turn(struct wait *w, struct kr_err *err)
 int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal, struct kr_deployment_status *status,
                struct kr_err *err)
 {
-    struct wait w = {.hf = hf, .goal = goal, .started_ms = kr_mono_ms()};
+    struct wait w = {.hf = hf,
+                     .goal = goal,
+                     .started_ms = kr_http_now(kr_hub_http(hf->hub)),
+                     .move_seen = goal->move_seen};
     int rc = 0;
 
     while (rc == 0) {
         rc = turn(&w, err);
-        if (rc == 0 && kr_mono_ms() >= goal->deadline_ms)
+        if (rc == 0 && now_ms(&w) >= goal->deadline_ms)
             rc = timed_out(&w, err);
         if (rc == 0)
             rc = pass_time(&w, err);
@@ -407,7 +446,7 @@ int kr_hf_wait(struct kr_hf *hf, const struct kr_hf_goal *goal, struct kr_deploy
     status->page_url = kr_space_page(hf->hub, goal->want->id);
     if (rc > 0)
         kr_hf_step(hf, "wait", true, "Space is RUNNING and its app is healthy (%lld s)",
-                   (long long)((kr_mono_ms() - w.started_ms) / 1000));
+                   (long long)((now_ms(&w) - w.started_ms) / 1000));
     wait_finish(&w);
     return rc > 0 ? 0 : rc;
 }

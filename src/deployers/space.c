@@ -84,6 +84,7 @@ enum kr_space_verdict kr_space_judge(const struct kr_space_look *look)
 {
     bool moved = !look->expects_move || look->move_seen;
     bool stale = !moved && look->since_ms < KR_SPACE_GRACE_MS;
+    bool old_end = stale && !(look->is_news && look->stage != KR_STAGE_NO_APP_FILE);
     bool settled = moved || look->new_commit || look->since_ms >= KR_SPACE_SETTLE_MS;
 
     if (look->stage == KR_STAGE_RUNNING) {
@@ -92,8 +93,10 @@ enum kr_space_verdict kr_space_judge(const struct kr_space_look *look)
         /* A commit that is not said is not another commit: believed once it had time to show. */
         return look->sha == NULL && !stale ? KR_SPACE_UP : KR_SPACE_WAIT;
     }
-    if (kr_stage_is_error(look->stage) || look->stage == KR_STAGE_DELETING)
-        return stale ? KR_SPACE_WAIT : KR_SPACE_FAILED;
+    if (look->stage == KR_STAGE_DELETING)
+        return KR_SPACE_FAILED;
+    if (kr_stage_is_error(look->stage) || (look->stage == KR_STAGE_UNKNOWN && look->has_error))
+        return old_end ? KR_SPACE_WAIT : KR_SPACE_FAILED;
     if (look->stage == KR_STAGE_PAUSED)
         return KR_SPACE_PAUSED;
     return kr_stage_sleeps(look->stage) ? KR_SPACE_ASLEEP : KR_SPACE_WAIT;
@@ -145,6 +148,71 @@ const char *kr_space_error_line(const char *const *lines, size_t count)
             return lines[i - 1];
     }
     return NULL;
+}
+
+/* The reason in the Hub's words: its first line, without the cache's noise. */
+static char *reason_of(const struct kr_space_fault *f)
+{
+    const char *error = f->rt->error != NULL ? f->rt->error : "";
+    const char *noise = strstr(error, ". Reason: cache miss");
+    size_t n = noise != NULL ? (size_t)(noise - error) : strcspn(error, "\r\n");
+
+    if (f->cause != NULL && !kr_starts_with(error, "Scheduling failure"))
+        return kr_strdup(f->cause);
+    if (n > 0)
+        return kr_strndup(error, n);
+    if (f->rt->stage == KR_STAGE_NO_APP_FILE)
+        return kr_strdup("its repository has no Dockerfile");
+    if (f->rt->stage == KR_STAGE_PAUSED)
+        return kr_strdup("its owner, a deprovision or a quota paused it");
+    if (f->rt->stage == KR_STAGE_DELETING)
+        return kr_strdup("it is being deleted on the Hub");
+    return kr_strdup(f->log != NULL && f->log_problem == NULL
+                         ? "the Hub gives no reason, and the log names none"
+                         : "the Hub gives no reason");
+}
+
+static int add_cure(const struct kr_space_fault *f, const char *reason, struct kr_err *err)
+{
+    enum kr_stage stage = f->rt->stage;
+    kr_auto_free char *again = f->deploying ? kr_strdup("run the same command again")
+                                            : kr_asprintf("deploy it again, or run `%s deployment "
+                                                          "provision %s`",
+                                                          f->prog, f->name);
+
+    if (stage == KR_STAGE_PAUSED)
+        return kr_hint(err, "start it with `%s deployment provision %s`, or at %s", f->prog,
+                       f->name, f->page);
+    if (stage == KR_STAGE_DELETING)
+        return kr_hint(err, "once it is gone, deploy it again to make it anew");
+    if (stage == KR_STAGE_NO_APP_FILE)
+        return kr_hint(err, "deploy it again: that commits the Dockerfile");
+    if (stage == KR_STAGE_CONFIG_ERROR && strstr(reason, "ollision") != NULL)
+        return kr_hint(err,
+                       "a key is variable and secret at once: delete one of the two at "
+                       "%s/settings, then %s",
+                       f->page, again);
+    if (stage != KR_STAGE_BUILD_ERROR && stage != KR_STAGE_RUNTIME_ERROR)
+        return kr_hint(err, "look at %s; after mending it, %s", f->page, again);
+    if (kr_starts_with(reason, "Scheduling failure"))
+        return kr_hint(err,
+                       "the Hub has no place for this hardware now: try later or choose another "
+                       "with space_hardware, then %s",
+                       again);
+    return kr_hint(err, "`%s deployment logs %s%s` shows the whole log; after mending it, %s",
+                   f->prog, f->name, stage == KR_STAGE_BUILD_ERROR ? " --build" : "", again);
+}
+
+int kr_space_explain(const struct kr_space_fault *fault, struct kr_err *err)
+{
+    kr_auto_free char *reason = reason_of(fault), *unread = NULL;
+
+    if (fault->log_problem != NULL)
+        unread =
+            kr_asprintf("; its %s log could not be read: %.300s", fault->log, fault->log_problem);
+    (void)kr_fail(err, KR_E_REMOTE, "Space %s: %s: %.400s%s", fault->id, fault->rt->stage_name,
+                  reason, unread != NULL ? unread : "");
+    return add_cure(fault, reason, err);
 }
 
 int kr_space_port_in_line(const char *line, bool *loopback)

@@ -48,6 +48,8 @@ struct kr_space_look {
     bool expects_move;    /* we changed something since, so a stage of before is stale */
     bool move_seen;       /* a stage or build log since then belonged to our change */
     int64_t since_ms;     /* time since our last change */
+    bool is_news;         /* this end was not there before our change */
+    bool has_error;       /* the Hub gives an error with it: counts for stages we do not know */
 };
 
 /* The stage changes later than the commit or call that causes it: an old verdict counts only once
@@ -55,6 +57,19 @@ struct kr_space_look {
 enum { KR_SPACE_GRACE_MS = 120000, KR_SPACE_SETTLE_MS = 15000 };
 
 enum kr_space_verdict kr_space_judge(const struct kr_space_look *look);
+
+/* A Space that does not serve, and what could be found out about it. All borrowed. */
+struct kr_space_fault {
+    const char *id, *page, *prog, *name; /* page: its address on the Hub; name: of the deployment */
+    const struct kr_runtime *rt;
+    const char *cause;       /* line of its log that names the cause, or NULL */
+    const char *log;         /* "build" or "run": the log that was asked for; NULL: none */
+    const char *log_problem; /* why that could not be read, or NULL */
+    bool deploying;          /* the cure is to run the same command again */
+};
+
+/* KR_E_REMOTE with stage, reason and the cure, whatever of it is known. */
+int kr_space_explain(const struct kr_space_fault *fault, struct kr_err *err);
 
 /* State for lists: what a person means by running, pending, error, absent. */
 enum kr_state kr_space_state(enum kr_stage stage);

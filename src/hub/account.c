@@ -112,6 +112,7 @@ int kr_hub_whoami(struct kr_hub *hub, const struct kr_account **out, struct kr_e
         if (kr_hub_need_token(hub, err) < 0 || kr_hub_json(hub, &call, &body, err) < 0)
             return -(int)err->code;
         hub->account = read_account(body);
+        hub->account->token_update = hub->token_update;
         if (hub->account->name[0] == '\0') {
             kr_account_destroy(hub->account);
             hub->account = NULL;
@@ -211,6 +212,9 @@ int kr_account_check_write(const struct kr_account *account, const char *space, 
     if (account->kind == KR_TOKEN_READ) {
         (void)kr_fail(err, KR_E_AUTH, "the token '%s' of %s is read-only",
                       account->token_name != NULL ? account->token_name : "?", account->name);
+        if (account->token_update != NULL)
+            return kr_hint(err, "make a token with the role write in the Hub's settings, then `%s`",
+                           account->token_update);
         return kr_hint(err, "make a token with the role write in the Hub's settings");
     }
     if (!kr_view_eq_nocase(owner, account->name) && check_org(account, owner, err) < 0)

@@ -56,8 +56,9 @@ static void set_token(struct kr_hub *hub, char *token, char *source)
     hub->authorization = kr_asprintf("Bearer %s", token);
 }
 
-static int find_token(struct kr_hub *hub, const char *given, struct kr_err *err)
+static int find_token(struct kr_hub *hub, const struct kr_hub_options *options, struct kr_err *err)
 {
+    const char *given = options->token;
     const char *resource = kr_env_get("HF_OIDC_RESOURCE");
     struct kr_view clean;
     char *token = NULL, *source = NULL;
@@ -67,7 +68,9 @@ static int find_token(struct kr_hub *hub, const char *given, struct kr_err *err)
         if (clean.n == 0 || memchr(clean.p, '\n', clean.n) != NULL ||
             memchr(clean.p, '\r', clean.n) != NULL)
             return kr_fail(err, KR_E_AUTH, "the given Hub token is empty or has several lines");
-        set_token(hub, kr_view_dup(clean), kr_strdup("the deployer's token"));
+        set_token(
+            hub, kr_view_dup(clean),
+            kr_strdup(options->token_source != NULL ? options->token_source : "the deployer"));
         return 0;
     }
     if (resource != NULL) {
@@ -99,13 +102,14 @@ int kr_hub_open(const struct kr_hub_options *options, struct kr_hub **out, struc
         hub->http->hooks.waiting = tell_waiting;
     }
     hub->warned = json_object();
+    hub->token_update = kr_strdup(options->token_update);
     hub->offline = kr_env_truthy("HF_HUB_OFFLINE");
     hub->endpoint = find_endpoint(options->endpoint);
     if (!kr_url_parse(hub->endpoint, &url)) {
         (void)kr_fail(err, KR_E_INVALID, "'%.200s' is not an address of a Hub", hub->endpoint);
         return kr_hint(err, "set HF_ENDPOINT to http(s)://HOST[:PORT], or unset it");
     }
-    if (find_token(hub, options->token, err) < 0)
+    if (find_token(hub, options, err) < 0)
         return -(int)err->code;
     if (hub->token != NULL && !url.https && !kr_url_is_loopback(hub->endpoint))
         kr_hub_note(hub, true, "the Hub token travels unencrypted to %s", hub->endpoint);
@@ -129,6 +133,7 @@ void kr_hub_close(struct kr_hub *hub)
     free(hub->token_source);
     free(hub->authorization);
     free(hub->ci_repo);
+    free(hub->token_update);
     free(hub);
 }
 

@@ -27,6 +27,8 @@ struct kr_hub_ui {
 struct kr_hub_options {
     const char *endpoint; /* NULL: HF_ENDPOINT, or https://huggingface.co */
     const char *token;    /* given by the user's stack; NULL: looked up, see kr_hub_token_find */
+    const char *token_source; /* of token, for messages: "the secret 'x'"; NULL: the deployer */
+    const char *token_update; /* command that puts another token in its place; or NULL */
     struct kr_hub_ui ui;
     struct kr_http *http; /* taken over and closed; NULL: one over libcurl */
 };
@@ -76,6 +78,7 @@ struct kr_account {
     bool is_pro, can_pay;
     enum kr_token_kind kind;
     char *token_name, *expires_at; /* or NULL */
+    const char *token_update;      /* as in kr_hub_options; borrowed */
     json_t *scopes;                /* of fine-grained tokens: [{"entity","permissions"}]; or NULL */
     struct kr_hub_org *orgs;
     size_t org_count;

@@ -13,6 +13,7 @@ struct kr_hub {
     char *token, *token_source; /* NULL: none */
     char *authorization;        /* "Bearer ..." */
     char *ci_repo;              /* "spaces/owner/name" the token was exchanged for, or NULL */
+    char *token_update;         /* command that puts another token in its place, or NULL */
     bool offline;
     struct kr_hub_ui ui;
     struct kr_http *http;

@@ -276,8 +276,7 @@ static int send_group(struct upload *u, struct part *parts, size_t n, struct kr_
     for (size_t i = 0; i < opened && rc == 0; i++) {
         struct kr_http_response *res = &jobs[i].res;
 
-        if (jobs[i].rc < 0 || res->status == 408 || res->status == 429 || res->status >= 500)
-            rc = kr_http_call(u->hub->http, &jobs[i].req, res, err);
+        rc = kr_http_go_on(u->hub->http, &jobs[i].req, res, jobs[i].rc, &jobs[i].err, err);
         if (rc < 0)
             (void)kr_wrap(err, "upload of %s", parts[i].file->path);
         else

@@ -4,6 +4,7 @@
 #include "hub/logs.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/redact.h"
 #include "hub/hub_impl.h"
 #include "net/sse.h"
@@ -13,6 +14,7 @@
 
 enum {
     IDLE_MS = 5000,
+    DRAINED_MS = 2000, /* silence behind lines that came */
     FOLLOW_IDLE_MS = 120000,
     LASTED_MS = 30000, /* a connection that long was a good one */
     RECONNECTS = 5,    /* in a row */
@@ -37,6 +39,7 @@ struct kr_log {
     int64_t since_ms;   /* when the present connection began */
     int64_t resume_ms;  /* when to connect again; 0: connected */
     int failures;       /* in a row */
+    int64_t until_ms;   /* not following: what is newer came after we asked; 0: not known */
     bool over;
 };
 
@@ -71,6 +74,13 @@ static void show(struct kr_log *log, const char *when)
     if (log->opt.line != NULL)
         log->opt.line(log->opt.data, kr_buf_str(&log->line), when);
     kr_buf_reset(&log->line);
+}
+
+static void finish(struct kr_log *log)
+{
+    if (log->line.n != 0)
+        show(log, log->last);
+    log->over = true;
 }
 
 static void take_text(struct kr_log *log, const char *text, const char *when)
@@ -120,8 +130,12 @@ static int on_event(void *data, const struct kr_sse_event *event, struct kr_err 
     if (text == NULL)
         return 0;
     log->heard_ms = kr_http_now(log->hub->http);
-    if (was_shown(log, when))
+    if (log->over || was_shown(log, when))
         return 0;
+    if (log->until_ms > 0 && kr_iso8601_parse(when) > log->until_ms) {
+        finish(log);
+        return 0;
+    }
     log->failures = 0;
     if (strcmp(when, log->last) != 0) {
         (void)snprintf(log->last, sizeof(log->last), "%s", when);
@@ -137,7 +151,27 @@ static int on_data(void *data, const void *bytes, size_t n, struct kr_err *err)
 {
     struct kr_log *log = data;
 
-    return kr_sse_feed(&log->sse, bytes, n, err);
+    if (kr_sse_feed(&log->sse, bytes, n, err) < 0)
+        return -(int)err->code;
+    return log->over ? 1 : 0;
+}
+
+/* The header has whole seconds, so the second that it names counts as before. */
+static void on_begin(void *data, const struct kr_http_response *res)
+{
+    struct kr_log *log = data;
+    int64_t at;
+
+    if (!log->opt.follow && kr_http_date_parse(kr_http_header(res, "date"), &at))
+        log->until_ms = (at + 1) * 1000;
+}
+
+/* Not following: how much silence is the end. */
+static int64_t idle_limit(const struct kr_log *log)
+{
+    if (log->opt.idle_ms > 0)
+        return log->opt.idle_ms;
+    return log->shown != 0 ? DRAINED_MS : IDLE_MS;
 }
 
 static int log_connect(struct kr_log *log, struct kr_err *err)
@@ -161,7 +195,8 @@ static int log_connect(struct kr_log *log, struct kr_err *err)
     log->req.headers = headers;
     log->req.data = log;
     log->req.on_data = on_data;
-    log->req.idle_ms = log->opt.follow ? FOLLOW_IDLE_MS : log->opt.idle_ms * 4;
+    log->req.on_begin = on_begin;
+    log->req.idle_ms = log->opt.follow ? FOLLOW_IDLE_MS : idle_limit(log) * 4;
     kr_sse_finish(&log->sse);
     kr_sse_init(&log->sse, on_event, log);
     log->skipping = log->shown != 0;
@@ -184,8 +219,8 @@ int kr_log_open(struct kr_hub *hub, const struct kr_log_options *options, struct
     log = kr_calloc(1, sizeof(*log));
     log->hub = hub;
     log->opt = *options;
-    if (log->opt.idle_ms <= 0)
-        log->opt.idle_ms = IDLE_MS;
+    if (log->opt.reconnects <= 0 || log->opt.reconnects > RECONNECTS)
+        log->opt.reconnects = RECONNECTS;
     log->doing = kr_asprintf("read the %s log of Space %s", options->build ? "build" : "run",
                              options->space);
     log->call = (struct kr_hub_call){.doing = log->doing, .method = "GET", .space = options->space};
@@ -210,13 +245,6 @@ void kr_log_close(struct kr_log *log)
     free(log);
 }
 
-static void finish(struct kr_log *log)
-{
-    if (log->line.n != 0)
-        show(log, log->last);
-    log->over = true;
-}
-
 /* The connection broke: when following, it is made again after a while. */
 static int broken(struct kr_log *log, const struct kr_err *why, struct kr_err *err)
 {
@@ -228,7 +256,7 @@ static int broken(struct kr_log *log, const struct kr_err *why, struct kr_err *e
     }
     if (kr_http_now(log->hub->http) - log->since_ms > LASTED_MS)
         log->failures = 0;
-    if (why->code == KR_E_CANCELLED || log->failures >= RECONNECTS) {
+    if (why->code == KR_E_CANCELLED || log->failures >= log->opt.reconnects) {
         if (err != NULL)
             *err = *why;
         return kr_wrap(err, "%s", log->doing);
@@ -247,7 +275,7 @@ static int ended(struct kr_log *log, struct kr_err *err)
 
     if (res->status >= 500 || res->status == 408 || res->status == 429) {
         (void)kr_hub_problem(log->hub, &log->call, res, &why);
-        if (log->failures < RECONNECTS)
+        if (log->failures < log->opt.reconnects)
             return broken(log, &why, err);
     }
     if (res->status != 200)
@@ -262,7 +290,7 @@ int kr_log_pump(struct kr_log *log, int64_t wait_ms, bool *done, struct kr_err *
     struct kr_err why = KR_ERR_INIT;
     int64_t left = log->resume_ms - kr_http_now(http);
     bool over = false;
-    int rc = 0;
+    int rc = 0, pumped;
 
     *done = log->over;
     if (log->over)
@@ -271,11 +299,15 @@ int kr_log_pump(struct kr_log *log, int64_t wait_ms, bool *done, struct kr_err *
         return kr_http_sleep(http, left < wait_ms ? left : wait_ms, err);
     if (log->stream == NULL && log_connect(log, err) < 0)
         return -(int)err->code;
-    if (kr_http_stream_pump(log->stream, wait_ms, &over, &why) < 0)
+    pumped = kr_http_stream_pump(log->stream, wait_ms, &over, &why);
+
+    if (log->over) /* a line of after we asked */
+        rc = 0;
+    else if (pumped < 0)
         rc = broken(log, &why, err);
     else if (over)
         rc = ended(log, err);
-    else if (!log->opt.follow && kr_http_now(http) - log->heard_ms >= log->opt.idle_ms)
+    else if (!log->opt.follow && kr_http_now(http) - log->heard_ms >= idle_limit(log))
         finish(log);
     *done = log->over;
     return rc;

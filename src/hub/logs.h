@@ -10,7 +10,8 @@ struct kr_log_options {
     bool build;      /* else the run log */
     bool follow;     /* go on when all has been read; reconnects, showing nothing twice */
     int64_t tail;    /* last lines only; -1: all */
-    int64_t idle_ms; /* not following: so much silence is the end; 0: 5 s */
+    int64_t idle_ms; /* not following: so much silence is the end; 0: 5 s, 2 s once lines came */
+    int reconnects;  /* in a row, after which it fails; 0: 5 */
     /* when: ISO time, or "" */
     void (*line)(void *data, const char *text, const char *when);
     void *data;
@@ -29,7 +30,8 @@ void kr_log_close(struct kr_log *log);
 KR_DEFINE_AUTO(struct kr_log *, kr_log_close);
 #define kr_auto_log kr_auto(kr_log_close_p)
 
-/* All of it until its end, or until ui.cancelled. */
+/* All of it until its end, or until ui.cancelled. Not following, the end is also the first line
+ * that is newer than the Hub's answer. */
 int kr_hub_logs(struct kr_hub *hub, const struct kr_log_options *options,
                 struct kr_err *err) KR_MUST_USE;
 

@@ -125,7 +125,8 @@ enum condition {
     ABOUT_A_SPACE
 };
 
-/* The first row that fits decides. In hints %e is the endpoint, %s the token's source. */
+/* The first row that fits decides. In hints %e is the endpoint, %s the token's source, %u what
+ * puts another token in its place. */
 struct rule {
     int status;
     const char *code;   /* X-Error-Code */
@@ -138,14 +139,13 @@ struct rule {
 
 static const struct rule rules[] = {
     {401, NULL, "invalid credentials", ALWAYS, KR_E_AUTH, NULL,
-     "the token of %s is wrong, expired or deleted: make a new one at %e/settings/tokens"},
+     "the token of %s is wrong, expired or deleted: make a new one at %e/settings/tokens%u"},
     {401, NULL, NULL, NO_TOKEN, KR_E_AUTH,
      "it is not there, or it is private and there is no token",
      "set HF_TOKEN, run `hf auth login`, or give the deployer its `token`"},
     {401, NULL, NULL, OAUTH_BARRED, KR_E_AUTH, NULL,
      "tokens of `hf auth login` cannot restart Spaces or change hardware and sleep time: use an "
-     "access "
-     "token with the role write from %e/settings/tokens"},
+     "access token with the role write from %e/settings/tokens%u"},
     {401, NULL, NULL, ALWAYS, KR_E_AUTH, NULL,
      "the Hub did not accept the token of %s here: check it at %e/settings/tokens"},
     {402, NULL, "downgrade", ALWAYS, KR_E_PLAN, NULL,
@@ -179,7 +179,7 @@ static const struct rule rules[] = {
      "something between here and the Hub refused the call: check proxies and the network, or try "
      "again"},
     {403, NULL, NULL, READ_TOKEN, KR_E_AUTH, NULL,
-     "the token of %s is read-only: make one with the role write at %e/settings/tokens"},
+     "the token of %s is read-only: make one with the role write at %e/settings/tokens%u"},
     {403, NULL, NULL, FINE_TOKEN, KR_E_AUTH, NULL,
      "give the token of %s write access to this repository or its owner at %e/settings/tokens"},
     {403, NULL, NULL, CI_TOKEN, KR_E_AUTH, NULL,
@@ -270,6 +270,10 @@ static void add_hint(const struct kr_hub *hub, const char *hint, struct kr_err *
             kr_buf_adds(&out, hub->endpoint);
         else if (p[0] == '%' && p[1] == 's')
             kr_buf_adds(&out, hub->token_source != NULL ? hub->token_source : "nobody");
+        else if (p[0] == '%' && p[1] == 'u')
+            kr_buf_addf(&out, "%s%s%s", hub->token_update != NULL ? ", then `" : "",
+                        hub->token_update != NULL ? hub->token_update : "",
+                        hub->token_update != NULL ? "`" : "");
         else {
             kr_buf_addc(&out, *p);
             continue;

@@ -283,6 +283,15 @@ static size_t count_changes(const struct kr_sync_plan *plan, bool deletions)
     return n;
 }
 
+static uint64_t count_bytes(const struct kr_sync_plan *plan)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < plan->n; i++)
+        bytes += plan->v[i].file != NULL && !plan->v[i].ignored ? plan->v[i].file->size : 0;
+    return bytes;
+}
+
 static int run_once(struct kr_hub *hub, const struct kr_sync_request *request,
                     struct kr_sync_plan *plan, struct kr_sync_result *result, struct kr_err *err)
 {
@@ -299,11 +308,12 @@ static int run_once(struct kr_hub *hub, const struct kr_sync_request *request,
     if (check_readme(hub, plan, err) < 0 ||
         kr_preupload(hub, request->space, plan->v, plan->n, head, err) < 0 ||
         check_ignored(hub, plan, err) < 0 ||
-        upload_large(hub, request->space, plan, &result->bytes, err) < 0)
+        upload_large(hub, request->space, plan, &result->uploaded, err) < 0)
         return -(int)err->code;
     parent = plan->parent != NULL ? plan->parent : head;
     result->sent = count_changes(plan, false);
     result->deleted = count_changes(plan, true);
+    result->bytes = count_bytes(plan);
     if (result->sent + result->deleted == 0) {
         (void)snprintf(result->commit, sizeof(result->commit), "%s", parent);
         return 0;

@@ -59,7 +59,8 @@ struct kr_sync_result {
     char commit[41]; /* head that holds the files */
     bool committed;  /* false: nothing was to do */
     size_t sent, deleted;
-    uint64_t bytes; /* uploaded */
+    uint64_t bytes;    /* of the files in the commit */
+    uint64_t uploaded; /* of them to the store of large files */
 };
 
 /* Does it: validate-yaml (when README.md changes), preupload, LFS, one commit with parentCommit. A

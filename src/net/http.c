@@ -215,19 +215,19 @@ static int64_t wait_before_repeat(struct kr_http *http, const struct kr_http_res
     return kr_retry_wait(&http->policy, &outcome, attempt, spent, chance & KR_JITTER_MAX);
 }
 
-int kr_http_call(struct kr_http *http, const struct kr_http_request *req,
-                 struct kr_http_response *res, struct kr_err *err)
+/* rc, *res and *why are the outcome of the first attempt, which began at `started`. */
+static int repeat_from(struct kr_http *http, const struct kr_http_request *req,
+                       struct kr_http_response *res, int64_t started, int rc,
+                       const struct kr_err *why, struct kr_err *err)
 {
     enum kr_repeat repeat =
         req->repeat != KR_REPEAT_BY_METHOD ? req->repeat : kr_repeat_of_method(req->method);
-    int64_t started = kr_http_now(http), wait;
     bool maybe_acted = false;
-    struct kr_err last = KR_ERR_INIT;
+    struct kr_err last = *why;
+    int64_t wait;
     char text[64];
 
     for (int attempt = 1;; attempt++) {
-        int rc = kr_http_send(http, req, res, &last);
-
         res->attempts = attempt;
         res->maybe_acted = maybe_acted;
         wait = wait_before_repeat(http, res, repeat, attempt, kr_http_now(http) - started);
@@ -246,7 +246,25 @@ int kr_http_call(struct kr_http *http, const struct kr_http_request *req,
         rc = kr_http_sleep(http, wait, err);
         if (rc < 0)
             return rc;
+        rc = kr_http_send(http, req, res, &last);
     }
+}
+
+int kr_http_call(struct kr_http *http, const struct kr_http_request *req,
+                 struct kr_http_response *res, struct kr_err *err)
+{
+    struct kr_err first = KR_ERR_INIT;
+    int64_t started = kr_http_now(http);
+    int rc = kr_http_send(http, req, res, &first);
+
+    return repeat_from(http, req, res, started, rc, &first, err);
+}
+
+int kr_http_go_on(struct kr_http *http, const struct kr_http_request *req,
+                  struct kr_http_response *res, int rc, const struct kr_err *why,
+                  struct kr_err *err)
+{
+    return repeat_from(http, req, res, kr_http_now(http), rc, why, err);
 }
 
 /* Jobs that never began, or did not end, when the time was over. */

@@ -126,6 +126,12 @@ int kr_http_send(struct kr_http *http, const struct kr_http_request *req,
 int kr_http_call(struct kr_http *http, const struct kr_http_request *req,
                  struct kr_http_response *res, struct kr_err *err) KR_MUST_USE;
 
+/* The same from a first attempt on that was made already (kr_http_many): rc, *res and *why are its
+ * outcome. The next attempt comes after the usual wait. */
+int kr_http_go_on(struct kr_http *http, const struct kr_http_request *req,
+                  struct kr_http_response *res, int rc, const struct kr_err *why,
+                  struct kr_err *err) KR_MUST_USE;
+
 struct kr_http_job {
     struct kr_http_request req;
     struct kr_http_response res; /* the caller finishes it */

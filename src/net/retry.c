@@ -106,14 +106,15 @@ struct kr_ratelimit kr_ratelimit_parse(const char *value)
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", and the two older forms of RFC 9110. */
-static bool http_date(const char *text, int64_t *seconds)
+bool kr_http_date_parse(const char *text, int64_t *seconds)
 {
     static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
                                         "%a %b %d %H:%M:%S %Y"};
     locale_t english = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     bool found = false;
 
-    for (size_t i = 0; i < KR_ARRAY_LEN(forms) && !found && english != (locale_t)0; i++) {
+    for (size_t i = 0; text != NULL && i < KR_ARRAY_LEN(forms) && !found && english != (locale_t)0;
+         i++) {
         struct tm tm = {0};
         const char *end = strptime_l(text, forms[i], &tm, english);
 
@@ -135,7 +136,7 @@ int64_t kr_retry_after_parse(const char *value, int64_t wall_ms)
         return -1;
     if (kr_view_u64(kr_view_trim(kr_view_of(value)), &seconds))
         return seconds > FAR_S ? (int64_t)FAR_S * 1000 : (int64_t)seconds * 1000;
-    if (!http_date(value, &at))
+    if (!kr_http_date_parse(value, &at))
         return -1;
     at = at * 1000 - wall_ms;
     if (at < 0)

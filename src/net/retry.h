@@ -70,4 +70,7 @@ struct kr_ratelimit kr_ratelimit_parse(const char *value);
 /* Retry-After: seconds, or an HTTP date measured from wall_ms (a past one gives 0). -1: neither. */
 int64_t kr_retry_after_parse(const char *value, int64_t wall_ms);
 
+/* A time as HTTP headers write it, in seconds since 1970. False: NULL, or none. */
+bool kr_http_date_parse(const char *text, int64_t *seconds);
+
 #endif

@@ -125,7 +125,7 @@ static int add_local_environment(const struct kr_requirements_in *in, struct kr_
                                  struct kr_err *err)
 {
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(OUTPUT_MAX);
-    struct kr_err first = KR_ERR_INIT;
+    struct kr_err first = KR_ERR_INIT, second = KR_ERR_INIT;
     char *pip[] = {kr_strdup(in->python),
                    kr_strdup("-m"),
                    kr_strdup("pip"),
@@ -138,7 +138,7 @@ static int add_local_environment(const struct kr_requirements_in *in, struct kr_
 
     if (rc < 0) {
         kr_buf_reset(&out);
-        rc = run(in, uv, "uv pip freeze", &out, NULL);
+        rc = run(in, uv, "uv pip freeze", &out, &second);
     }
     for (size_t i = 0; i < 5; i++) {
         free(pip[i]);

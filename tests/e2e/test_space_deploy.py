@@ -279,3 +279,51 @@ def test_token_stays_with_its_origin(ready, hub):
     for entry in hub.log():
         if entry["origin"].split(":")[0] != "hub":
             assert not entry.get("auth"), entry
+
+
+# -- failures say stage, reason and cure, whatever of them can be read
+
+UNREADABLE = {"403": {"kind": "status", "status": 403}, "404": {"kind": "status", "status": 404},
+              "503": {"kind": "status", "status": 503, "html": True}, "cut": {"kind": "cut_before"}}
+
+
+@pytest.mark.parametrize("log", UNREADABLE)
+def test_failure_of_a_space_whose_log_cannot_be_read(ready, hub, log):
+    """Once a crash stood in the place of the reason."""
+    hub.fault(method="GET", path="*/logs/*", times=-1, **UNREADABLE[log])
+    if log == "404":
+        hub.settings(scheduling_failure="unable to schedule")
+    else:
+        hub.script(build={"ok": False, "exit_code": 1, "log": ["ERROR: nobody can read this"]})
+    begun = time.monotonic()
+    done = ready.deploy()
+    error = one_error(done)
+    assert done.returncode == 1 and "log could not be read" in error, done.stderr
+    if log == "404":
+        assert "RUNTIME_ERROR: Scheduling failure: unable to schedule" in error and "space_hardware" in done.stderr
+    else:
+        assert "BUILD_ERROR: Job failed with exit code: 1" in error and "logs my_deployment --build" in done.stderr
+    assert time.monotonic() - begun < 60, "a Space of just now has no verdict of before: it counts at once"
+
+
+def one_error(done):
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    return error
+
+
+def test_configuration_error_of_a_new_space_is_told_at_once(ready, hub):
+    hub.fault("status", "GET", f"/api/spaces/{SPACE}/runtime", times=-1, status=200, body=json.dumps(
+        {"stage": "CONFIG_ERROR", "errorMessage": "Missing configuration in README", "hardware": {}, "replicas": {}}))
+    begun = time.monotonic()
+    done = ready.deploy()
+    assert done.returncode == 1 and "CONFIG_ERROR: Missing configuration in README" in one_error(done), done.stderr
+    assert time.monotonic() - begun < 60
+
+
+def test_what_is_committed_is_counted_and_the_secret_is_named(ready, hub, token):
+    done = ready.deploy(check=0)
+    assert "Committed" in done.stderr and "(0 bytes)" not in done.stderr, done.stderr
+    hub.change_token(hub.log("hub")[-1]["token"], revoked=True)
+    done = ready.deploy()
+    assert done.returncode == 1 and "the token of the secret 'hf_token'" in done.stderr, done.stderr
+    assert "kourou secret update hf_token --token=" in done.stderr

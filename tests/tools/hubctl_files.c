@@ -132,6 +132,6 @@ int cmd_sync(struct kr_hub *hub, char **args, json_t **out, struct kr_err *err)
     *out = plan_json(&plan);
     kr_json_set_str(*out, "commit", result.commit);
     kr_json_set_bool(*out, "committed", result.committed);
-    kr_json_set_int(*out, "uploaded", (int64_t)result.bytes);
+    kr_json_set_int(*out, "uploaded", (int64_t)result.uploaded);
     return 0;
 }

@@ -98,6 +98,14 @@ static void test_stage_verdicts(void **state)
         {{KR_STAGE_PAUSED, NULL, "aaa", false, true, false, 0}, KR_SPACE_PAUSED},
         {{KR_STAGE_SLEEPING, NULL, "aaa", false, true, false, 0}, KR_SPACE_ASLEEP},
         {{KR_STAGE_UNKNOWN, NULL, "aaa", false, true, false, 0}, KR_SPACE_WAIT},
+        /* a Space that was just created, or whose end is another one than before: at once */
+        {{KR_STAGE_CONFIG_ERROR, NULL, "aaa", true, true, false, 0, true}, KR_SPACE_FAILED},
+        {{KR_STAGE_BUILD_ERROR, NULL, "aaa", true, true, false, 0, true}, KR_SPACE_FAILED},
+        {{KR_STAGE_RUNTIME_ERROR, NULL, "aaa", true, true, false, 0, true}, KR_SPACE_FAILED},
+        {{KR_STAGE_NO_APP_FILE, NULL, "aaa", true, true, false, 0, true},
+         KR_SPACE_WAIT}, /* the stage of before the commit */
+        {{KR_STAGE_DELETING, NULL, "aaa", true, true, false, 0}, KR_SPACE_FAILED},
+        {{KR_STAGE_UNKNOWN, NULL, "aaa", true, true, true, 0, false, true}, KR_SPACE_FAILED},
     };
 
     (void)state;

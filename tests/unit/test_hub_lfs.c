@@ -130,6 +130,30 @@ static void fails(const char *abc, const char *big, const struct fake_answer *mo
     fake_hub_close(&fake);
 }
 
+/* A store that is busy is asked again after the usual wait, not at once. */
+static void test_busy_store_is_given_time(void **state)
+{
+    static const int statuses[] = {502, 503, 504, 429};
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(statuses); i++) {
+        kr_auto_free char *answer = batch(BASIC("https://store/put?sig=1"), "");
+        const struct fake_answer script[] = {
+            {BATCH, 200, NULL, answer},
+            {"PUT https://store/put?sig=1", statuses[i], NULL, ""},
+            {"PUT https://store/put?sig=1", statuses[i], "Retry-After: 7", ""},
+            {"PUT https://store/put?sig=1", 200, NULL, ""},
+            {VERIFY, 200, NULL, "{}"}};
+        struct fake_hub fake;
+        struct kr_hub *hub = FAKE_HUB(&fake, script);
+        uint64_t sent;
+
+        WORKS(upload(hub, &sent, err));
+        assert_true(fake.http.slept >= 500 + 7000);
+        fake_hub_close(&fake);
+    }
+}
+
 static void test_faults(void **state)
 {
     static const struct fake_answer no_etag[] = {{"PUT /p1", 200, NULL, ""},
@@ -224,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_basic_dedupe_and_verify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_multipart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_busy_store_is_given_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_expired_address_is_asked_for_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost_completion, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_that_changes, set_up, tear_down),

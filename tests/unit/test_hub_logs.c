@@ -70,8 +70,51 @@ static void test_silence_is_the_end_when_not_following(void **state)
     (void)state;
     WORKS(kr_hub_logs(hub, &opt, err));
     assert_string_equal(kr_buf_str(&out), "one|");
+    assert_in_range(fake.http.now - before, 2000, 3000); /* lines came: it is drained */
+    fake_hub_close(&fake);
+}
+
+static void test_a_log_that_says_nothing_gets_more_time(void **state)
+{
+    static const struct fake_answer script[] = {
+        {"GET /api/spaces/a/b/logs/build", 200, NULL, "data:\n\n", KR_HTTP_ANSWERED, 0, true}};
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
+    struct kr_log_options opt = options(&out, false, -1);
+    struct fake_hub fake;
+    struct kr_hub *hub = FAKE_HUB(&fake, script);
+    int64_t before = fake.http.now;
+
+    (void)state;
+    WORKS(kr_hub_logs(hub, &opt, err));
     assert_in_range(fake.http.now - before, 5000, 6500);
     fake_hub_close(&fake);
+}
+
+/* An app that never stops writing: the end is the first line of after the Hub's answer, whose time
+ * has whole seconds. */
+static void test_busy_log_ends(void **state)
+{
+#define AT(second) "2026-08-20T10:00:" second "Z"
+    static const char body[] = EVENT("old\\n", AT("03.999")) EVENT("same second\\n", AT("05.900"))
+        EVENT("no time\\n", "") EVENT("half", AT("05.950")) EVENT("new\\n", AT("06.001"))
+            EVENT("newer\\n", AT("07.000"));
+    static const char *const dates[] = {"Date: Thu, 20 Aug 2026 10:00:05 GMT", "Date: nonsense"};
+    static const char *const wanted[] = {"old|same second|no time|half|",
+                                         "old|same second|no time|halfnew|newer|"};
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(dates); i++) {
+        const struct fake_answer script[] = {{"GET /api/spaces/a/b/logs/build", 200, dates[i], body,
+                                              KR_HTTP_ANSWERED, i == 0 ? 40 : 0, true}};
+        kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
+        struct kr_log_options opt = options(&out, false, -1);
+        struct fake_hub fake;
+        struct kr_hub *hub = FAKE_HUB(&fake, script);
+
+        WORKS(kr_hub_logs(hub, &opt, err));
+        assert_string_equal(kr_buf_str(&out), wanted[i]);
+        fake_hub_close(&fake);
+    }
 }
 
 static void test_replay_is_not_shown_twice(void **state)
@@ -170,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_silence_is_the_end_when_not_following),
+        cmocka_unit_test(test_a_log_that_says_nothing_gets_more_time),
+        cmocka_unit_test(test_busy_log_ends),
         cmocka_unit_test(test_replay_is_not_shown_twice),
         cmocka_unit_test(test_replay_without_times_is_counted),
         cmocka_unit_test(test_gives_up),

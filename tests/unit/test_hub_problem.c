@@ -32,7 +32,7 @@ static const struct row rows[] = {
     {400, NULL, "{\"error\":{\"x\":[1,2,[3]]},\"errors\":5}", false, KR_E_INVALID, "try it: {",
      NULL},
     {401, NULL, ERROR("Invalid credentials in Authorization header"), false, KR_E_AUTH,
-     "Invalid credentials", "the token of the deployer's token is wrong, expired or deleted"},
+     "Invalid credentials", "the token of the deployer is wrong, expired or deleted"},
     {401, NULL, ERROR("Invalid username or password."), true, KR_E_AUTH, "Invalid username",
      "tokens of `hf auth login` cannot restart Spaces"},
     {401, NULL, ERROR("Invalid username or password."), false, KR_E_AUTH, "Invalid username",
