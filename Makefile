@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin face over Meson: see CONTRIBUTING.md for what each target does.
-.PHONY: all build setup demo test lint bench fuzz soak install clean clang asan
+.PHONY: all build setup demo test test-all lint bench fuzz soak install clean clang asan
 .DEFAULT_GOAL := all
 
 BUILD  := build
@@ -27,6 +27,10 @@ demo: all
 
 test:
 	@tools/test.sh $(PYTEST_ARGS)
+
+# What needs long: every place of a failure instead of a part of them, ten minutes of soak.
+test-all:
+	@CI=1 KOUROU_TEST_ALL=1 KOUROU_SOAK_SECONDS=$(or $(SECONDS),600) tools/test.sh $(PYTEST_ARGS)
 
 lint:
 	@tools/setup.sh test

@@ -31,6 +31,18 @@ def needs(condition, reason):
     pytest.skip(reason)
 
 
+LONGEST_FIRST = ("soak", "e2e", "images", "oci", "hub", "store")
+
+
+def pytest_collection_modifyitems(items):
+    """Files run side by side, and the one that is begun last should not be the longest."""
+    def place(item):
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def seed():
     """For choices by chance; a failed test prints it, KOUROU_TEST_SEED repeats it."""
