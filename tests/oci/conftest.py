@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def oci_tool():
     build = pathlib.Path(os.environ.get("KOUROU_OCI_BUILD", ROOT / "build-asan"))
-    subprocess.run(["ninja", "-C", build, "tests/oci/oci-tool"], check=True, capture_output=True)
+    # Under a lock: files of tests run side by side, each in a process of its own.
+    subprocess.run(["flock", build, "ninja", "-C", build, "tests/oci/oci-tool"], check=True, capture_output=True)
     return build / "tests/oci/oci-tool"
 
 
