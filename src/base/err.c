@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include "base/redact.h"
 #include "base/view.h"
 
 #include <assert.h>
@@ -27,10 +28,17 @@ static const char *const code_names[] = {
 };
 _Static_assert(KR_ARRAY_LEN(code_names) == KR_CODE_COUNT, "every code has a name");
 
-/* Newlines would break the one-line promise; texts from outside may carry them. */
-static void one_line(char *text)
+/* Newlines would break the one-line promise; texts from outside may carry them, and secrets. What
+ * does not fit may have been cut in the middle of one. */
+static void put(char *to, size_t size, const char *fmt, va_list args)
 {
-    (void)kr_blank(text, "\n\r\t");
+    int n = vsnprintf(to, size, fmt, args);
+
+    if (n < 0 || (size_t)n >= size)
+        kr_redact_cut(to, strlen(to));
+    else
+        kr_redact(to, (size_t)n);
+    (void)kr_blank(to, "\n\r\t");
 }
 
 int kr_fail(struct kr_err *err, enum kr_code code, const char *fmt, ...)
@@ -42,9 +50,8 @@ int kr_fail(struct kr_err *err, enum kr_code code, const char *fmt, ...)
     assert(err->code == KR_OK);
     err->code = code;
     va_start(args, fmt);
-    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+    put(err->msg, sizeof(err->msg), fmt, args);
     va_end(args);
-    one_line(err->msg);
     return -(int)code;
 }
 
@@ -60,12 +67,11 @@ int kr_fail_errno(struct kr_err *err, int errno_value, const char *fmt, ...)
     err->code = KR_E_SYSTEM;
     err->sys_errno = errno_value;
     va_start(args, fmt);
-    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+    put(err->msg, sizeof(err->msg), fmt, args);
     va_end(args);
     used = strlen(err->msg);
     (void)snprintf(err->msg + used, sizeof(err->msg) - used, ": %s",
                    strerror_r(errno_value, text, sizeof(text)));
-    one_line(err->msg);
     return -(int)KR_E_SYSTEM;
 }
 
@@ -78,7 +84,7 @@ int kr_wrap(struct kr_err *err, const char *fmt, ...)
     if (err == NULL)
         return -(int)KR_E_INVALID;
     va_start(args, fmt);
-    (void)vsnprintf(context, sizeof(context) - 2, fmt, args);
+    put(context, sizeof(context) - 2, fmt, args);
     va_end(args);
     before = strlen(context);
     memcpy(context + before, ": ", 3);
@@ -89,7 +95,6 @@ int kr_wrap(struct kr_err *err, const char *fmt, ...)
     memmove(err->msg + before, err->msg, rest);
     memcpy(err->msg, context, before);
     err->msg[before + rest] = '\0';
-    one_line(err->msg);
     return -(int)err->code;
 }
 
@@ -101,7 +106,7 @@ int kr_hint(struct kr_err *err, const char *fmt, ...)
         return -(int)KR_E_INVALID;
     if (err->hint[0] == '\0') {
         va_start(args, fmt);
-        (void)vsnprintf(err->hint, sizeof(err->hint), fmt, args);
+        put(err->hint, sizeof(err->hint), fmt, args);
         va_end(args);
     }
     return -(int)err->code;

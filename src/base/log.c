@@ -46,13 +46,17 @@ void kr_log(enum kr_log_level level, const char *part, const char *fmt, ...)
     kr_auto_buf struct kr_buf line = KR_BUF_INIT(16384);
     char text[4096], stamp[KR_ISO_SIZE];
     va_list args;
+    int n;
 
     if (!kr_log_wanted(level))
         return;
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    n = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    kr_redact(text, strlen(text));
+    if (n < 0 || (size_t)n >= sizeof(text))
+        kr_redact_cut(text, strlen(text));
+    else
+        kr_redact(text, (size_t)n);
     (void)kr_iso8601(kr_wall_ms(), stamp);
     if (log_to.json) {
         kr_buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"%s\",\"message\":\"",

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/redact.h"
 #include "base/view.h"
 
 #include <errno.h>
@@ -133,21 +134,14 @@ int kr_proc_spawn(const struct kr_spawn *what, pid_t *pid, struct kr_err *err)
 struct pump {
     const struct kr_proc_opts *opts;
     struct kr_buf line[2]; /* the unfinished line of stdout and stderr */
+    struct kr_redactor redactor[2];
 };
 
-static void take(struct pump *p, int which, const char *bytes, size_t n)
+static void take_text(struct pump *p, int which, const char *bytes, size_t n)
 {
-    struct kr_buf *sink = which == 0 ? p->opts->out : p->opts->err_out;
     struct kr_buf *line = &p->line[which];
     char *end;
 
-    if (sink != NULL) {
-        if (which == 1 && n < sink->max && sink->n > sink->max - n)
-            kr_buf_drop(sink, sink->n - (sink->max - n)); /* the end of stderr is what matters */
-        kr_buf_add(sink, bytes, n);
-    }
-    if (p->opts->line == NULL)
-        return;
     if (line->n + n > line->max)
         kr_buf_reset(line); /* a line without end is not worth keeping */
     kr_buf_add(line, bytes, n < line->max ? n : line->max);
@@ -158,6 +152,39 @@ static void take(struct pump *p, int which, const char *bytes, size_t n)
         p->opts->line(line->p, which == 1, p->opts->data);
         kr_buf_drop(line, (size_t)(end - line->p) + 1);
     }
+}
+
+/* Both outputs are closed. */
+static void take_rest(struct pump *p)
+{
+    for (int i = 0; i < 2; i++) {
+        kr_auto_buf struct kr_buf said = KR_BUF_INIT(KR_REDACT_BLOCK);
+
+        kr_redactor_end(&p->redactor[i], &said);
+        if (said.n > 0)
+            take_text(p, i, said.p, said.n);
+        if (p->opts->line != NULL && p->line[i].n > 0)
+            p->opts->line(p->line[i].p, i == 1, p->opts->data);
+        kr_buf_finish(&p->line[i]);
+        kr_redactor_finish(&p->redactor[i]);
+    }
+}
+
+static void take(struct pump *p, int which, const char *bytes, size_t n)
+{
+    struct kr_buf *sink = which == 0 ? p->opts->out : p->opts->err_out;
+    kr_auto_buf struct kr_buf said = KR_BUF_INIT(n + KR_REDACT_BLOCK);
+
+    if (sink != NULL) {
+        if (which == 1 && n < sink->max && sink->n > sink->max - n)
+            kr_buf_drop(sink, sink->n - (sink->max - n)); /* the end of stderr is what matters */
+        kr_buf_add(sink, bytes, n);
+    }
+    if (p->opts->line == NULL)
+        return;
+    kr_redactor_feed(&p->redactor[which], bytes, n, &said);
+    if (said.n > 0)
+        take_text(p, which, said.p, said.n);
 }
 
 static void feed_stdin(struct pollfd *to, size_t *done, const struct kr_proc_opts *opts)
@@ -306,6 +333,8 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
     bool late;
     pid_t pid;
 
+    for (int i = 0; i < 2; i++)
+        kr_redactor_init(&p.redactor[i]);
     if (make_pipes(opts, ours, theirs) < 0) {
         close_all(ours, theirs);
         return kr_fail_errno(err, errno, "cannot start %s", argv[0]);
@@ -321,11 +350,7 @@ int kr_proc_run(char *const argv[], const struct kr_proc_opts *opts, int *status
     (void)sigaction(SIGPIPE, &ignore, &before);
     (void)pump_all(&p, ours, deadline);
     (void)sigaction(SIGPIPE, &before, NULL);
-    for (int i = 0; i < 2; i++) {
-        if (opts->line != NULL && p.line[i].n > 0)
-            opts->line(p.line[i].p, i == 1, opts->data);
-        kr_buf_finish(&p.line[i]);
-    }
+    take_rest(&p);
     close_all(ours, theirs);
     if (reap(pid, opts, status, deadline, &late) < 0)
         return kr_fail_errno(err, errno, "waiting for %s", argv[0]);

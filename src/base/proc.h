@@ -18,7 +18,8 @@ struct kr_proc_opts {
     struct kr_buf *err_out; /* stderr is collected here (the oldest bytes are dropped when full), or
                                inherited when NULL */
     int timeout_ms;         /* 0: none; after it SIGTERM, then SIGKILL */
-    /* Called for each line of either stream as it comes (without newline); may be NULL. */
+    /* Called for each line of either stream as it comes (without newline, and without the values
+     * that are registered for redaction); may be NULL. */
     void (*line)(const char *text, bool is_stderr, void *data);
     void *data;
     /* Asked often, also right after a signal: true ends the child (SIGTERM, then SIGKILL) and the

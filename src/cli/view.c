@@ -224,7 +224,8 @@ static void on_progress(void *data, const struct kr_progress *p)
         kr_buf_addf(&line, "%s\n", text);
         put(view, &line);
     }
-    (void)snprintf(view->text, sizeof(view->text), "%s", text);
+    if ((size_t)snprintf(view->text, sizeof(view->text), "%s", text) >= sizeof(view->text))
+        kr_redact_cut(view->text, strlen(view->text));
     kr_printable(view->text);
     view->done = p->done;
     view->total = p->total;

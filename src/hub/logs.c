@@ -29,6 +29,7 @@ struct kr_log {
     struct kr_http_request req;
     struct kr_http_stream *stream;
     struct kr_sse sse;
+    struct kr_redactor redactor;
     struct kr_buf line; /* text without its line end yet */
     char last[64];      /* time of the event shown last */
     uint64_t at_last;   /* events shown with that time */
@@ -76,14 +77,7 @@ static void show(struct kr_log *log, const char *when)
     kr_buf_reset(&log->line);
 }
 
-static void finish(struct kr_log *log)
-{
-    if (log->line.n != 0)
-        show(log, log->last);
-    log->over = true;
-}
-
-static void take_text(struct kr_log *log, const char *text, const char *when)
+static void take_lines(struct kr_log *log, const char *text, const char *when)
 {
     for (const char *p = text; *p != '\0';) {
         size_t n = strcspn(p, "\n");
@@ -95,6 +89,32 @@ static void take_text(struct kr_log *log, const char *text, const char *when)
             show(log, when);
         p += part == n && *p == '\n';
     }
+}
+
+/* Secrets go before the text is cut into lines: they may be longer than one, or than an event. */
+static void take_text(struct kr_log *log, const char *text, const char *when)
+{
+    kr_auto_buf struct kr_buf said = KR_BUF_INIT(strlen(text) + KR_REDACT_BLOCK);
+
+    kr_redactor_feed(&log->redactor, text, strlen(text), &said);
+    take_lines(log, kr_buf_str(&said), when);
+}
+
+/* What is left of the last line is shown. */
+static void take_end(struct kr_log *log)
+{
+    kr_auto_buf struct kr_buf said = KR_BUF_INIT(KR_REDACT_BLOCK);
+
+    kr_redactor_end(&log->redactor, &said);
+    take_lines(log, kr_buf_str(&said), log->last);
+    if (log->line.n != 0)
+        show(log, log->last);
+}
+
+static void finish(struct kr_log *log)
+{
+    take_end(log);
+    log->over = true;
 }
 
 /* Was this event of a replay shown before? Times decide; without them, the count. */
@@ -203,8 +223,8 @@ static int log_connect(struct kr_log *log, struct kr_err *err)
     log->skip_left = log->last[0] != '\0' ? log->at_last : log->shown;
     log->heard_ms = log->since_ms = kr_http_now(log->hub->http);
     log->resume_ms = 0;
-    if (log->skipping && log->line.n != 0)
-        show(log, log->last); /* its rest may come or not: it is not kept for another connection */
+    if (log->skipping)
+        take_end(log); /* its rest may come or not: it is not kept for another connection */
     return kr_http_stream_open(log->hub->http, &log->req, &log->stream, err);
 }
 
@@ -225,6 +245,7 @@ int kr_log_open(struct kr_hub *hub, const struct kr_log_options *options, struct
                              options->space);
     log->call = (struct kr_hub_call){.doing = log->doing, .method = "GET", .space = options->space};
     kr_buf_init(&log->line, (size_t)2 * LINE_MAX_BYTES);
+    kr_redactor_init(&log->redactor);
     kr_sse_init(&log->sse, on_event, log);
     if (log_connect(log, err) < 0)
         return -(int)err->code;
@@ -239,6 +260,7 @@ void kr_log_close(struct kr_log *log)
     kr_http_stream_close(log->stream);
     kr_sse_finish(&log->sse);
     kr_buf_finish(&log->line);
+    kr_redactor_finish(&log->redactor);
     free(log->doing);
     free(log->path);
     free(log->url);

@@ -107,7 +107,7 @@ char *kr_hub_message(const struct kr_http_response *res)
         kr_buf_add(&out, kr_buf_str(&res->body), res->body.n < 300 ? res->body.n : 300);
     text = kr_buf_steal(&out);
     clean(text);
-    kr_redact(text, strlen(text));
+    kr_redact_cut(text, strlen(text));
     return text;
 }
 

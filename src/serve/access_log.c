@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/redact.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 #define PER_SECOND 200
 #define BATCH_MAX  (1u << 20)
+#define PATH_SHOWN 512
 
 static struct {
     int fd;
@@ -142,12 +144,15 @@ void kr_access_log(struct kr_conn *conn, int64_t us)
     const char *method = conn->http.head_done ? kr_http_method(&conn->http) : "-";
     struct kr_view path = conn->http.path.n > 0 ? kr_http_view(conn->in, conn->http.path)
                                                 : (struct kr_view){.p = "-", .n = 1};
-    char stamp[KR_ISO_SIZE];
+    char stamp[KR_ISO_SIZE], shown[PATH_SHOWN];
 
     if (!wanted(conn))
         return;
     (void)kr_iso8601(kr_wall_ms(), stamp);
-    path.n = path.n < 512 ? path.n : 512;
+    path.n = path.n < sizeof(shown) ? path.n : sizeof(shown);
+    memcpy(shown, path.p, path.n);
+    path.p = shown;
+    kr_redact_cut(shown, path.n);
     if (log_file.json) {
         kr_buf_addf(out,
                     "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"access\",\"request_id\":\"%s\","

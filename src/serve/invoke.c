@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/redact.h"
 #include "serve/scan.h"
 
 #include <string.h>
@@ -130,9 +131,20 @@ static void reply_custom(struct kr_conn *conn, const struct kr_answer *a)
 
 /* -- results ----------------------------------------------------------------------------------- */
 
+/* What an exception says may hold what the step knew. */
+static struct kr_view without_secrets(struct kr_view text, struct kr_buf *copy)
+{
+    kr_buf_init(copy, text.n + 1);
+    kr_buf_add(copy, text.p, text.n);
+    if (copy->n > 0)
+        kr_redact(copy->p, copy->n);
+    return (struct kr_view){.p = kr_buf_str(copy), .n = copy->n};
+}
+
 static void on_answer(struct kr_call *call, const struct kr_answer *a)
 {
     struct kr_conn *conn = conn_of(call);
+    kr_auto_buf struct kr_buf copy = KR_BUF_INIT(0);
     struct kr_reply reply = {.status = status_of(a->status),
                              .type = "application/json",
                              .body = a->body,
@@ -150,14 +162,20 @@ static void on_answer(struct kr_call *call, const struct kr_answer *a)
         reply.body = kr_answer_outputs(conn, a->body, a->run_us);
         kr_conn_reply(conn, &reply);
     } else {
+        if (!a->run_ok && a->fd < 0)
+            reply.body = without_secrets(a->body, &copy);
         kr_conn_reply(conn, &reply);
     }
 }
 
 static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
 {
+    static const char error[] = "event: error\n";
     struct kr_conn *conn = conn_of(call);
+    kr_auto_buf struct kr_buf copy = KR_BUF_INIT(0);
 
+    if (bytes.n > sizeof(error) && memcmp(bytes.p, error, sizeof(error) - 1) == 0)
+        bytes = without_secrets(bytes, &copy);
     if (conn->state == KR_C_WAIT)
         kr_conn_stream_begin(conn, status_of(status));
     kr_conn_stream_data(conn, bytes.p, bytes.n);

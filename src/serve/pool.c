@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/redact.h"
 
 #include <signal.h>
 #include <string.h>
@@ -292,12 +293,14 @@ static void on_fatal(struct kr_worker *w, const struct kr_frame *f)
 {
     struct kr_err err = KR_ERR_INIT;
     kr_auto_json json_t *fatal = NULL;
+    kr_auto_free char *text = NULL;
 
     if (kr_json_parse(f->payload, f->size, "FATAL", &fatal, &err) < 0)
         return;
-    (void)snprintf(w->last_error, sizeof(w->last_error), "%s: %s",
-                   kr_json_str(fatal, "kind", "start"),
-                   kr_json_str(fatal, "message", "start-up failed"));
+    text = kr_asprintf("%s: %s", kr_json_str(fatal, "kind", "start"),
+                       kr_json_str(fatal, "message", "start-up failed"));
+    kr_redact(text, strlen(text)); /* before it is cut */
+    (void)snprintf(w->last_error, sizeof(w->last_error), "%s", text);
 }
 
 static void on_chunk(struct kr_worker *w, const struct kr_frame *f)

@@ -15,10 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_SIZE   (256u * 1024)
-#define OUT_MAX     (64u * 1024 * 1024)
-#define IN_MAX      (KR_FRAME_MAX + READ_SIZE + 64)
-#define LINE_MAX_IN 4096
+#define READ_SIZE    (256u * 1024)
+#define OUT_MAX      (64u * 1024 * 1024)
+#define IN_MAX       (KR_FRAME_MAX + READ_SIZE + 64)
+#define LINE_MAX_IN  4096
+#define CONSOLE_READ 2048
 
 /* -- slots and the mark ------------------------------------------------------------------------ */
 
@@ -282,16 +283,15 @@ static void console_line(struct kr_worker *w, const char *text, size_t n)
     if (n == 0)
         return;
     (void)snprintf(to, KR_TAIL_LINE_MAX, "%.*s", (int)n, text);
-    kr_redact(to, strlen(to));
     w->tail_at = (w->tail_at + 1) % KR_TAIL_LINES;
     if (w->tail_n < KR_TAIL_LINES)
         w->tail_n++;
     kr_log(KR_LOG_INFO, "worker", "[%d] %.*s", w->index, (int)n, text);
 }
 
-static void console_bytes(struct kr_worker *w, const char *bytes, size_t n)
+static void console_text(struct kr_worker *w, const struct kr_buf *said)
 {
-    struct kr_view rest = {.p = bytes, .n = n}, head;
+    struct kr_view rest = {.p = kr_buf_str(said), .n = said->n}, head;
 
     while (kr_view_cut(&rest, '\n', &head)) {
         kr_buf_add(&w->line, head.p, head.n);
@@ -305,10 +305,30 @@ static void console_bytes(struct kr_worker *w, const char *bytes, size_t n)
     }
 }
 
+/* Secrets go before the text is cut into lines: they may be longer than one. */
+static void console_bytes(struct kr_worker *w, const char *bytes, size_t n)
+{
+    kr_auto_buf struct kr_buf said = KR_BUF_INIT(CONSOLE_READ + KR_REDACT_BLOCK);
+
+    kr_redactor_feed(&w->redactor, bytes, n, &said);
+    console_text(w, &said);
+}
+
+static void console_end(struct kr_worker *w)
+{
+    kr_auto_buf struct kr_buf said = KR_BUF_INIT(KR_REDACT_BLOCK);
+
+    kr_redactor_end(&w->redactor, &said);
+    console_text(w, &said);
+    if (w->line.n > 0)
+        console_line(w, kr_buf_str(&w->line), w->line.n);
+    kr_buf_reset(&w->line);
+}
+
 static void on_console(struct kr_watch *watch, uint32_t events)
 {
     struct kr_worker *w = (struct kr_worker *)((char *)watch - offsetof(struct kr_worker, console));
-    char bytes[2048];
+    char bytes[CONSOLE_READ];
     ssize_t n;
 
     (void)events;
@@ -350,6 +370,7 @@ int kr_worker_spawn(struct kr_worker *w, struct kr_err *err)
         kr_buf_init(&w->out, OUT_MAX);
         kr_buf_init(&w->in, IN_MAX);
         kr_buf_init(&w->line, LINE_MAX_IN);
+        kr_redactor_init(&w->redactor);
     }
     reset(w);
     if (kr_worker_exec(w, &sock, &console, err) < 0)
@@ -366,7 +387,7 @@ int kr_worker_spawn(struct kr_worker *w, struct kr_err *err)
 
 void kr_worker_close(struct kr_worker *w)
 {
-    char bytes[2048];
+    char bytes[CONSOLE_READ];
     ssize_t n;
 
     while (w->sock.fd >= 0 && receive(w) > 0)
@@ -385,9 +406,7 @@ void kr_worker_close(struct kr_worker *w)
     w->in_fd_n = 0;
     kr_buf_reset(&w->out);
     kr_buf_reset(&w->in);
-    if (w->line.n > 0)
-        console_line(w, kr_buf_str(&w->line), w->line.n);
-    kr_buf_reset(&w->line);
+    console_end(w);
 }
 
 void kr_worker_destroy(struct kr_worker *w)
@@ -398,6 +417,7 @@ void kr_worker_destroy(struct kr_worker *w)
     kr_buf_finish(&w->out);
     kr_buf_finish(&w->in);
     kr_buf_finish(&w->line);
+    kr_redactor_finish(&w->redactor);
     free(w->slots);
     w->slots = NULL;
 }

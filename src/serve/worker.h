@@ -4,6 +4,7 @@
 #define KR_SERVE_WORKER_H
 
 #include "base/buf.h"
+#include "base/redact.h"
 #include "serve/call.h"
 #include "serve/fdpass.h"
 #include "serve/loop.h"
@@ -73,7 +74,8 @@ struct kr_worker {
     struct kr_buf in;
     int in_fds[KR_FDS_MAX];
     size_t in_fd_n;
-    struct kr_buf line; /* unfinished line of the console */
+    struct kr_redactor redactor; /* of the console */
+    struct kr_buf line;          /* its unfinished line */
     char tail[KR_TAIL_LINES][KR_TAIL_LINE_MAX];
     unsigned tail_at, tail_n;
     int64_t spawned_ms, ready_ms;

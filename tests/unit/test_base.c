@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/proc.h"
-#include "base/redact.h"
 #include "base/view.h"
 #include "base/yaml.h"
 
@@ -338,18 +337,6 @@ static void test_pretty_arrays_of_numbers_fill_their_lines(void **state)
     assert_string_equal(top, "[null]");
 }
 
-static void test_redaction(void **state)
-{
-    char text[] = "token hf_secretvalue and hf_secretvalue again, abc";
-
-    (void)state;
-    kr_redact_add("hf_secretvalue");
-    kr_redact_add("abc"); /* too short to be replaced */
-    kr_redact(text, strlen(text));
-    assert_string_equal(text, "token ************** and ************** again, abc");
-    kr_redact_clear();
-}
-
 static void test_time_and_ids(void **state)
 {
     char text[KR_ISO_SIZE], id[KR_UUID_SIZE], key[33];
@@ -400,7 +387,6 @@ int main(void)
         cmocka_unit_test(test_keys_from_outside_are_checked),
         cmocka_unit_test(test_pretty_numbers_are_short_and_exact),
         cmocka_unit_test(test_pretty_arrays_of_numbers_fill_their_lines),
-        cmocka_unit_test(test_redaction),
         cmocka_unit_test(test_time_and_ids),
         cmocka_unit_test(test_last_line),
     };

@@ -40,8 +40,8 @@ class Runner:
         if os.path.exists(path):
             with open(path) as file:
                 mode = file.read().strip()
-        if mode == "fatal":
-            raise LoadError("import", "no module named nothing", "Traceback: nothing")
+        if mode.startswith("fatal"):
+            raise LoadError("import", mode[6:] or "no module named nothing", "Traceback: " + (mode[6:] or "nothing"))
         if mode == "exit":
             print("last words of a worker", file=sys.stderr, flush=True)
             os._exit(7)
