@@ -10,11 +10,11 @@ enum { BODY_MAX = 4096, REQUESTS_MAX = 64 };
 
 static struct kr_buf *seen;
 
-static bool on_body(struct kr_http *http, const char *bytes, size_t n)
+static int on_body(struct kr_http *http, const char *bytes, size_t n)
 {
     (void)http;
     kr_buf_add(seen, bytes, n);
-    return true;
+    return 0;
 }
 
 static void note_head(const struct kr_http *http, const char *base)

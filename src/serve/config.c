@@ -12,6 +12,8 @@
 
 #define SNAPSHOT_MAX  (64u * 1024 * 1024)
 #define MAX_BODY      (256LL * 1024 * 1024)
+#define BODIES        4 /* of the largest kind have room at once, by default */
+#define MEMORY_LEAST  (16u << 20)
 #define TIMEOUT_MAX_S (30LL * 86400)
 
 static const struct {
@@ -305,6 +307,25 @@ static void load_limits(struct kr_config *c, const json_t *dep, const struct kr_
         c->worker_memory = machine_memory();
 }
 
+/* Half of it may be needed for the connections as such, and an eighth is not for uploads. */
+static int load_memory(struct kr_config *c, const struct kr_options *o, struct kr_err *err)
+{
+    uint64_t wish = (uint64_t)o->max_request_memory;
+
+    c->request_memory = c->max_body < UINT64_MAX / BODIES ? c->max_body * BODIES : UINT64_MAX;
+    if (c->request_memory < MEMORY_LEAST)
+        c->request_memory = MEMORY_LEAST;
+    if (wish == 0)
+        return 0;
+    c->request_memory = wish;
+    if (wish / 3 >= c->max_body && wish >= MEMORY_LEAST / 2)
+        return 0;
+    return kr_fail(err, KR_E_USAGE,
+                   "--max-request-memory=%llu is too little: it must hold the largest body "
+                   "(--max-body-size, %llu bytes) three times, and 8 MiB at least",
+                   (unsigned long long)wish, (unsigned long long)c->max_body);
+}
+
 static int load_dashboard(struct kr_config *c, const json_t *dep, const struct kr_options *o,
                           struct kr_err *err)
 {
@@ -346,6 +367,8 @@ int kr_config_load(const struct kr_options *o, struct kr_config *c, struct kr_er
     load_cors(c, dep);
     load_secure_headers(c, dep, o);
     load_limits(c, dep, o);
+    if (load_memory(c, o, err) < 0)
+        return -(int)err->code;
     return load_dashboard(c, dep, o, err);
 }
 

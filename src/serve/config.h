@@ -45,6 +45,7 @@ struct kr_config {
     int64_t workers, threads, port;
     const char *host, *log_level;
     uint64_t max_body;
+    uint64_t request_memory; /* that all requests and answers under way may hold */
     uint64_t worker_memory;
     int64_t request_timeout_ms;
 };

@@ -8,16 +8,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_FIRST     4096
 #define IN_LARGE     65536
-#define BODY_TOTAL   4 /* bodies in memory files may take this many times max_body together */
+#define IN_SHORT     16384 /* instead, when memory is short */
 #define LINGER_MS    2000
-#define BODY_RATE    65536 /* bytes a second that a body must come with, beyond the base time */
-#define DRAIN_LINGER 1000  /* an idle connection of a draining server may still ask once */
+#define DRAIN_LINGER 1000 /* an idle connection of a draining server may still ask once */
 
 static void process(struct kr_conn *conn);
 static void count_request(struct kr_conn *conn);
@@ -27,85 +24,6 @@ void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms)
     conn->deadline_ms = in_ms <= 0 ? INT64_MAX : conn->srv->loop.now_ms + in_ms;
     if (in_ms > 0)
         kr_timer_at(&conn->srv->loop, &conn->srv->sweep, conn->deadline_ms);
-}
-
-/* -- the body ---------------------------------------------------------------------------------- */
-
-static bool write_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
-static bool use_memory_file(struct kr_conn *conn)
-{
-    struct kr_server *srv = conn->srv;
-    struct kr_view had = {.p = conn->body_buf.p, .n = conn->body_buf.n};
-
-    if (srv->body_bytes > srv->cfg.max_body * BODY_TOTAL)
-        return false;
-    conn->body_fd = memfd_create("kourou-body", MFD_CLOEXEC);
-    if (conn->body_fd < 0 || !write_all(conn->body_fd, had.p, had.n))
-        return false;
-    srv->body_bytes += had.n;
-    kr_buf_finish(&conn->body_buf);
-    return true;
-}
-
-static bool keep_body(struct kr_http *http, const char *bytes, size_t n)
-{
-    struct kr_conn *conn = (struct kr_conn *)((char *)http - offsetof(struct kr_conn, http));
-
-    if (conn->body_fd < 0 && !http->chunked && http->content_length <= KR_FRAME_FD_THRESHOLD) {
-        if (conn->body.n == 0)
-            conn->body.at = (uint32_t)(bytes - http->base);
-        conn->body.n += (uint32_t)n;
-        return true;
-    }
-    if (conn->body_fd < 0) {
-        if (conn->body_buf.n + n <= KR_FRAME_FD_THRESHOLD && http->chunked) {
-            kr_buf_add(&conn->body_buf, bytes, n);
-            return !conn->body_buf.failed;
-        }
-        if (!use_memory_file(conn))
-            return false;
-    }
-    conn->srv->body_bytes += n;
-    return write_all(conn->body_fd, bytes, n);
-}
-
-struct kr_view kr_conn_body(const struct kr_conn *conn)
-{
-    if (conn->body_fd >= 0)
-        return (struct kr_view){.p = "", .n = 0};
-    if (conn->body_buf.n > 0)
-        return (struct kr_view){.p = conn->body_buf.p, .n = conn->body_buf.n};
-    if (conn->body.n > 0)
-        return kr_http_view(conn->in, conn->body);
-    return (struct kr_view){.p = "", .n = 0};
-}
-
-static void forget_body(struct kr_conn *conn)
-{
-    conn->body = (struct kr_span){0, 0};
-    if (conn->body_buf.p != NULL)
-        kr_buf_finish(&conn->body_buf);
-    kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
-    if (conn->body_fd >= 0) {
-        conn->srv->body_bytes -=
-            conn->http.body_n < conn->srv->body_bytes ? conn->http.body_n : conn->srv->body_bytes;
-        (void)close(conn->body_fd);
-        conn->body_fd = -1;
-    }
 }
 
 /* -- open and close ---------------------------------------------------------------------------- */
@@ -134,7 +52,8 @@ void kr_conn_close(struct kr_conn *conn)
     count_request(conn);
     kr_journal_forget(conn);
     conn->state = KR_C_CLOSED;
-    forget_body(conn);
+    kr_body_forget(conn);
+    kr_room_forget(conn);
     if (conn->file_fd >= 0)
         (void)close(conn->file_fd);
     conn->file_fd = -1;
@@ -168,29 +87,36 @@ static void count_request(struct kr_conn *conn)
     conn->status = 0;
 }
 
+static void drop_input(struct kr_conn *conn)
+{
+    free(conn->in);
+    conn->in = NULL;
+    conn->in_n = conn->in_at = conn->in_cap = 0;
+}
+
 /* Makes the connection ready for the next request; bytes that came early stay. */
 static void next_request(struct kr_conn *conn)
 {
     size_t rest = conn->in_n - conn->in_at;
 
-    forget_body(conn);
+    kr_body_forget(conn);
     if (rest > 0)
         memmove(conn->in, conn->in + conn->in_at, rest);
     conn->in_n = rest;
     conn->in_at = 0;
-    if (conn->in_cap > IN_LARGE && rest == 0) {
-        free(conn->in);
-        conn->in = NULL;
-        conn->in_cap = 0;
-    }
+    if (rest == 0 && conn->in_cap > (kr_room_is_short(conn->srv) ? KR_CONN_FIRST : IN_LARGE))
+        drop_input(conn);
     kr_http_reset(&conn->http);
     conn->route = NULL;
     conn->sent = 0;
     conn->run_name[0] = conn->request_id[0] = '\0';
     conn->chunked_out = conn->no_body_out = conn->paused = conn->expect_sent = false;
+    if (conn->out.cap > IN_LARGE)
+        kr_buf_finish(&conn->out);
     kr_buf_reset(&conn->out);
     conn->state = KR_C_HEAD;
     conn->since_ms = conn->srv->loop.now_ms;
+    (void)kr_room_take(conn);
     kr_conn_deadline(conn, conn->srv->draining ? DRAIN_LINGER : conn->srv->opt.idle_timeout_ms);
 }
 
@@ -204,7 +130,11 @@ static void linger(struct kr_conn *conn)
     }
     (void)shutdown(conn->watch.fd, SHUT_WR);
     conn->state = KR_C_LINGER;
-    conn->in_n = conn->in_at = 0;
+    conn->since_ms = conn->srv->loop.now_ms;
+    drop_input(conn);
+    kr_body_forget(conn);
+    kr_buf_finish(&conn->out);
+    (void)kr_room_take(conn);
     kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
     kr_conn_deadline(conn, LINGER_MS);
 }
@@ -239,6 +169,14 @@ static void take_request_id(struct kr_conn *conn)
     conn->request_id[given.n] = '\0';
 }
 
+static void no_room(struct kr_conn *conn)
+{
+    conn->srv->metrics.no_room++;
+    if (conn->state == KR_C_HEAD)
+        conn->arrived_us = conn->srv->loop.now_us;
+    kr_conn_refuse(conn, 503, KR_NO_ROOM);
+}
+
 /* The head is complete: everything that can be refused without the body is refused here. */
 static void begin_request(struct kr_conn *conn)
 {
@@ -251,8 +189,7 @@ static void begin_request(struct kr_conn *conn)
     take_request_id(conn);
     conn->state = KR_C_BODY;
     if (http->has_body)
-        kr_conn_deadline(
-            conn, srv->opt.body_timeout_ms + (int64_t)(http->content_length / BODY_RATE) * 1000);
+        kr_body_begin(conn);
     conn->route = kr_route_find(conn);
     if (conn->route == NULL || conn->state != KR_C_BODY)
         return;
@@ -279,6 +216,10 @@ static void bad_request(struct kr_conn *conn)
     struct kr_server *srv = conn->srv;
     int status = conn->http.bad_status;
 
+    if (status == 503) {
+        no_room(conn);
+        return;
+    }
     srv->metrics.bad_requests++;
     if (conn->state == KR_C_HEAD)
         conn->arrived_us = srv->loop.now_us;
@@ -301,6 +242,8 @@ static void process(struct kr_conn *conn)
             break;
         }
         if (event == KR_HTTP_MORE) {
+            if (conn->state == KR_C_BODY)
+                kr_body_moved(conn);
             reuse_buffer(conn);
             if (conn->state == KR_C_HEAD && conn->in_n == conn->in_at && conn->in_n > 0 &&
                 conn->deadline_ms > conn->srv->loop.now_ms + conn->srv->opt.header_timeout_ms)
@@ -323,20 +266,31 @@ static void process(struct kr_conn *conn)
 
 /* -- events ------------------------------------------------------------------------------------ */
 
+/* How large the buffer should be; 0: it stays as it is, and full. A body that will lie in it gets
+ * all its room at once, or, when memory is short, as it comes. */
+static size_t wanted(const struct kr_conn *conn)
+{
+    const struct kr_http *http = &conn->http;
+    bool tight = kr_room_is_short(conn->srv), full = conn->in_n >= conn->in_cap;
+    size_t cap = conn->in_cap, all = cap == 0 ? KR_CONN_FIRST : cap;
+
+    if (conn->state == KR_C_BODY && http->has_body) {
+        if (http->chunked || http->content_length > KR_FRAME_FD_THRESHOLD)
+            all = tight ? http->head_end + IN_SHORT : IN_LARGE;
+        else
+            all = http->head_end + (size_t)http->content_length + 1;
+        if (tight && all > cap)
+            all = !full ? cap : cap * 2 < all ? cap * 2 : all;
+    }
+    if (all > cap || !full)
+        return all > cap ? all : cap;
+    return cap < KR_HTTP_HEAD_MAX + KR_CONN_FIRST ? cap * 2 : 0;
+}
+
 static bool make_room(struct kr_conn *conn)
 {
-    size_t want = conn->in_cap == 0 ? IN_FIRST : conn->in_cap;
+    size_t want = wanted(conn);
 
-    if (conn->state == KR_C_BODY && conn->http.has_body) {
-        uint64_t length = conn->http.content_length;
-
-        if (!conn->http.chunked && length <= KR_FRAME_FD_THRESHOLD)
-            want = conn->http.head_end + (size_t)length + 1;
-        else
-            want = IN_LARGE;
-    }
-    if (conn->in_n >= conn->in_cap && want <= conn->in_cap)
-        want = conn->in_cap < KR_HTTP_HEAD_MAX + IN_FIRST ? conn->in_cap * 2 : 0;
     if (want == 0)
         return false;
     if (want > conn->in_cap) {
@@ -368,13 +322,20 @@ static void client_ended(struct kr_conn *conn)
 
 static void on_readable(struct kr_conn *conn)
 {
+    bool full, none;
     ssize_t n;
 
     if (conn->state == KR_C_LINGER) {
         read_away(conn);
         return;
     }
-    if (!make_room(conn)) { /* pipelined bytes have filled the buffer: they wait in the kernel */
+    full = !make_room(conn);
+    none = conn->in_cap > KR_CONN_FIRST && !kr_room_take(conn);
+    if (none && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY)) {
+        no_room(conn);
+        return;
+    }
+    if (full || none) { /* pipelined bytes wait in the kernel */
         kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
         return;
     }
@@ -418,7 +379,7 @@ void kr_conn_open(struct kr_server *srv, int fd)
     kr_buf_init(&conn->out, 64u * 1024 * 1024);
     kr_buf_init(&conn->head, KR_HTTP_HEAD_MAX * 2);
     kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
-    kr_http_init(&conn->http, srv->cfg.max_body, keep_body);
+    kr_http_init(&conn->http, srv->cfg.max_body, kr_body_keep);
     conn->next = srv->conns;
     if (srv->conns != NULL)
         srv->conns->prev = conn;
@@ -463,6 +424,7 @@ void kr_conn_sweep(struct kr_server *srv)
     }
     for (conn = srv->conns; conn != NULL; conn = conn->next)
         next = conn->deadline_ms < next ? conn->deadline_ms : next;
+    kr_room_tidy(srv);
     if (next != INT64_MAX)
         kr_timer_at(&srv->loop, &srv->sweep, next);
     kr_server_accept_more(srv);

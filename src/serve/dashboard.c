@@ -154,7 +154,7 @@ static void reply_file(struct kr_conn *conn)
     struct kr_view path = kr_http_view(conn->in, conn->http.path);
     size_t skip = strlen(srv->cfg.root_prefix);
     kr_auto_free char *name = NULL;
-    struct kr_reply reply = {.status = 200, .fd = -1};
+    struct kr_reply reply = {.status = 200, .fd = -1, .on_disk = true};
     struct stat st;
 
     path.p += skip < path.n ? skip + 1 : path.n;

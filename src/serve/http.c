@@ -93,13 +93,13 @@ static int on_head(llhttp_t *parser)
 static int on_body(llhttp_t *parser, const char *at, size_t n)
 {
     struct kr_http *http = http_of(parser);
+    int status;
 
     http->body_n += n;
     if (http->body_n > http->body_max)
         return bad(http, 413, "Request body too large");
-    if (!http->on_body(http, at, n))
-        return bad(http, 500, "Request body could not be kept");
-    return 0;
+    status = http->on_body(http, at, n);
+    return status == 0 ? 0 : bad(http, status, "Request body could not be kept");
 }
 
 static int on_done(llhttp_t *parser)
@@ -119,7 +119,7 @@ static const llhttp_settings_t settings = {
 };
 
 void kr_http_init(struct kr_http *http, uint64_t body_max,
-                  bool (*keep)(struct kr_http *, const char *, size_t))
+                  int (*keep)(struct kr_http *, const char *, size_t))
 {
     http->body_max = body_max;
     http->on_body = keep;

@@ -58,12 +58,12 @@ struct kr_http {
     uint64_t body_raw; /* bytes behind the head as sent, with chunk framing */
     uint64_t body_n;
     uint64_t body_max;
-    /* Bytes of the body as they come; false: cannot be kept (answered as 500). */
-    bool (*on_body)(struct kr_http *http, const char *bytes, size_t n);
+    /* Bytes of the body as they come; 0, or the status that refuses them. */
+    int (*on_body)(struct kr_http *http, const char *bytes, size_t n);
 };
 
 void kr_http_init(struct kr_http *http, uint64_t body_max,
-                  bool (*on_body)(struct kr_http *, const char *, size_t));
+                  int (*on_body)(struct kr_http *, const char *, size_t));
 
 /* Forgets the last request; the buffer's next byte (offset 0) begins another. */
 void kr_http_reset(struct kr_http *http);

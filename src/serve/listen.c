@@ -92,7 +92,7 @@ static void on_listener(struct kr_watch *watch, uint32_t events)
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         int fd;
 
-        if (srv->conn_count >= (uint32_t)srv->opt.max_connections && !kr_conn_make_room(srv)) {
+        if (srv->conn_count >= (uint32_t)srv->opt.max_connections && !kr_room_for_connection(srv)) {
             accept_later(srv);
             return;
         }
@@ -100,7 +100,7 @@ static void on_listener(struct kr_watch *watch, uint32_t events)
         if (fd < 0) {
             if (errno != EMFILE && errno != ENFILE)
                 return;
-            if (kr_conn_make_room(srv))
+            if (kr_room_for_connection(srv))
                 continue;
             kr_log(KR_LOG_ERROR, "serve", "no descriptors left, accepting waits");
             accept_later(srv);

@@ -29,7 +29,7 @@ int main(int argc, char **argv)
     } else if (srv->opt.version) {
         (void)dprintf(STDOUT_FILENO, "kourou-serve %s\n", KR_VERSION);
     } else if (kr_server_start(srv, &err) < 0 || kr_loop_run(&srv->loop, &err) < 0) {
-        status = report(&err, 1);
+        status = report(&err, err.code == KR_E_USAGE ? 2 : 1);
     } else {
         status = srv->exit_status;
     }

@@ -21,7 +21,7 @@ struct kr_metrics {
     struct kr_route_stats other; /* requests that matched no route */
     uint64_t executions, executions_failed;
     int64_t last_execution_wall_ms;
-    uint64_t connections, bad_requests, evicted;
+    uint64_t connections, bad_requests, evicted, no_room;
     uint64_t bytes_in, bytes_out;
 };
 

@@ -126,7 +126,13 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
     single(out, "connections_total", "counter", "Client connections accepted",
            srv->metrics.connections);
     single(out, "connections_evicted_total", "counter",
-           "Idle connections closed to make room for new ones", srv->metrics.evicted);
+           "Connections that stood still, closed to make room for others", srv->metrics.evicted);
+    single(out, "request_memory_bytes", "gauge", "Memory that requests and answers hold",
+           srv->room.held);
+    single(out, "request_memory_limit_bytes", "gauge", "What they may hold together",
+           kr_room_limit(srv));
+    single(out, "request_memory_refused_total", "counter", "Requests refused for lack of memory",
+           srv->metrics.no_room);
     single(out, "bad_requests_total", "counter", "Requests refused by the HTTP parser or too slow",
            srv->metrics.bad_requests);
     single(out, "received_bytes_total", "counter", "Bytes of requests", srv->metrics.bytes_in);

@@ -70,7 +70,8 @@ static const struct row rows[] = {
     {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15",
      "a request's head must arrive within"},
     {"body-timeout", SECONDS, AT(body_timeout_ms), 1, DAY * 1000LL, "30",
-     "a body must arrive within, plus 1 s per 64 KiB"},
+     "16 KiB more of a body, or its end, must come within; the whole within that plus 1 s per 64 "
+     "KiB"},
     {"idle-timeout", SECONDS, AT(idle_timeout_ms), 1, DAY * 1000LL, "75",
      "kept connections are closed after"},
     {"write-timeout", SECONDS, AT(write_timeout_ms), 1, DAY * 1000LL, "30",
@@ -82,6 +83,9 @@ static const struct row rows[] = {
     {"max-connections", NUMBER, AT(max_connections), 1, 1000000, "10000", "open connections"},
     {"max-body-size", BYTES, AT(max_body_size), 0, 1LL << 40, "0",
      "largest request body (default: the snapshot's, or 256MiB)"},
+    {"max-request-memory", BYTES, AT(max_request_memory), 0, 1LL << 44, "0",
+     "memory that requests and answers under way may hold together (default: 4 times the largest "
+     "body, at least 16MiB)"},
     {"runs-kept", NUMBER, AT(runs_kept), 0, 10000000, "10000",
      "runs kept in the journal; 0 keeps none"},
     {"help", FLAG, AT(help), 0, 0, NULL, "this text"},

@@ -20,9 +20,10 @@ struct kr_options {
     int64_t request_timeout_ms; /* when the request names none */
     int64_t drain_timeout_ms;
     int64_t queue_size, max_connections;
-    int64_t max_body_size; /* 0: from the snapshot */
-    int64_t worker_memory; /* bytes of RSS; 0: from the snapshot or the machine */
-    int64_t runs_kept;     /* bound of the journal; 0: no journal */
+    int64_t max_body_size;      /* 0: from the snapshot */
+    int64_t max_request_memory; /* 0: from max_body_size */
+    int64_t worker_memory;      /* bytes of RSS; 0: from the snapshot or the machine */
+    int64_t runs_kept;          /* bound of the journal; 0: no journal */
     int64_t log_size, log_files;
     bool space;
     bool reload;

@@ -137,6 +137,7 @@ static struct kr_buf *begin_head(struct kr_conn *conn, int status)
 
 static void want_write(struct kr_conn *conn)
 {
+    conn->since_ms = conn->srv->loop.now_ms;
     kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events | EPOLLOUT);
     kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
 }
@@ -167,7 +168,8 @@ static bool send_bytes(struct kr_conn *conn, struct iovec *iov, int count)
         if (iov[i].iov_len > skip)
             kr_buf_add(&conn->out, (char *)iov[i].iov_base + skip, iov[i].iov_len - skip);
     }
-    if (conn->out.failed) {
+    /* Without room for more than a little, a reader that is not ready is not waited for. */
+    if (conn->out.failed || (conn->out.n > KR_CONN_FIRST && !kr_room_for_answer(conn))) {
         kr_conn_close(conn);
         return false;
     }
@@ -192,10 +194,12 @@ static int send_file(struct kr_conn *conn)
         }
         conn->file_left -= (uint64_t)n;
         conn->sent += (uint64_t)n;
+        conn->since_ms = conn->srv->loop.now_ms;
     }
     if (conn->file_fd >= 0)
         (void)close(conn->file_fd);
     conn->file_fd = -1;
+    conn->file_held = 0;
     return 1;
 }
 
@@ -228,6 +232,7 @@ bool kr_conn_flush(struct kr_conn *conn)
         }
         conn->sent += (uint64_t)n;
         kr_buf_drop(&conn->out, (size_t)n);
+        conn->since_ms = conn->srv->loop.now_ms;
         kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
     }
     if (conn->paused && conn->out.n < RESUME_BELOW) {
@@ -252,7 +257,20 @@ static bool is_bodiless(int status)
     return status == 204 || status == 304;
 }
 
-void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
+/* An answer in memory that waits for its reader needs room. False: another one was sent. */
+static bool has_room(struct kr_conn *conn, const struct kr_reply *r)
+{
+    conn->file_held = r->fd_size > 0 && !r->on_disk ? r->fd_at + r->fd_size : 0;
+    if (conn->file_held == 0 || kr_room_for_answer(conn))
+        return true;
+    (void)close(r->fd);
+    conn->file_held = 0;
+    conn->srv->metrics.no_room++;
+    kr_conn_error(conn, 503, "The answer is dropped: too many large ones wait for their readers");
+    return false;
+}
+
+static void send_reply(struct kr_conn *conn, const struct kr_reply *r)
 {
     struct kr_buf *head = begin_head(conn, r->status);
     bool no_body = conn->no_body_out || is_bodiless(r->status);
@@ -274,6 +292,7 @@ void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
     conn->file_left = 0;
     if (r->fd >= 0 && (r->fd_size == 0 || no_body)) {
         (void)close(r->fd);
+        conn->file_held = 0;
     } else if (r->fd_size > 0) {
         conn->file_fd = r->fd;
         conn->file_at = (off_t)r->fd_at;
@@ -287,6 +306,12 @@ void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
     iov[0] = (struct iovec){.iov_base = head->p, .iov_len = head->n};
     if (send_bytes(conn, iov, count))
         finish_send(conn);
+}
+
+void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *r)
+{
+    if (has_room(conn, r))
+        send_reply(conn, r);
 }
 
 void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, const char *body,

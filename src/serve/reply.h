@@ -17,6 +17,7 @@ struct kr_reply {
     struct kr_view body;
     int fd; /* used when fd_size is not 0: the body, closed afterwards */
     uint64_t fd_at, fd_size;
+    bool on_disk; /* the file does not lie in memory */
 };
 void kr_conn_reply(struct kr_conn *conn, const struct kr_reply *reply);
 void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, const char *body,

@@ -1,10 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Room for new connections when there are as many as may be: those that wait for a request, or for
- * the rest of one's head, are closed, longest first. A thousand slow clients keep nobody out. */
+/* Room for connections and for what they bring. When there are as many connections as may be, those
+ * that wait for a request, for the rest of one, or for a reader, are closed, longest first: a
+ * thousand slow clients keep nobody out. What requests and answers hold in memory has one sum; when
+ * it is full, whoever does not go on gives back what it holds, and after that the newest byte is
+ * refused. */
 #include "serve/serve.h"
+
+#include <malloc.h>
 
 #define AT_ONCE    32   /* so that the list is not walked for each */
 #define SETTLED_MS 1000 /* a client that has just come may send its request first */
+#define READER_MS  5000 /* one that takes an answer has that long to go on */
+#define SEARCH_MS  100  /* a search that found nothing is not repeated at once */
+#define SMALL      65536
+#define OWN        (4u << 20) /* of the server without any connection */
+#define TRIM_ABOVE (8u << 20)
+#define TRIM_MS    1000
+
+/* -- who gives way ----------------------------------------------------------------------------- */
+
+/* Since when, at the latest, a connection in this state must have stood still. */
+static int64_t stands_since(const struct kr_conn *conn)
+{
+    int64_t now = conn->srv->loop.now_ms;
+
+    switch (conn->state) {
+    case KR_C_HEAD:
+    case KR_C_BODY:
+    case KR_C_LINGER:
+        return now - SETTLED_MS;
+    case KR_C_SEND:
+        return now - READER_MS;
+    case KR_C_WAIT:
+    case KR_C_STREAM:
+    case KR_C_CLOSED:
+        break;
+    }
+    return INT64_MIN;
+}
 
 /* Keeps the AT_ONCE connections that have waited longest, in order. */
 static size_t insert(struct kr_conn **oldest, size_t n, struct kr_conn *conn)
@@ -22,18 +55,113 @@ static size_t insert(struct kr_conn **oldest, size_t n, struct kr_conn *conn)
     return n < AT_ONCE ? n + 1 : n;
 }
 
-bool kr_conn_make_room(struct kr_server *srv)
+/* Half a request is answered before its connection ends, if that can be done at once. */
+static void send_away(struct kr_conn *conn)
+{
+    if (conn->state == KR_C_BODY) {
+        conn->eof = true; /* nothing more is read from it */
+        conn->srv->metrics.bad_requests++;
+        kr_conn_refuse(conn, 408, "The request body stopped and others needed the room");
+    }
+    kr_conn_close(conn);
+}
+
+/* Ends up to AT_ONCE connections that stand still; only such as hold memory beside their first
+ * buffer, if that is what is needed, and never `but`. */
+static size_t evict(struct kr_server *srv, bool for_memory, const struct kr_conn *but)
 {
     struct kr_conn *oldest[AT_ONCE];
-    int64_t before = srv->loop.now_ms - SETTLED_MS;
     size_t n = 0;
 
     for (struct kr_conn *conn = srv->conns; conn != NULL; conn = conn->next) {
-        if (conn->state == KR_C_HEAD && conn->since_ms <= before)
+        if (conn != but && conn->since_ms <= stands_since(conn) && (!for_memory || conn->held > 0))
             n = insert(oldest, n, conn);
     }
     for (size_t i = 0; i < n; i++)
-        kr_conn_close(oldest[i]);
+        send_away(oldest[i]);
     srv->metrics.evicted += n;
-    return n > 0;
+    return n;
+}
+
+bool kr_room_for_connection(struct kr_server *srv)
+{
+    return evict(srv, false, NULL) > 0;
+}
+
+/* -- memory ------------------------------------------------------------------------------------ */
+
+uint64_t kr_room_limit(const struct kr_server *srv)
+{
+    uint64_t sum = srv->cfg.request_memory;
+    uint64_t bare = OWN + srv->conn_count * (sizeof(struct kr_conn) + KR_CONN_FIRST);
+
+    return sum - (bare < sum / 2 ? bare : sum / 2);
+}
+
+bool kr_room_is_short(const struct kr_server *srv)
+{
+    return srv->room.held > kr_room_limit(srv) / 2;
+}
+
+static void count(struct kr_conn *conn)
+{
+    uint64_t now = conn->head.cap + conn->out.cap + conn->file_held + kr_body_held(conn);
+
+    now += conn->in_cap > KR_CONN_FIRST ? conn->in_cap - KR_CONN_FIRST : 0;
+    conn->srv->room.held += now - conn->held;
+    conn->held = now;
+    if (conn->srv->room.held > conn->srv->room.most)
+        conn->srv->room.most = conn->srv->room.held;
+}
+
+/* The last part is kept for small requests and for answers, so that uploads do not shut them
+ * out. */
+static bool fits(const struct kr_conn *conn)
+{
+    uint64_t limit = kr_room_limit(conn->srv);
+    bool upload = conn->state == KR_C_BODY && conn->held > SMALL;
+
+    return conn->srv->room.held <= (upload ? limit - limit / 8 : limit);
+}
+
+bool kr_room_take(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+
+    count(conn);
+    while (!fits(conn)) {
+        if (srv->loop.now_ms - srv->room.searched_ms >= SEARCH_MS && evict(srv, true, conn) > 0)
+            continue;
+        if (srv->loop.now_ms - srv->room.searched_ms >= SEARCH_MS)
+            srv->room.searched_ms = srv->loop.now_ms;
+        return false;
+    }
+    return true;
+}
+
+/* One answer that is larger than all may be has its way while not much else is held. */
+bool kr_room_for_answer(struct kr_conn *conn)
+{
+    const struct kr_server *srv = conn->srv;
+
+    return kr_room_take(conn) || srv->room.held - conn->held <= kr_room_limit(srv) / 2;
+}
+
+void kr_room_forget(struct kr_conn *conn)
+{
+    struct kr_server *srv = conn->srv;
+
+    srv->room.held -= conn->held;
+    conn->held = 0;
+    if (srv->room.most > TRIM_ABOVE && srv->room.held < srv->room.most / 8)
+        kr_timer_at(&srv->loop, &srv->sweep, srv->loop.now_ms + TRIM_MS);
+}
+
+/* What a crowd left behind in the C library's hands goes back to the system. */
+void kr_room_tidy(struct kr_server *srv)
+{
+    if (srv->room.most <= TRIM_ABOVE || srv->room.held >= srv->room.most / 8)
+        return;
+    srv->room.most = srv->room.held;
+    (void)malloc_trim(0);
 }

@@ -29,7 +29,7 @@ static void add_invoke(struct kr_server *srv, const char *path, enum kr_kind kin
     struct kr_route *route = add(srv, path, KR_M_POST, kr_handle_invoke);
 
     route->kind = kind;
-    route->auth = route->json_body = true;
+    route->auth = route->json_body = route->takes_body = true;
 }
 
 void kr_routes_init(struct kr_server *srv)
@@ -138,7 +138,7 @@ static void add_custom(struct kr_server *srv, const json_t *spec)
     route->auth = kr_json_bool(spec, "auth_required", true);
     route->kind = KR_K_CUSTOM;
     route->handler = kr_handle_custom;
-    route->any_type = true;
+    route->any_type = route->takes_body = true;
     route->next = srv->routes;
     srv->routes = route;
 }
@@ -309,7 +309,13 @@ struct kr_route *kr_route_find(struct kr_conn *conn)
     conn->route = route;
     keep = conn->keep_alive;
     no_body_wanted(conn);
-    if ((route->auth && !kr_auth_check(conn)) || !check_body_type(conn, route))
+    if (route->auth && !kr_auth_check(conn))
+        return NULL;
+    if (conn->http.has_body && !route->takes_body) {
+        kr_conn_error(conn, 413, "This path takes no request body");
+        return NULL;
+    }
+    if (!check_body_type(conn, route))
         return NULL;
     conn->state = KR_C_BODY;
     conn->keep_alive = keep;

@@ -6,7 +6,7 @@
 #include "serve/answer.h"
 #include "serve/arguments.h"
 #include "serve/config.h"
-#include "serve/http.h"
+#include "serve/conn.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
 #include "serve/record.h"
@@ -39,52 +39,13 @@ struct kr_route {
     unsigned methods;
     bool pattern;
     bool auth;
+    bool takes_body;
     bool json_body; /* the body must be JSON: else 415 */
     bool any_type;  /* custom endpoints take what they are sent */
     enum kr_kind kind;
     kr_handler handler;
     struct kr_route_stats stats;
     struct kr_route *next;
-};
-
-enum kr_conn_state {
-    KR_C_HEAD, /* idle, or a head is coming */
-    KR_C_BODY,
-    KR_C_WAIT,   /* a worker or the journal has the request */
-    KR_C_STREAM, /* an event stream has begun */
-    KR_C_SEND,   /* the rest of an answer */
-    KR_C_LINGER, /* answered and shut down: input is read away for a moment */
-    KR_C_CLOSED
-};
-
-struct kr_conn {
-    struct kr_watch watch;
-    struct kr_later later;
-    struct kr_server *srv;
-    struct kr_conn *prev, *next;
-    enum kr_conn_state state;
-    bool keep_alive, no_body_out, chunked_out, eof, processing, paused, expect_sent;
-    int64_t deadline_ms, arrived_us, since_ms; /* since: it waits for a head */
-    struct kr_http http;
-    char *in;
-    size_t in_n, in_cap, in_at;
-    struct kr_span body;    /* of a body that lies in `in` */
-    struct kr_buf body_buf; /* a body that came in chunks */
-    int body_fd;            /* a large body */
-    struct kr_buf out;
-    int file_fd; /* a body that is sent from a file */
-    off_t file_at;
-    uint64_t file_left;
-    struct kr_route *route;
-    struct kr_call call;
-    struct kr_buf head; /* head block of a custom call; arguments of an invocation and
-                         * what its answer says of them */
-    size_t tail_at;     /* where those begin in it */
-    char request_id[65];
-    char run_name[65];
-    int status;
-    uint64_t sent;
-    uint64_t ticket; /* of a question to the journal */
 };
 
 struct kr_server {
@@ -101,7 +62,7 @@ struct kr_server {
     struct kr_route *routes;
     struct kr_conn *conns;
     uint32_t conn_count;
-    uint64_t body_bytes; /* held in memory files */
+    struct kr_room room;
     bool listening, accept_paused, draining, drain_forced;
     int exit_status, port;
     struct kr_buf scratch;
@@ -132,15 +93,6 @@ void kr_server_learn(struct kr_server *srv, const json_t *ready); /* what a READ
 int kr_server_listen(struct kr_server *srv, struct kr_err *err) KR_MUST_USE; /* listen.c */
 void kr_server_uuid(struct kr_server *srv, char text[KR_RUN_ID_LEN + 1]);
 void kr_server_check_drained(struct kr_server *srv);
-
-/* conn.c */
-void kr_conn_open(struct kr_server *srv, int fd);
-void kr_conn_close(struct kr_conn *conn);
-void kr_conn_resume(struct kr_conn *conn); /* the answer was sent: next request, if there is one */
-void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms);
-void kr_conn_sweep(struct kr_server *srv);
-bool kr_conn_make_room(struct kr_server *srv); /* room.c; false: every connection is in use */
-struct kr_view kr_conn_body(const struct kr_conn *conn);
 
 /* cors.c */
 void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out);

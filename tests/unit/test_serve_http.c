@@ -17,11 +17,11 @@
 
 static struct kr_buf kept = KR_BUF_INIT(1 << 20);
 
-static bool keep(struct kr_http *http, const char *bytes, size_t n)
+static int keep(struct kr_http *http, const char *bytes, size_t n)
 {
     (void)http;
     kr_buf_add(&kept, bytes, n);
-    return true;
+    return 0;
 }
 
 /* Feeds text in pieces of `step` bytes. Returns the status it is refused with, 200 when complete, 0

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request's body: in the connection's buffer, in a buffer of its own when it comes in chunks, in
+ * a memory file when it is large; and the pace at which it has to come. */
+#include "serve/serve.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RATE       65536 /* bytes a second for the body as a whole, beyond the base time */
+#define PACE_BYTES 16384 /* in each interval */
+#define WORTH_BYTES                                                                                \
+    1024 /* less than this is no reason to keep a connection when all are in use                   \
+          */
+
+static bool write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+static bool use_memory_file(struct kr_conn *conn)
+{
+    struct kr_view had = {.p = conn->body_buf.p, .n = conn->body_buf.n};
+
+    conn->body_fd = memfd_create("kourou-body", MFD_CLOEXEC);
+    if (conn->body_fd < 0 || !write_all(conn->body_fd, had.p, had.n))
+        return false;
+    kr_buf_finish(&conn->body_buf);
+    return true;
+}
+
+int kr_body_keep(struct kr_http *http, const char *bytes, size_t n)
+{
+    struct kr_conn *conn = (struct kr_conn *)((char *)http - offsetof(struct kr_conn, http));
+
+    if (conn->body_fd < 0 && !http->chunked && http->content_length <= KR_FRAME_FD_THRESHOLD) {
+        if (conn->body.n == 0)
+            conn->body.at = (uint32_t)(bytes - http->base);
+        conn->body.n += (uint32_t)n;
+        return 0;
+    }
+    if (conn->body_fd < 0 && http->chunked && conn->body_buf.n + n <= KR_FRAME_FD_THRESHOLD) {
+        kr_buf_add(&conn->body_buf, bytes, n);
+        return kr_room_take(conn) && !conn->body_buf.failed ? 0 : 503;
+    }
+    if (conn->body_fd < 0 && !use_memory_file(conn))
+        return 503;
+    return kr_room_take(conn) && write_all(conn->body_fd, bytes, n) ? 0 : 503;
+}
+
+struct kr_view kr_conn_body(const struct kr_conn *conn)
+{
+    if (conn->body_fd >= 0)
+        return (struct kr_view){.p = "", .n = 0};
+    if (conn->body_buf.n > 0)
+        return (struct kr_view){.p = conn->body_buf.p, .n = conn->body_buf.n};
+    if (conn->body.n > 0)
+        return kr_http_view(conn->in, conn->body);
+    return (struct kr_view){.p = "", .n = 0};
+}
+
+uint64_t kr_body_held(const struct kr_conn *conn)
+{
+    uint64_t page = 4096, file = conn->body_fd >= 0 ? conn->http.body_n : 0;
+
+    return conn->body_buf.cap + (file + page - 1) / page * page;
+}
+
+void kr_body_forget(struct kr_conn *conn)
+{
+    conn->body = (struct kr_span){0, 0};
+    if (conn->body_buf.p != NULL)
+        kr_buf_finish(&conn->body_buf);
+    kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
+    if (conn->body_fd >= 0)
+        (void)close(conn->body_fd);
+    conn->body_fd = -1;
+}
+
+/* -- pace -------------------------------------------------------------------------------------- */
+
+static void next_interval(struct kr_conn *conn)
+{
+    int64_t left = conn->pace.until_ms - conn->srv->loop.now_ms;
+    int64_t interval = conn->srv->opt.body_timeout_ms;
+
+    if (left < 1)
+        left = 1;
+    kr_conn_deadline(conn, left < interval ? left : interval);
+}
+
+void kr_body_begin(struct kr_conn *conn)
+{
+    const struct kr_http *http = &conn->http;
+    uint64_t most = http->chunked ? http->body_max : http->content_length;
+
+    conn->since_ms = conn->srv->loop.now_ms;
+    conn->pace = (struct kr_body_pace){.until_ms = conn->since_ms + conn->srv->opt.body_timeout_ms +
+                                                   (int64_t)(most / RATE) * 1000};
+    next_interval(conn);
+}
+
+void kr_body_moved(struct kr_conn *conn)
+{
+    uint64_t n = conn->http.body_n;
+
+    if (n - conn->pace.marked >= WORTH_BYTES) {
+        conn->pace.marked = n;
+        conn->since_ms = conn->srv->loop.now_ms;
+    }
+    if (n - conn->pace.counted >= PACE_BYTES) {
+        conn->pace.counted = n;
+        next_interval(conn);
+    }
+}
