@@ -30,15 +30,13 @@ static struct {
 
 static enum kr_log_level level_of(const char *name)
 {
-    static const char *const names[] = {"debug", "info", "warning", "error"};
+    static const char *const names[] = {"debug", "info", "warning"};
 
-    if (name != NULL && strcasecmp(name, "warn") == 0)
-        return KR_LOG_WARN;
-    for (size_t i = 0; name != NULL && i < KR_ARRAY_LEN(names); i++) {
-        if (strcasecmp(name, names[i]) == 0)
+    for (size_t i = 0; i < KR_ARRAY_LEN(names); i++) {
+        if (strcmp(names[i], name) == 0)
             return (enum kr_log_level)i;
     }
-    return KR_LOG_INFO;
+    return KR_LOG_ERROR;
 }
 
 static int open_file(struct kr_err *err)

@@ -10,11 +10,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define SNAPSHOT_MAX  (64u * 1024 * 1024)
-#define MAX_BODY      (256LL * 1024 * 1024)
-#define BODIES        4 /* of the largest kind have room at once, by default */
-#define MEMORY_LEAST  (16u << 20)
-#define TIMEOUT_MAX_S (30LL * 86400)
+#define SNAPSHOT_MAX (64u * 1024 * 1024)
+#define BODIES       4 /* of the largest kind have room at once, by default */
+#define MEMORY_LEAST (16u << 20)
 
 static const struct {
     const char *name;
@@ -241,33 +239,6 @@ static void load_secure_headers(struct kr_config *c, const json_t *dep, const st
     secure_header(&c->common, set, "permissions", "permissions-policy", PERMISSIONS);
 }
 
-uint64_t kr_config_memory(const json_t *value)
-{
-    static const struct {
-        const char *suffix;
-        double factor;
-    } units[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776},
-                 {"KB", 1e3},   {"MB", 1e6},      {"GB", 1e9},         {"TB", 1e12},
-                 {"", 1}};
-    const char *text = json_string_value(value);
-
-    if (json_is_integer(value) && json_integer_value(value) > 0)
-        return (uint64_t)json_integer_value(value);
-    for (size_t i = 0; text != NULL && i < KR_ARRAY_LEN(units); i++) {
-        kr_auto_free char *number = NULL;
-        double v;
-
-        if (!kr_ends_with(text, units[i].suffix))
-            continue;
-        number = kr_view_dup(
-            kr_view_trim((struct kr_view){.p = text, .n = strlen(text) - strlen(units[i].suffix)}));
-        if (kr_parse_double(number, &v) && v > 0 && v * units[i].factor < 1e18)
-            return (uint64_t)(v * units[i].factor);
-        return 0;
-    }
-    return 0;
-}
-
 /* Without a setting a worker may use four fifths of what the container or the machine has. */
 static uint64_t machine_memory(void)
 {
@@ -281,30 +252,20 @@ static uint64_t machine_memory(void)
     return all / 5 * 4;
 }
 
-static void load_limits(struct kr_config *c, const json_t *dep, const struct kr_options *o)
+static int load_limits(struct kr_config *c, struct kr_options *o, struct kr_err *err)
 {
-    const json_t *memory =
-        json_object_get(kr_json_at(c->snapshot, "settings", "resources", NULL), "memory");
-    int64_t timeout = kr_json_int(dep, "request_timeout", 0);
-    int64_t body = kr_json_int(dep, "max_body_size", MAX_BODY);
-
-    c->workers = o->workers > 0 ? o->workers : kr_json_int(dep, "uvicorn_workers", 1);
-    if (c->workers < 1 || c->workers > 256)
-        c->workers = 1;
-    c->threads = kr_json_int(dep, "thread_pool_size", 40);
-    if (c->threads < 1 || c->threads > 1000)
-        c->threads = 40;
-    c->port = o->port >= 0 ? o->port : kr_json_int(dep, "uvicorn_port", 8000);
-    c->host = o->host != NULL ? o->host : kr_json_str(dep, "uvicorn_host", "127.0.0.1");
-    c->log_level = o->log_level != NULL ? o->log_level : kr_json_str(dep, "log_level", "info");
-    if (c->port < 0 || c->port > 65535)
-        c->port = 8000;
-    c->max_body = (uint64_t)(o->max_body_size > 0 ? o->max_body_size : body > 0 ? body : MAX_BODY);
-    c->request_timeout_ms =
-        timeout > 0 && timeout <= TIMEOUT_MAX_S ? timeout * 1000 : o->request_timeout_ms;
-    c->worker_memory = o->worker_memory > 0 ? (uint64_t)o->worker_memory : kr_config_memory(memory);
-    if (c->worker_memory == 0)
-        c->worker_memory = machine_memory();
+    if (kr_options_settle(o, json_object_get(c->snapshot, "settings"), err) < 0)
+        return -(int)err->code;
+    c->workers = o->workers;
+    c->threads = o->threads;
+    c->port = o->port;
+    c->host = o->host;
+    c->log_level = o->log_level;
+    c->max_body = (uint64_t)o->max_body_size;
+    c->request_timeout_ms = o->request_timeout_ms;
+    c->startup_timeout_ms = o->startup_timeout_ms;
+    c->worker_memory = o->worker_memory > 0 ? (uint64_t)o->worker_memory : machine_memory();
+    return 0;
 }
 
 /* Half of it may be needed for the connections as such, and an eighth is not for uploads. */
@@ -342,7 +303,7 @@ static int load_dashboard(struct kr_config *c, const json_t *dep, const struct k
     return 0;
 }
 
-int kr_config_load(const struct kr_options *o, struct kr_config *c, struct kr_err *err)
+int kr_config_load(struct kr_options *o, struct kr_config *c, struct kr_err *err)
 {
     const json_t *pipeline, *dep;
 
@@ -366,8 +327,7 @@ int kr_config_load(const struct kr_options *o, struct kr_config *c, struct kr_er
     load_paths(c, dep);
     load_cors(c, dep);
     load_secure_headers(c, dep, o);
-    load_limits(c, dep, o);
-    if (load_memory(c, o, err) < 0)
+    if (load_limits(c, o, err) < 0 || load_memory(c, o, err) < 0)
         return -(int)err->code;
     return load_dashboard(c, dep, o, err);
 }

@@ -47,15 +47,13 @@ struct kr_config {
     uint64_t max_body;
     uint64_t request_memory; /* that all requests and answers under way may hold */
     uint64_t worker_memory;
-    int64_t request_timeout_ms;
+    int64_t request_timeout_ms, startup_timeout_ms;
 };
 
-/* Reads the snapshot named by the options. Everything in *out lives until kr_config_finish(). */
-int kr_config_load(const struct kr_options *options, struct kr_config *out,
+/* Reads the snapshot named by the options, and settles these with it. Everything in *out lives
+ * until kr_config_finish(), and as long as the options. */
+int kr_config_load(struct kr_options *options, struct kr_config *out,
                    struct kr_err *err) KR_MUST_USE;
 void kr_config_finish(struct kr_config *config);
-
-/* "4GB", "512MiB", 1073741824 -> bytes; 0 when it is none of these. */
-uint64_t kr_config_memory(const json_t *value);
 
 #endif

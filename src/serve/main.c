@@ -28,6 +28,11 @@ int main(int argc, char **argv)
         kr_options_help(STDOUT_FILENO);
     } else if (srv->opt.version) {
         (void)dprintf(STDOUT_FILENO, "kourou-serve %s\n", KR_VERSION);
+    } else if (srv->opt.settings) {
+        if (kr_config_load(&srv->opt, &srv->cfg, &err) < 0)
+            status = report(&err, 1);
+        else
+            kr_options_show(&srv->opt, STDOUT_FILENO);
     } else if (kr_server_start(srv, &err) < 0 || kr_loop_run(&srv->loop, &err) < 0) {
         status = report(&err, err.code == KR_E_USAGE ? 2 : 1);
     } else {

@@ -12,9 +12,10 @@
 #include <ctype.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-enum kind { TEXT, NUMBER, SECONDS, BYTES, FLAG };
+enum kind { TEXT, NUMBER, SECONDS, BYTES, FLAG, LEVEL };
 
 struct row {
     const char *name;
@@ -23,6 +24,7 @@ struct row {
     int64_t least, most;
     const char *dflt; /* NULL: absent, or what the zeroed struct says */
     const char *help;
+    const char *setting; /* of the deployment (or "memory" of its resources) that says the same */
 };
 
 #define AT(field) offsetof(struct kr_options, field)
@@ -33,10 +35,8 @@ enum { ENV_FILE_MAX = 16 << 20 };
 static const struct row rows[] = {
     {"snapshot", TEXT, AT(snapshot), 0, 0, NULL, "snapshot file to serve (required)"},
     {"root", TEXT, AT(root), 0, 0, ".", "folder of the pipeline's code"},
-    {"host", TEXT, AT(host), 0, 0, NULL,
-     "address to listen on (default: the snapshot's, or 127.0.0.1)"},
-    {"port", NUMBER, AT(port), 0, 65535, "-1",
-     "port; 0 takes a free one (default: the snapshot's, or 8000)"},
+    {"host", TEXT, AT(host), 0, 0, "127.0.0.1", "address to listen on", "uvicorn_host"},
+    {"port", NUMBER, AT(port), 0, 65535, "8000", "port; 0 takes a free one", "uvicorn_port"},
     {"port-file", TEXT, AT(port_file), 0, 0, NULL,
      "file that gets the port when the server listens"},
     {"python", TEXT, AT(python), 0, 0, "python3", "Python that runs the workers"},
@@ -44,7 +44,7 @@ static const struct row rows[] = {
     {"data-dir", TEXT, AT(data_dir), 0, 0, NULL,
      "folder for the journal of runs; without it there is no journal"},
     {"log-file", TEXT, AT(log_file), 0, 0, NULL, "file for the log, rotated (default: stderr)"},
-    {"log-level", TEXT, AT(log_level), 0, 0, NULL, "debug, info, warning or error"},
+    {"log-level", LEVEL, AT(log_level), 0, 0, "info", "debug, info, warning or error", "log_level"},
     {"log-size", BYTES, AT(log_size), 4096, 1LL << 40, "10MiB",
      "size at which the log file is rotated"},
     {"log-files", NUMBER, AT(log_files), 1, 100, "5", "old log files that are kept"},
@@ -61,12 +61,15 @@ static const struct row rows[] = {
      "start the workers again when a .py file below the root changes"},
     {"allow-privileges", FLAG, AT(allow_privileges), 0, 0, NULL,
      "steps may use setuid programs, mounts and namespaces: nothing is confined"},
-    {"workers", NUMBER, AT(workers), 0, 256, "0",
-     "worker processes (default: the snapshot's uvicorn_workers)"},
-    {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 50, "0",
-     "resident size at which a worker is killed"},
+    {"workers", NUMBER, AT(workers), 1, 256, "1", "worker processes", "uvicorn_workers"},
+    {"threads", NUMBER, AT(threads), 1, 1024, "40", "requests that each worker runs at a time",
+     "thread_pool_size"},
+    {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 60, "0",
+     "resident size at which a worker is killed; 0: four fifths of what there is", "memory"},
     {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL, "300",
-     "deadline of requests that name none"},
+     "deadline of requests that name none", "request_timeout"},
+    {"startup-timeout", SECONDS, AT(startup_timeout_ms), 1, DAY * 1000LL, "300",
+     "a worker must be ready within", "startup_timeout"},
     {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15",
      "a request's head must arrive within"},
     {"body-timeout", SECONDS, AT(body_timeout_ms), 1, DAY * 1000LL, "30",
@@ -79,31 +82,45 @@ static const struct row rows[] = {
     {"drain-timeout", SECONDS, AT(drain_timeout_ms), 1, DAY * 1000LL, "30",
      "running requests have this long after SIGTERM"},
     {"queue-size", NUMBER, AT(queue_size), 1, 1000000, "1024",
-     "requests that may wait for a worker"},
+     "requests that may wait for a worker", "max_queue"},
     {"max-connections", NUMBER, AT(max_connections), 1, 1000000, "10000", "open connections"},
-    {"max-body-size", BYTES, AT(max_body_size), 0, 1LL << 40, "0",
-     "largest request body (default: the snapshot's, or 256MiB)"},
+    {"max-body-size", BYTES, AT(max_body_size), 1, INT64_MAX, "256MiB", "largest request body",
+     "max_body_size"},
     {"max-request-memory", BYTES, AT(max_request_memory), 0, 1LL << 44, "0",
      "memory that requests and answers under way may hold together (default: 4 times the largest "
      "body, at least 16MiB)"},
     {"runs-kept", NUMBER, AT(runs_kept), 0, 10000000, "10000",
      "runs kept in the journal; 0 keeps none"},
+    {"settings", FLAG, AT(settings), 0, 0, NULL,
+     "print what is in force of that which the snapshot may say, and who said it"},
     {"help", FLAG, AT(help), 0, 0, NULL, "this text"},
     {"version", FLAG, AT(version), 0, 0, NULL, "print the version"},
 };
+_Static_assert(KR_ARRAY_LEN(rows) <= sizeof(((struct kr_options *)NULL)->from), "all have a place");
 
 static bool parse_scaled(const char *text, enum kind kind, int64_t *out)
 {
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824},
-                 {"KB", 1e3},   {"MB", 1e6},      {"GB", 1e9},
-                 {"B", 1},      {"", 1}};
+    } units[] = {{"KiB", 1024},
+                 {"MiB", 1048576},
+                 {"GiB", 1073741824},
+                 {"TiB", 1099511627776},
+                 {"PiB", 1125899906842624},
+                 {"KB", 1e3},
+                 {"MB", 1e6},
+                 {"GB", 1e9},
+                 {"TB", 1e12},
+                 {"PB", 1e15},
+                 {"B", 1},
+                 {"", 1}};
     double value, factor = 1000;
     char number[32];
     size_t n = strlen(text);
 
+    if (kind == BYTES && kr_view_i64(kr_view_of(text), out))
+        return true;
     if (kind == BYTES) {
         for (size_t i = 0; i < KR_ARRAY_LEN(units); i++) {
             if (!kr_ends_with(text, units[i].suffix))
@@ -123,6 +140,20 @@ static bool parse_scaled(const char *text, enum kind kind, int64_t *out)
     return true;
 }
 
+/* The log has no level above errors. */
+static const char *level_of(const char *text)
+{
+    static const char *const levels[][2] = {{"debug", "debug"},     {"info", "info"},
+                                            {"warning", "warning"}, {"warn", "warning"},
+                                            {"error", "error"},     {"critical", "error"}};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(levels); i++) {
+        if (strcasecmp(text, levels[i][0]) == 0)
+            return levels[i][1];
+    }
+    return NULL;
+}
+
 static int set_value(const struct row *row, const char *text, struct kr_options *out,
                      struct kr_err *err)
 {
@@ -136,8 +167,11 @@ static int set_value(const struct row *row, const char *text, struct kr_options 
         memcpy(at, &on, sizeof(on));
         return 0;
     }
-    if (row->kind == TEXT) {
-        char *old, *copy = kr_strdup(text);
+    if (row->kind == LEVEL && level_of(text) == NULL)
+        return kr_fail(err, KR_E_USAGE, "--%s=%s: not one of debug, info, warning, error",
+                       row->name, text);
+    if (row->kind == TEXT || row->kind == LEVEL) {
+        char *old, *copy = kr_strdup(row->kind == LEVEL ? level_of(text) : text);
 
         memcpy(&old, at, sizeof(old));
         free(old);
@@ -166,8 +200,11 @@ static int apply_environment(struct kr_options *out, struct kr_err *err)
             name[at++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
         name[at] = '\0';
         value = kr_env_get(name);
-        if (value != NULL && set_value(&rows[i], value, out, err) < 0)
+        if (value == NULL)
+            continue;
+        if (set_value(&rows[i], value, out, err) < 0)
             return kr_wrap(err, "environment %s", name);
+        out->from[i] = KR_FROM_ENVIRONMENT;
     }
     if (out->python_path == NULL && kr_env_get("KOUROU_PYTHON_PATH") != NULL)
         out->python_path = kr_strdup(kr_env_get("KOUROU_PYTHON_PATH"));
@@ -209,8 +246,58 @@ static int apply_arguments(int argc, char **argv, struct kr_options *out, struct
             return kr_fail(err, KR_E_USAGE, "option %s needs a value", arg);
         if (set_value(row, value, out, err) < 0)
             return -(int)err->code;
+        out->from[row - rows] = KR_FROM_OPTION;
     }
     return 0;
+}
+
+/* What the snapshot says to a row; NULL: nothing. */
+static const json_t *setting_of(const struct row *row, const json_t *settings)
+{
+    const char *part = strcmp(row->setting, "memory") == 0 ? "resources" : "deployment";
+    const json_t *value = json_object_get(json_object_get(settings, part), row->setting);
+
+    return json_is_null(value) ? NULL : value;
+}
+
+int kr_options_settle(struct kr_options *options, const json_t *settings, struct kr_err *err)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        const struct row *row = &rows[i];
+        const json_t *value = row->setting != NULL ? setting_of(row, settings) : NULL;
+        kr_auto_free char *text = NULL;
+
+        if (value == NULL || options->from[i] >= KR_FROM_ENVIRONMENT)
+            continue;
+        text =
+            json_is_string(value) ? kr_strdup(json_string_value(value)) : kr_json_canonical(value);
+        if (set_value(row, text, options, err) < 0)
+            return kr_wrap(err, "setting %s of the snapshot", row->setting);
+        options->from[i] = KR_FROM_SNAPSHOT;
+    }
+    return 0;
+}
+
+void kr_options_show(const struct kr_options *options, int fd)
+{
+    static const char *const sources[] = {"default", "snapshot", "environment", "option"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        const char *at = (const char *)options + rows[i].offset, *text;
+        int64_t number;
+
+        if (rows[i].setting == NULL)
+            continue;
+        if (rows[i].kind == TEXT || rows[i].kind == LEVEL) {
+            memcpy(&text, at, sizeof(text));
+            (void)dprintf(fd, "%s\t%s", rows[i].name, text);
+        } else {
+            memcpy(&number, at, sizeof(number));
+            (void)dprintf(fd, rows[i].kind == SECONDS ? "%s\t%g" : "%s\t%.0f", rows[i].name,
+                          (double)number / (rows[i].kind == SECONDS ? 1000.0 : 1.0));
+        }
+        (void)dprintf(fd, "\t%s\n", sources[options->from[i]]);
+    }
 }
 
 /* KOUROU_ENV_FILE: a JSON object of further variables, for places whose environment is no place for
@@ -285,10 +372,8 @@ static int take_auth_key(struct kr_options *out, struct kr_err *err)
 int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_err *err)
 {
     memset(out, 0, sizeof(*out));
-    out->port = -1;
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
-        if (rows[i].dflt != NULL && rows[i].least >= 0 && strcmp(rows[i].dflt, "-1") != 0 &&
-            set_value(&rows[i], rows[i].dflt, out, err) < 0)
+        if (rows[i].dflt != NULL && set_value(&rows[i], rows[i].dflt, out, err) < 0)
             return -(int)err->code;
     }
     if (take_env_file(err) < 0)
@@ -308,7 +393,7 @@ void kr_options_finish(struct kr_options *options)
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         char *text;
 
-        if (rows[i].kind != TEXT)
+        if (rows[i].kind != TEXT && rows[i].kind != LEVEL)
             continue;
         memcpy(&text, (char *)options + rows[i].offset, sizeof(text));
         free(text);
@@ -321,7 +406,7 @@ void kr_options_finish(struct kr_options *options)
 
 void kr_options_help(int fd)
 {
-    static const char *const hints[] = {"VALUE", "N", "SECONDS", "SIZE", ""};
+    static const char *const hints[] = {"VALUE", "N", "SECONDS", "SIZE", "", "LEVEL"};
 
     (void)dprintf(fd, "usage: kourou-serve --snapshot FILE [options]\n\n"
                       "Serves a pipeline snapshot over HTTP. Each option can also be given as the "
@@ -329,14 +414,17 @@ void kr_options_help(int fd)
                       "only as KOUROU_AUTH_KEY or KOUROU_AUTH_KEY_FILE. KOUROU_ENV_FILE names a "
                       "JSON object of further\n"
                       "environment variables, which are secrets; KOUROU_SECRET_NAMES names others "
-                      "that are, separated\nby commas. No value of them gets into the log.\n\n");
+                      "that are, separated\nby commas. No value of them gets into the log. Where a "
+                      "setting of the deployment says the same, the\ncommand line wins, then the "
+                      "environment, the snapshot, the default.\n\n");
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         char left[64];
 
         (void)snprintf(left, sizeof(left), "--%s %s", rows[i].name, hints[rows[i].kind]);
         (void)dprintf(fd, "  %-26s %s", left, rows[i].help);
-        if (rows[i].dflt != NULL && strcmp(rows[i].dflt, "-1") != 0 &&
-            strcmp(rows[i].dflt, "0") != 0)
+        if (rows[i].setting != NULL)
+            (void)dprintf(fd, " (setting %s)", rows[i].setting);
+        if (rows[i].dflt != NULL && strcmp(rows[i].dflt, "0") != 0)
             (void)dprintf(fd, " (default %s)", rows[i].dflt);
         (void)dprintf(fd, "\n");
     }
