@@ -123,6 +123,7 @@ int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build 
         .root = target->what.source_root,
         .cache_dir = out->cache,
         .runtime_dir = app->runtime_dir,
+        .machine = target->what.machine,
         .python = target->what.python,
         .snapshot = target->what.snapshot,
         .mode = KR_LAUNCH_SOURCE,
@@ -132,19 +133,6 @@ int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build 
     if (name_image(out, registry, err) < 0)
         return -(int)err->code;
     return choose_builder(out, err);
-}
-
-const char *kr_build_variable(const struct kr_build *build, const char *name, bool *secret)
-{
-    const char *value = kr_json_str(json_object_get(build->docker, "environment"), name, NULL);
-
-    *secret = false;
-    if (value == NULL)
-        value = kr_json_str(build->target->what.environment, name, NULL);
-    if (value != NULL)
-        return value;
-    *secret = true;
-    return kr_json_str(build->target->what.secrets, name, NULL);
 }
 
 /* -- using an equal image again ---------------------------------------------------------------- */

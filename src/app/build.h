@@ -41,10 +41,6 @@ int kr_build_plan(struct kr_app *app, struct kr_target *target, struct kr_err *e
 int kr_build_local(const struct kr_build *build, char **image, struct kr_err *err) KR_MUST_USE;
 int kr_build_daemonless(const struct kr_build *build, char **image, struct kr_err *err) KR_MUST_USE;
 
-/* Value of ${NAME} in requirements: environment of the image, of the app, or a secret (*secret), or
- * NULL. */
-const char *kr_build_variable(const struct kr_build *build, const char *name, bool *secret);
-
 /* registry.c: how the registry of a resolved component with its "login" is spoken to. Borrows from
  * it. */
 struct kr_repo_auth kr_registry_auth(const json_t *registry);

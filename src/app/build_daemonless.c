@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The image builder `daemonless`: what the settings say, as layers. */
 #include "app/build.h"
+#include "app/needs.h"
 
 #include "base/alloc.h"
 #include "deployers/lifecycle.h"
@@ -64,19 +65,11 @@ static int installer_env(const struct kr_build *b, const json_t *names, json_t *
 
     json_array_foreach(names, i, item)
     {
-        const char *name = json_string_value(item);
+        const char *name = json_string_value(item), *value;
         bool secret;
-        const char *value = kr_build_variable(b, name, &secret);
 
-        if (value == NULL) {
-            (void)kr_fail(err, KR_E_NOT_FOUND,
-                          "the requirements use ${%s}, which is neither a variable nor "
-                          "a secret of the deployment",
-                          name);
-            return kr_hint(err,
-                           "put it into the docker setting environment, or name a secret with that "
-                           "key in the stack or pipeline");
-        }
+        if (kr_needs_variable(b->target, name, &value, &secret, err) < 0)
+            return -(int)err->code;
         kr_json_set_str(out, name, value);
     }
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The image builder `local`: the Docker engine builds the launched tree. */
 #include "app/build.h"
+#include "app/needs.h"
 
 #include "base/alloc.h"
 #include "base/path.h"
@@ -177,16 +178,12 @@ static int add_variables(const struct local *l, struct kr_words *words, struct k
         return -(int)err->code;
     json_array_foreach(reqs.variables, i, item)
     {
-        const char *name = json_string_value(item);
-        bool secret;
-        const char *value = kr_build_variable(l->b, name, &secret);
+        const char *name = json_string_value(item), *value;
         kr_auto_free char *file = kr_asprintf("%s/%s", l->dir, name);
+        bool secret;
 
-        if (value == NULL)
-            return kr_fail(err, KR_E_NOT_FOUND,
-                           "the requirements use ${%s}, which is neither a variable "
-                           "nor a secret of the deployment",
-                           name);
+        if (kr_needs_variable(l->b->target, name, &value, &secret, err) < 0)
+            return -(int)err->code;
         if (!secret) {
             kr_words_addf(words, "--build-arg=%s=%s", name, value);
             continue;

@@ -5,6 +5,7 @@
 #include "app/change.h"
 #include "app/code.h"
 #include "app/deployment.h"
+#include "app/needs.h"
 #include "app/target.h"
 #include "base/alloc.h"
 #include "base/path.h"
@@ -55,7 +56,7 @@ static bool follows_the_code(const struct kr_rollout *what, const struct kr_targ
 }
 
 static int prepare(struct kr_app *app, const struct kr_rollout *what, const json_t *row,
-                   struct kr_target *target, struct kr_err *err)
+                   const char *machine, struct kr_target *target, struct kr_err *err)
 {
     if (kr_target_init(app, row, KR_TARGET_FULL, target, err) < 0)
         return -(int)err->code;
@@ -64,6 +65,7 @@ static int prepare(struct kr_app *app, const struct kr_rollout *what, const json
     target->what.rehearse = what->rehearse;
     target->what.prevent_build_reuse = what->prevent_build_reuse;
     target->what.image = what->image;
+    target->what.machine = machine;
     if (what->made != NULL || follows_the_code(what, target))
         return 0;
     if (kr_code_root(app, target->snapshot, what->keep_root, &target->source_root, err) < 0)
@@ -209,13 +211,13 @@ static int64_t timeout_of(const struct kr_rollout *what, const struct kr_target 
     return seconds * 1000;
 }
 
-static int work(struct kr_app *app, const struct kr_rollout *what, json_t *row, bool *changed,
-                struct kr_err *err)
+static int work(struct kr_app *app, const struct kr_rollout *what, json_t *row, const char *machine,
+                bool *changed, struct kr_err *err)
 {
     kr_auto_status struct kr_deployment_status status = {.state = KR_STATE_UNKNOWN};
     kr_auto_target struct kr_target target = {0};
 
-    if (prepare(app, what, row, &target, err) < 0)
+    if (prepare(app, what, row, machine, &target, err) < 0)
         return -(int)err->code;
     if (kr_build_image(app, &target, err) < 0 ||
         kr_deployer_provision(target.deployer, &target.env, &target.what, timeout_of(what, &target),
@@ -227,12 +229,14 @@ static int work(struct kr_app *app, const struct kr_rollout *what, json_t *row, 
     return 0;
 }
 
+/* machine gets the processor that it will run on. */
 static int check(struct kr_app *app, const struct kr_rollout *what, const json_t *row,
-                 json_t **plan, struct kr_err *err)
+                 char machine[16], json_t **plan, struct kr_err *err)
 {
     kr_auto_target struct kr_target target = {0};
 
-    if (prepare(app, what, row, &target, err) < 0 || kr_build_plan(app, &target, err) < 0 ||
+    if (prepare(app, what, row, machine, &target, err) < 0 ||
+        kr_needs_check(&target, machine, err) < 0 || kr_build_plan(app, &target, err) < 0 ||
         kr_deployer_validate(target.deployer, &target.env, &target.what, err) < 0)
         return -(int)err->code;
     if (!what->dry_run)
@@ -251,15 +255,17 @@ int kr_rollout(struct kr_app *app, const struct kr_rollout *what, json_t **row, 
     kr_auto_json json_t *wanted = wanted_row(what);
     const char *id = kr_json_str(wanted, "id", "");
     bool changed = false;
+    char machine[16];
 
     *row = NULL;
-    if (check(app, what, wanted, row, err) < 0)
+    if (check(app, what, wanted, machine, row, err) < 0)
         return -(int)err->code;
     if (what->dry_run)
         return 0;
     if (kr_cancelled(app))
         return kr_fail(err, KR_E_CANCELLED, "stopped before anything was changed");
-    if (store_all(app, what, wanted, err) < 0 || work(app, what, wanted, &changed, err) < 0)
+    if (store_all(app, what, wanted, err) < 0 ||
+        work(app, what, wanted, machine, &changed, err) < 0)
         return -(int)err->code;
     if (kr_deployment_recorded(app, id, row, err) < 0)
         return -(int)err->code;

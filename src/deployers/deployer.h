@@ -38,6 +38,7 @@ struct kr_deployment {
     const json_t *secrets;     /* {"NAME":"secret value"}; without the auth key */
     const char *auth_key;      /* NULL: none */
     const char *source_root;
+    const char *machine; /* processor of where it runs ("arm64"); NULL: that of Spaces */
     const char *python;  /* interpreter for the local machine; NULL for native pipelines */
     const json_t *stack; /* components of the stack by key, references resolved (container_registry,
                             image_builder) */

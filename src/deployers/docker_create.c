@@ -94,6 +94,7 @@ static struct kr_launch launch_of(const struct kr_docker *docker, int port, cons
         .root = what->source_root,
         .cache_dir = cache,
         .runtime_dir = docker->env->runtime_dir,
+        .machine = what->machine,
         .python = what->python,
         .snapshot = what->snapshot,
         .id = what->id,

@@ -323,6 +323,25 @@ int kr_engine_check(bool *buildkit, struct kr_err *err)
     return 0;
 }
 
+int kr_engine_machine(char machine[16], struct kr_err *err)
+{
+    kr_auto_call struct kr_engine_call call = short_call();
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(4096);
+    struct kr_view word;
+
+    call.timeout_ms = CHECK_MS;
+    kr_words_add(&call.words, "version");
+    kr_words_add(&call.words, "--format");
+    kr_words_add(&call.words, "{{.Server.Arch}}");
+    if (kr_engine_run(&call, "Docker", &out, err) < 0)
+        return -(int)err->code;
+    word = kr_view_trim(kr_view_of(kr_buf_str(&out)));
+    if (word.n == 0 || word.n >= 16)
+        return kr_fail(err, KR_E_REMOTE, "Docker does not say what processor its engine has");
+    (void)snprintf(machine, 16, KR_VIEW_FMT, KR_VIEW_ARG(word));
+    return 0;
+}
+
 int kr_engine_inspect(const char *kind, const char *name, json_t **out, struct kr_err *err)
 {
     kr_auto_call struct kr_engine_call call = short_call();

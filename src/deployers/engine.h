@@ -55,6 +55,9 @@ int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *
  * use BuildKit. */
 int kr_engine_check(bool *buildkit, struct kr_err *err) KR_MUST_USE;
 
+/* Processor of the engine's machine, as Docker names it ("arm64"). */
+int kr_engine_machine(char machine[16], struct kr_err *err) KR_MUST_USE;
+
 /* The first object that `docker <kind> inspect <name>` gives. KR_E_NOT_FOUND: there is none. */
 int kr_engine_inspect(const char *kind, const char *name, json_t **out,
                       struct kr_err *err) KR_MUST_USE;

@@ -30,6 +30,7 @@ int kr_hf_files(struct kr_hf *hf, const struct kr_space_want *want, struct kr_fi
         .root = hf->what->source_root,
         .cache_dir = cache,
         .runtime_dir = hf->env->runtime_dir,
+        .machine = hf->what->machine,
         .python = hf->what->python,
         .snapshot = hf->what->snapshot,
         .id = hf->what->id,

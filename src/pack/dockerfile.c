@@ -141,6 +141,28 @@ static void add_apt(const json_t *packages, struct kr_buf *out)
     kr_buf_adds(out, " && \\\n    rm -rf /var/lib/apt/lists/*\n");
 }
 
+/* What fetches requirements, unless the base image has it. */
+static void add_tools(const json_t *tools, struct kr_buf *out)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(tools, i, item)
+    {
+        const char *tool = json_string_value(item);
+        const char *program = strcmp(tool, "mercurial") == 0    ? "hg"
+                              : strcmp(tool, "subversion") == 0 ? "svn"
+                                                                : tool;
+
+        kr_buf_addf(out,
+                    "RUN command -v %s >/dev/null || { apt-get update && \\\n"
+                    "    DEBIAN_FRONTEND=noninteractive apt-get install -y "
+                    "--no-install-recommends ca-certificates %s && \\\n"
+                    "    rm -rf /var/lib/apt/lists/*; }\n",
+                    program, tool);
+    }
+}
+
 /* The command that installs the requirements file, as words. */
 static json_t *install_words(const struct kr_dockerfile *in)
 {
@@ -215,6 +237,7 @@ static void add_requirements(const struct kr_dockerfile *in, struct kr_buf *out)
 
     if (in->reqs == NULL || in->reqs->text[0] == '\0')
         return;
+    add_tools(in->reqs->tools, out);
     kr_buf_addf(out, "COPY .kourou/requirements.txt%s " KR_IMAGE_RUNTIME "/\n",
                 in->reqs->constraints[0] != '\0' ? " .kourou/constraints.txt" : "");
     if (in->reqs->uv)

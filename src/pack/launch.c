@@ -2,6 +2,7 @@
 #include "pack/launch.h"
 
 #include "base/alloc.h"
+#include "base/encoding.h"
 #include "base/path.h"
 #include "base/redact.h"
 #include "base/view.h"
@@ -10,6 +11,7 @@
 #include "pack/digest_cache.h"
 #include "pack/dockerignore.h"
 #include "pack/dockerfile.h"
+#include "pack/machine.h"
 #include "pack/requirements.h"
 #include "pack/space_readme.h"
 
@@ -127,20 +129,33 @@ static int copy_under(struct kr_files *out, const char *prefix, const struct kr_
     return 0;
 }
 
+static const char *machine_of(const struct kr_launch *in)
+{
+    return in->machine != NULL ? in->machine : KR_MACHINE_DEFAULT;
+}
+
+static int add_program(const struct kr_launch *in, struct kr_digest_cache *cache, const char *name,
+                       struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_free char *disk = NULL, *path = kr_path_join("bin", name);
+
+    if (kr_machine_program(in->runtime_dir, name, machine_of(in), &disk, err) < 0)
+        return -(int)err->code;
+    return add_through(cache, out, path, disk, true, err);
+}
+
 int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
 {
     kr_auto_free char *python = kr_path_join(in->runtime_dir, "python");
-    kr_auto_free char *serve = kr_path_join(in->runtime_dir, "kourou-serve");
-    kr_auto_free char *native = kr_path_join(in->runtime_dir, "kourou-native");
     kr_auto_digest_cache struct kr_digest_cache *cache =
         kr_digest_cache_open(in->cache_dir, in->runtime_dir);
     struct kr_bundle what = {.root = python, .cache_dir = in->cache_dir};
     kr_auto_json json_t *warnings = json_array();
     kr_auto_files struct kr_files package = {0};
 
-    if (is_native(in) && add_through(cache, out, "bin/kourou-native", native, true, err) < 0)
+    if (is_native(in) && add_program(in, cache, "kourou-native", out, err) < 0)
         return kr_wrap(err, "runtime");
-    if (add_through(cache, out, "bin/kourou-serve", serve, true, err) < 0)
+    if (add_program(in, cache, "kourou-serve", out, err) < 0)
         return kr_wrap(err, "runtime");
     if (is_native(in))
         return 0;
@@ -149,18 +164,43 @@ int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct k
     return copy_under(out, "python", &package, err);
 }
 
-/* The library of a native pipeline is a product of a build, and ignore files often name it. */
-static int add_library(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+/* "lib/libfoo.so" of a native pipeline's source, and where it lies. */
+static int find_library(const struct kr_launch *in, char **path, char **disk, struct kr_err *err)
 {
     const char *source = kr_json_str(json_object_get(in->snapshot, "pipeline"), "source", "");
     const char *colon = strchr(source, ':');
-    kr_auto_free char *path =
-        kr_strndup(source, colon != NULL ? (size_t)(colon - source) : strlen(source));
-    kr_auto_free char *disk = NULL;
+
+    *path = kr_strndup(source, colon != NULL ? (size_t)(colon - source) : strlen(source));
+    if (kr_path_under(in->root, *path, disk, err) < 0)
+        return kr_wrap(err, "pipeline source");
+    if (kr_machine_check(*disk, machine_of(in), *path, err) == 0)
+        return 0;
+    return err->code == KR_E_INVALID
+               ? kr_hint(err, "build the library for linux/%s", machine_of(in))
+               : -(int)err->code;
+}
+
+int kr_launch_check_machine(const struct kr_launch *in, struct kr_err *err)
+{
+    kr_auto_free char *serve = NULL, *native = NULL, *path = NULL, *disk = NULL;
+
+    if (kr_machine_program(in->runtime_dir, "kourou-serve", machine_of(in), &serve, err) < 0)
+        return kr_wrap(err, "runtime");
+    if (!is_native(in))
+        return 0;
+    if (kr_machine_program(in->runtime_dir, "kourou-native", machine_of(in), &native, err) < 0)
+        return kr_wrap(err, "runtime");
+    return find_library(in, &path, &disk, err);
+}
+
+/* The library of a native pipeline is a product of a build, and ignore files often name it. */
+static int add_library(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+{
+    kr_auto_free char *path = NULL, *disk = NULL;
     kr_auto_digest_cache struct kr_digest_cache *cache = NULL;
 
-    if (kr_path_under(in->root, path, &disk, err) < 0)
-        return kr_wrap(err, "pipeline source");
+    if (find_library(in, &path, &disk, err) < 0)
+        return -(int)err->code;
     if (kr_files_find(out, path) != NULL)
         return 0;
     cache = kr_digest_cache_open(in->cache_dir, disk);
@@ -263,6 +303,30 @@ static int add_requirement_files(const struct kr_requirements *reqs, struct kr_f
     return 0;
 }
 
+/* A list of the user's in UTF-16 goes as UTF-8: the Hub would keep it as a large file, and every
+ * file of that name with it, also ours. */
+static int convert_lists(struct kr_files *out, struct kr_err *err)
+{
+    static const char *const names[] = {"requirements.txt", "constraints.txt", "pyproject.toml"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(names); i++) {
+        const struct kr_file *file = kr_files_find(out, names[i]);
+        kr_auto_buf struct kr_buf text = KR_BUF_INIT(OWN_FILE_MAX);
+        struct kr_err other = KR_ERR_INIT; /* a file that is no text goes as it is */
+
+        if (file == NULL || file->disk == NULL || file->size > OWN_FILE_MAX / 2)
+            continue;
+        if (kr_file_read(file->disk, &text, err) < 0)
+            return -(int)err->code;
+        if (text.n < 2 || memchr(text.p, '\0', text.n) == NULL)
+            continue;
+        if (kr_text_decode(&text, names[i], &other) == 0 &&
+            kr_files_add_bytes(out, names[i], kr_buf_str(&text), text.n, false, err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
 static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
                      struct kr_err *err)
 {
@@ -295,7 +359,7 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
         made.environment = made.runtime_environment = NULL;
     } else {
         if (kr_requirements_collect(&wanted, &reqs, warnings, err) < 0 ||
-            add_requirement_files(&reqs, out, err) < 0 ||
+            convert_lists(out, err) < 0 || add_requirement_files(&reqs, out, err) < 0 ||
             read_own_dockerfile(in, &own, &made.own_name, err) < 0)
             return -(int)err->code;
         made.own = made.own_name != NULL ? kr_buf_str(&own) : NULL;

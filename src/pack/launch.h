@@ -28,6 +28,7 @@ struct kr_launch {
     const char *root;        /* source root */
     const char *cache_dir;   /* <data folder>/cache, or NULL */
     const char *runtime_dir; /* holds kourou-serve, kourou-native and python/ */
+    const char *machine;     /* processor it is sent to (machine.h); NULL: KR_MACHINE_DEFAULT */
     const char *python;      /* local interpreter, or NULL (then pyproject.toml cannot be read) */
     const json_t *snapshot;  /* with merged settings; settings.docker decides the build */
     const char *id, *name;   /* of the deployment; NULL: not tied to one (an image for any) */
@@ -49,6 +50,10 @@ int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *wa
  * pipeline even when ignore files leave it out. */
 int kr_launch_source(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
                      struct kr_err *err) KR_MUST_USE;
+
+/* Whether the programs of the runtime, and the library of a native pipeline, are there for the
+ * processor that they are sent to. KR_E_INVALID says what is missing where. */
+int kr_launch_check_machine(const struct kr_launch *in, struct kr_err *err) KR_MUST_USE;
 
 /* The runtime alone, under bin/ and python/ (below KR_IMAGE_RUNTIME in an image). */
 int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out,

@@ -2,6 +2,7 @@
 #include "pack/reqfile.h"
 
 #include "base/alloc.h"
+#include "base/encoding.h"
 #include "base/path.h"
 
 #include <ctype.h>
@@ -12,7 +13,8 @@
 
 void kr_reqs_init(struct kr_reqs *reqs)
 {
-    *reqs = (struct kr_reqs){.variables = json_array()};
+    *reqs = (struct kr_reqs){
+        .variables = json_array(), .left_out = json_array(), .tools = json_array()};
     kr_buf_init(&reqs->lines, REQUIREMENTS_MAX);
     kr_buf_init(&reqs->constraints, REQUIREMENTS_MAX);
 }
@@ -22,7 +24,9 @@ void kr_reqs_finish(struct kr_reqs *reqs)
     kr_buf_finish(&reqs->lines);
     kr_buf_finish(&reqs->constraints);
     json_decref(reqs->variables);
-    reqs->variables = NULL;
+    json_decref(reqs->left_out);
+    json_decref(reqs->tools);
+    reqs->variables = reqs->left_out = reqs->tools = NULL;
 }
 
 /* Length of "${NAME}" at p, or 0. */
@@ -75,21 +79,27 @@ bool kr_has_credentials(struct kr_view text)
     return false;
 }
 
+/* Into a sorted list that has each word once. */
+static void insert_word(json_t *list, const char *word)
+{
+    size_t at = 0;
+    int order = -1;
+
+    while (at < json_array_size(list) &&
+           (order = strcmp(json_string_value(json_array_get(list, at)), word)) < 0)
+        at++;
+    if (at == json_array_size(list) || order != 0)
+        (void)json_array_insert_new(list, at, json_string(word));
+}
+
 static void note_variables(struct kr_reqs *reqs, struct kr_view line)
 {
     for (size_t i = 0; i < line.n; i++) {
-        size_t n = variable_at(line.p + i, line.n - i), at = 0;
-        kr_auto_free char *name = NULL;
-        int order = -1;
+        size_t n = variable_at(line.p + i, line.n - i);
+        kr_auto_free char *name = n > 0 ? kr_strndup(line.p + i + 2, n - 3) : NULL;
 
-        if (n == 0)
-            continue;
-        name = kr_strndup(line.p + i + 2, n - 3);
-        while (at < json_array_size(reqs->variables) &&
-               (order = strcmp(json_string_value(json_array_get(reqs->variables, at)), name)) < 0)
-            at++;
-        if (at == json_array_size(reqs->variables) || order != 0)
-            (void)json_array_insert_new(reqs->variables, at, json_string(name));
+        if (name != NULL)
+            insert_word(reqs->variables, name);
     }
 }
 
@@ -135,6 +145,136 @@ static bool is_local(struct kr_view v)
     return v.n > 0 &&
            (v.p[0] == '.' || v.p[0] == '/' || v.p[0] == '~' || memchr(v.p, '/', word) != NULL ||
             (word > 4 && memcmp(v.p + word - 4, ".whl", 4) == 0));
+}
+
+/* Where the address of `name @ address`, `-e address` or `address` begins. */
+static struct kr_view address_of(struct kr_view line)
+{
+    struct kr_view value = line;
+    const char *at;
+
+    if (!option_value(line, "-e", "--editable", &value))
+        value = line;
+    at = memchr(value.p, '@', value.n);
+    if (at != NULL && memchr(value.p, ':', (size_t)(at - value.p)) == NULL)
+        value = kr_view_trim((struct kr_view){at + 1, value.n - (size_t)(at + 1 - value.p)});
+    return value;
+}
+
+/* "git" for git+https://..., which the installer calls. */
+static void note_tool(struct kr_reqs *reqs, struct kr_view line)
+{
+    static const char *const tools[][2] = {
+        {"git+", "git"}, {"hg+", "mercurial"}, {"svn+", "subversion"}, {"bzr+", "bzr"}};
+    struct kr_view address = address_of(line);
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(tools); i++) {
+        if (address.n > strlen(tools[i][0]) &&
+            strncasecmp(address.p, tools[i][0], strlen(tools[i][0])) == 0)
+            insert_word(reqs->tools, tools[i][1]);
+    }
+}
+
+static size_t name_length(struct kr_view v)
+{
+    size_t n = 0;
+
+    while (n < v.n &&
+           (isalnum((unsigned char)v.p[n]) || (v.p[n] != '\0' && strchr("-_.", v.p[n]) != NULL)))
+        n++;
+    return n;
+}
+
+struct kr_view kr_req_name(struct kr_view line)
+{
+    struct kr_view value = line, none = {"", 0};
+    const char *egg;
+    size_t n;
+
+    if (!option_value(line, "-e", "--editable", &value) && line.n > 0 && line.p[0] == '-')
+        return none;
+    n = name_length(value);
+    if (n < value.n && (value.p[n] == ':' || value.p[n] == '+' || value.p[n] == '/')) {
+        egg = memmem(value.p, value.n, "#egg=", 5);
+        if (egg == NULL)
+            egg = memmem(value.p, value.n, "&egg=", 5);
+        if (egg == NULL)
+            return none;
+        value = (struct kr_view){egg + 5, value.n - (size_t)(egg + 5 - value.p)};
+        n = name_length(value);
+    }
+    return (struct kr_view){value.p, n};
+}
+
+bool kr_req_same(struct kr_view name, const char *project)
+{
+    size_t i = 0;
+
+    while (i < name.n && *project != '\0') {
+        bool a = strchr("-_.", name.p[i]) != NULL, b = strchr("-_.", *project) != NULL;
+
+        if (a != b || (!a && tolower((unsigned char)name.p[i]) != tolower((unsigned char)*project)))
+            return false;
+        i++;
+        project++;
+        while (a && i < name.n && strchr("-_.", name.p[i]) != NULL)
+            i++;
+        while (a && *project != '\0' && strchr("-_.", *project) != NULL)
+            project++;
+    }
+    return i == name.n && *project == '\0' && i > 0;
+}
+
+/* Where the version of "name-1.0-py3-none-any.whl" begins. */
+static size_t name_end(struct kr_view file)
+{
+    const char *dash = memchr(file.p, '-', file.n);
+
+    return dash != NULL ? (size_t)(dash - file.p) : file.n;
+}
+
+/* A repository, wheel or archive of a project of ours that is named by its address alone. */
+static bool is_own_address(struct kr_view line)
+{
+    struct kr_view rest = address_of(line), part = {"", 0};
+    const char *at = rest.n > 0 ? memmem(rest.p, rest.n, "://", 3) : NULL;
+    size_t n = 0;
+
+    if (at == NULL || kr_req_name(line).n > 0)
+        return false;
+    rest = (struct kr_view){at + 3, rest.n - (size_t)(at + 3 - rest.p)};
+    (void)kr_view_cut(&rest, '/', &part); /* the host, with its user */
+    while (n < rest.n && strchr("@#;? \t", rest.p[n]) == NULL)
+        n++;
+    rest.n = n;
+    while (kr_view_cut(&rest, '/', &part))
+        ;
+    if (part.n > 4 && memcmp(part.p + part.n - 4, ".git", 4) == 0)
+        part.n -= 4;
+    else if (contains(part, ".whl") || contains(part, ".tar.") || contains(part, ".zip"))
+        part.n = name_end(part);
+    return kr_req_same(part, "zenml") || kr_req_same(part, "kourou");
+}
+
+/* The runtime brings these two names; what is installed would hide it. */
+static bool is_own(struct kr_view line)
+{
+    struct kr_view name = kr_req_name(line);
+
+    return kr_req_same(name, "kourou") || kr_req_same(name, "zenml") || is_own_address(line);
+}
+
+static void leave_out(struct kr_reqs *reqs, struct kr_view line, const char *where)
+{
+    struct kr_view shown = line;
+    const char *hash = memmem(line.p, line.n, "--hash", 6);
+    kr_auto_free char *text = NULL;
+
+    if (hash != NULL)
+        shown = kr_view_trim((struct kr_view){line.p, (size_t)(hash - line.p)});
+    text = kr_asprintf("%s: " KR_VIEW_FMT, where, KR_VIEW_ARG(shown));
+    if (kr_json_is_text(text))
+        insert_word(reqs->left_out, text);
 }
 
 static int refuse_local(struct kr_view line, const char *where, struct kr_err *err)
@@ -195,7 +335,12 @@ static int add_line(struct kr_reqs *reqs, struct kr_buf *to, struct kr_view line
     if (option_value(line, "-e", "--editable", &value) ? is_local(value)
                                                        : line.p[0] != '-' && is_local(line))
         return refuse_local(line, where, err);
+    if (is_own(line)) {
+        leave_out(reqs, line, where);
+        return 0;
+    }
     note_variables(reqs, line);
+    note_tool(reqs, line);
     reqs->hashed |= contains(line, "--hash=") || contains(line, "--require-hashes");
     kr_buf_add(to, line.p, line.n);
     kr_buf_addc(to, '\n');
@@ -214,7 +359,7 @@ static int add_file(struct kr_reqs *reqs, struct kr_buf *to, const char *path, i
     bool more = true;
     int number = 0;
 
-    if (kr_file_read(path, &text, err) < 0)
+    if (kr_file_read(path, &text, err) < 0 || kr_text_decode(&text, path, err) < 0)
         return -(int)err->code;
     rest = kr_view_of(kr_buf_str(&text));
     while (more) {
@@ -251,22 +396,14 @@ int kr_reqs_add_file(struct kr_reqs *reqs, const char *path, struct kr_err *err)
     return add_file(reqs, &reqs->lines, path, 0, err);
 }
 
-static int folded(char c)
-{
-    return c == '_' || c == '.' ? '-' : tolower((unsigned char)c);
-}
-
 bool kr_reqs_names(const struct kr_reqs *reqs, const char *project)
 {
     struct kr_view rest = kr_view_of(kr_buf_str(&reqs->lines)), line;
-    size_t n = strlen(project), i;
     bool more = true;
 
     while (more) {
         more = kr_view_cut(&rest, '\n', &line);
-        for (i = 0; i < n && i < line.n && folded(line.p[i]) == folded(project[i]); i++)
-            ;
-        if (i == n && (line.n == n || strchr(" \t=<>!~;[@,(", line.p[n]) != NULL))
+        if (kr_req_same(kr_req_name(line), project))
             return true;
     }
     return false;

@@ -5,13 +5,14 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/view.h"
+#include "pack/command.h"
 #include "pack/integration.h"
+#include "pack/pyproject.h"
 #include "pack/reqfile.h"
 
 #include <string.h>
 
 #define OUTPUT_MAX ((size_t)4 << 20)
-#define COMMAND_MS 120000
 
 void kr_requirements_finish(struct kr_requirements *reqs)
 {
@@ -20,29 +21,9 @@ void kr_requirements_finish(struct kr_requirements *reqs)
     free(reqs->install_command);
     json_decref(reqs->variables);
     json_decref(reqs->apt);
+    json_decref(reqs->tools);
     json_decref(reqs->installer_args);
     *reqs = (struct kr_requirements){0};
-}
-
-/* Output of a program run in the root. */
-static int run(const struct kr_requirements_in *in, char *const argv[], const char *what,
-               struct kr_buf *out, struct kr_err *err)
-{
-    kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(65536);
-    struct kr_proc_opts opts = {
-        .cwd = in->root, .out = out, .err_out = &complaint, .timeout_ms = COMMAND_MS};
-    struct kr_view last;
-    int status;
-
-    if (kr_proc_run(argv, &opts, &status, err) < 0)
-        return kr_wrap(err, "%s", what);
-    if (kr_buf_check(out, err) < 0)
-        return kr_wrap(err, "output of %s", what);
-    last = kr_view_last_line((struct kr_view){kr_buf_str(&complaint), complaint.n});
-    if (status != 0)
-        return kr_fail(err, KR_E_INVALID, "%s ended with status %d%s" KR_VIEW_FMT, what, status,
-                       last.n > 0 ? ": " : "", KR_VIEW_ARG(last));
-    return 0;
 }
 
 /* The argument vector of a command: a list of words, or a line for the shell. */
@@ -87,8 +68,7 @@ static int add_output(struct kr_reqs *reqs, const struct kr_buf *text, const cha
             continue; /* continuation lines of an export: the pinned version stays */
         if (skip_local && line.n > 0 &&
             (line.p[0] == '-' || memmem(line.p, line.n, "@ file:", 7) != NULL ||
-             (line.n > 7 && memcmp(line.p, "kourou=", 7) == 0) ||
-             (line.n > 6 && memcmp(line.p, "zenml=", 6) == 0)))
+             kr_req_same(kr_req_name(line), "kourou") || kr_req_same(kr_req_name(line), "zenml")))
             continue;
         if (kr_reqs_add(reqs, line, NULL, where, err) < 0)
             return -(int)err->code;
@@ -108,7 +88,7 @@ static int add_command(const struct kr_requirements_in *in, struct kr_reqs *reqs
         return kr_fail(err, KR_E_INVALID, "%s has to be a command", setting);
     argv = argv_of(command);
     what = kr_asprintf("%s '%s'", setting, argv[json_is_string(command) ? 2 : 0]);
-    rc = run(in, argv, what, &out, err);
+    rc = kr_command_output(in->root, argv, what, &out, err);
     kr_env_free(argv);
     return rc < 0 ? rc : add_output(reqs, &out, setting, false, err);
 }
@@ -134,11 +114,11 @@ static int add_local_environment(const struct kr_requirements_in *in, struct kr_
                    NULL};
     char *uv[] = {kr_strdup("uv"),       kr_strdup("pip"),      kr_strdup("freeze"),
                   kr_strdup("--python"), kr_strdup(in->python), NULL};
-    int rc = run(in, pip, "pip freeze", &out, &first);
+    int rc = kr_command_output(in->root, pip, "pip freeze", &out, &first);
 
     if (rc < 0) {
         kr_buf_reset(&out);
-        rc = run(in, uv, "uv pip freeze", &out, &second);
+        rc = kr_command_output(in->root, uv, "uv pip freeze", &out, &second);
     }
     for (size_t i = 0; i < 5; i++) {
         free(pip[i]);
@@ -182,65 +162,6 @@ static int add_integrations(struct kr_reqs *reqs, const json_t *names, struct kr
     return 0;
 }
 
-static const char read_pyproject[] =
-    "import json, sys\n"
-    "try:\n"
-    "    import tomllib as toml\n"
-    "except ImportError:\n"
-    "    try:\n"
-    "        import tomli as toml\n"
-    "    except ImportError:\n"
-    "        from pip._vendor import tomli as toml\n"
-    "try:\n"
-    "    with open(sys.argv[1], 'rb') as f:\n"
-    "        doc = toml.load(f)\n"
-    "except Exception as e:\n"
-    "    sys.exit(str(e))\n"
-    "project = doc.get('project')\n"
-    "tool = doc.get('tool', {})\n"
-    "json.dump({'project': project is not None,\n"
-    "           'dependencies': (project or {}).get('dependencies', []),\n"
-    "           'dynamic': 'dependencies' in (project or {}).get('dynamic', []),\n"
-    "           'poetry': 'dependencies' in tool.get('poetry', {})}, sys.stdout)\n";
-
-/* detected: a project that keeps its dependencies elsewhere is no error, nothing is found then. */
-static int add_pyproject(const struct kr_requirements_in *in, struct kr_reqs *reqs,
-                         const char *path, bool detected, struct kr_err *err)
-{
-    kr_auto_buf struct kr_buf out = KR_BUF_INIT(OUTPUT_MAX);
-    kr_auto_free char *python = kr_strdup(in->python), *file = kr_strdup(path);
-    kr_auto_free char *script = kr_strdup(read_pyproject);
-    char isolated[] = "-I", command[] = "-c";
-    char *argv[] = {python, isolated, command, script, file, NULL};
-    kr_auto_json json_t *doc = NULL;
-    const json_t *list;
-
-    if (need_python(in, path, err) < 0)
-        return -(int)err->code;
-    if (run(in, argv, path, &out, err) < 0)
-        return -(int)err->code;
-    if (kr_json_parse(kr_buf_str(&out), out.n, path, &doc, err) < 0)
-        return -(int)err->code;
-    if (kr_json_bool(doc, "dynamic", false) ||
-        (!kr_json_bool(doc, "project", false) && kr_json_bool(doc, "poetry", false))) {
-        (void)kr_fail(err, KR_E_INVALID, "%s does not list its dependencies under [project]", path);
-        return kr_hint(err, "set pyproject_export_command to the command that prints them, for "
-                            "example ['poetry', 'export', '--without-hashes'], or requirements");
-    }
-    if (!kr_json_bool(doc, "project", false) && !detected)
-        return kr_fail(err, KR_E_INVALID, "%s has no [project] table", path);
-    list = json_object_get(doc, "dependencies");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *line = json_string_value(json_array_get(list, i));
-
-        if (line == NULL)
-            return kr_fail(err, KR_E_INVALID, "%s: dependencies has to be a list of strings", path);
-        if (kr_reqs_add(reqs, kr_view_of(line), NULL, path, err) < 0)
-            return -(int)err->code;
-    }
-    return 0;
-}
-
 static int add_user_requirements(const struct kr_requirements_in *in, struct kr_reqs *reqs,
                                  const json_t *value, struct kr_err *err)
 {
@@ -264,16 +185,19 @@ static int add_user_requirements(const struct kr_requirements_in *in, struct kr_
     return 0;
 }
 
-static int detect(const struct kr_requirements_in *in, struct kr_reqs *reqs, struct kr_err *err)
+static int detect(const struct kr_requirements_in *in, struct kr_reqs *reqs, json_t *warnings,
+                  struct kr_err *err)
 {
     kr_auto_free char *text = kr_path_join(in->root, "requirements.txt");
     kr_auto_free char *project = kr_path_join(in->root, "pyproject.toml");
+    bool found = false;
 
     if (kr_path_exists(text))
         return kr_reqs_add_file(reqs, text, err);
-    if (kr_path_exists(project))
-        return add_pyproject(in, reqs, project, true, err);
-    return 0;
+    if (kr_path_exists(project) &&
+        kr_pyproject_add(in, reqs, project, true, &found, warnings, err) < 0)
+        return -(int)err->code;
+    return found ? 0 : kr_project_check_others(in->root, err);
 }
 
 static bool given(const json_t *value)
@@ -281,7 +205,8 @@ static bool given(const json_t *value)
     return value != NULL && !json_is_null(value) && !json_is_false(value);
 }
 
-static int add_python(const struct kr_requirements_in *in, struct kr_reqs *reqs, struct kr_err *err)
+static int add_python(const struct kr_requirements_in *in, struct kr_reqs *reqs, json_t *warnings,
+                      struct kr_err *err)
 {
     const json_t *docker = in->docker;
     const json_t *replicate = json_object_get(docker, "replicate_local_python_environment");
@@ -302,15 +227,16 @@ static int add_python(const struct kr_requirements_in *in, struct kr_reqs *reqs,
             return -(int)err->code;
     } else if (pyproject != NULL) {
         kr_auto_free char *path = kr_path_join(in->root, pyproject);
+        bool found;
 
-        if (add_pyproject(in, reqs, path, false, err) < 0)
+        if (kr_pyproject_add(in, reqs, path, false, &found, warnings, err) < 0)
             return -(int)err->code;
     }
     if (given(own))
         return add_user_requirements(in, reqs, own, err);
     if (!given(replicate) && !given(command) && pyproject == NULL &&
         !kr_json_bool(docker, "disable_automatic_requirements_detection", false))
-        return detect(in, reqs, err);
+        return detect(in, reqs, warnings, err);
     return 0;
 }
 
@@ -360,6 +286,13 @@ static int collect_args(const json_t *args, json_t **out, struct kr_err *err)
             return kr_hint(err, "put the option into a requirements file with ${NAME} in its place "
                                 "and give NAME as a secret of the pipeline");
         }
+        if (strstr(arg, "${") != NULL) {
+            (void)kr_fail(err, KR_E_INVALID,
+                          "python_package_installer_args: '%s' has a ${NAME}, which the installer "
+                          "replaces in requirements files only",
+                          key);
+            return kr_hint(err, "put the option into a requirements file");
+        }
         (void)json_array_append_new(names, json_string(arg));
     }
     return 0;
@@ -379,6 +312,17 @@ static void add_runtime(struct kr_reqs *reqs, const json_t *docker, json_t *warn
     kr_buf_adds(&reqs->lines, "pydantic>=2\n");
 }
 
+/* Leaving them out is right, but nobody should have to guess it. */
+static void note_left_out(const struct kr_reqs *reqs, json_t *warnings)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(reqs->left_out, i, item)(void) json_array_append_new(
+        warnings, json_sprintf("%s was left out of the requirements: the runtime brings its own",
+                               json_string_value(item)));
+}
+
 int kr_requirements_collect(const struct kr_requirements_in *in, struct kr_requirements *out,
                             json_t *warnings, struct kr_err *err)
 {
@@ -395,14 +339,16 @@ int kr_requirements_collect(const struct kr_requirements_in *in, struct kr_requi
                      &out->installer_args, err) < 0)
         return -(int)err->code;
     if (strcmp(kind, "native") != 0) {
-        if (add_python(in, &reqs, err) < 0)
+        if (add_python(in, &reqs, warnings, err) < 0)
             return -(int)err->code;
         add_runtime(&reqs, in->docker, warnings);
+        note_left_out(&reqs, warnings);
     }
     if (kr_buf_check(&reqs.lines, err) < 0 || kr_buf_check(&reqs.constraints, err) < 0)
         return -(int)err->code;
     out->text = kr_buf_steal(&reqs.lines);
     out->constraints = kr_buf_steal(&reqs.constraints);
     out->variables = json_incref(reqs.variables);
+    out->tools = json_incref(reqs.tools);
     return 0;
 }

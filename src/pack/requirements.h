@@ -17,6 +17,7 @@ struct kr_requirements {
     char *text;        /* requirements.txt; "" when nothing is to be installed */
     char *constraints; /* constraints.txt; "" when there is none */
     json_t *variables; /* ["NAME"] used as ${NAME}: the build needs them (variables or secrets) */
+    json_t *tools;     /* ["git"]: programs that the installer calls to fetch requirements */
     json_t *apt;       /* ["libgomp1", "curl=7.88.1-10"]: checked names */
     json_t *installer_args; /* ["--pre", "--index-url=https://..."]: checked, without credentials */
     bool uv;                /* installer */
@@ -30,8 +31,9 @@ void kr_requirements_finish(struct kr_requirements *reqs);
  * Python's packages, or the output of a command), required_integrations, pyproject_path (its
  * dependencies, or the output of pyproject_export_command), requirements (list or file). When none
  * of these is given and disable_automatic_requirements_detection is not set, requirements.txt of
- * the root is used, else the dependencies of its pyproject.toml. pydantic is added for the runtime
- * unless install_deployment_requirements is false. A native pipeline has no Python requirements.
+ * the root is used, else what its pyproject.toml says (pyproject.h); a root that has a list of
+ * another kind only is KR_E_INVALID. pydantic is added for the runtime unless
+ * install_deployment_requirements is false. A native pipeline has no Python requirements.
  * warnings: array that gets sentences for the user. */
 int kr_requirements_collect(const struct kr_requirements_in *in, struct kr_requirements *out,
                             json_t *warnings, struct kr_err *err) KR_MUST_USE;

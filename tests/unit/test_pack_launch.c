@@ -5,12 +5,27 @@
 #include "pack/launch.h"
 #include "pack/space_readme.h"
 
+enum { AMD64 = 62, ARM64 = 183, SPARC = 43 };
+
 struct ctx {
     char *root, *runtime, *cache;
     json_t *snapshot, *settings, *warnings;
     struct kr_files files;
     struct kr_err err;
 };
+
+/* A file that says it is a program for this processor (a number of elf.h). */
+static void put_program(const char *folder, const char *name, unsigned char machine)
+{
+    char head[64] = "\177ELF\2\1\1";
+    kr_auto_free char *path = kr_path_join(folder, name), *parent = kr_strdup(path);
+    struct kr_err err = KR_ERR_INIT;
+
+    head[18] = (char)machine;
+    *strrchr(parent, '/') = '\0';
+    assert_int_equal(kr_mkdir_p(parent, 0755, &err), 0);
+    assert_int_equal(kr_file_write_atomic(path, head, sizeof(head), 0755, &err), 0);
+}
 
 static int setup(void **state)
 {
@@ -29,8 +44,8 @@ static int setup(void **state)
         "\"input_schema\":{\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{\"default\":3}}}}",
         0, NULL);
     put(c->root, "app.py", "x = 1\n");
-    put(c->runtime, "kourou-serve", "ELF");
-    put(c->runtime, "kourou-native", "ELF2");
+    put_program(c->runtime, "kourou-serve", AMD64);
+    put_program(c->runtime, "kourou-native", AMD64);
     put(c->runtime, "python/kourou/__init__.py", "");
     *state = c;
     return 0;
@@ -141,7 +156,11 @@ static void test_native(void **state)
     put(c->root, ".gitignore", "build/\n");
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), -KR_E_SYSTEM);
     assert_non_null(strstr(c->err.msg, "build/libp.so"));
-    put(c->root, "build/libp.so", "ELF");
+    put_program(c->root, "build/libp.so", ARM64);
+    assert_true(launch(c, KR_LAUNCH_SOURCE, true) < 0);
+    assert_non_null(strstr(c->err.msg, "build/libp.so is made for arm64"));
+    assert_non_null(strstr(c->err.hint, "build the library for linux/amd64"));
+    put_program(c->root, "build/libp.so", AMD64);
     assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
     assert_non_null(kr_files_find(&c->files, "build/libp.so"));
     assert_non_null(kr_files_find(&c->files, ".kourou/bin/kourou-native"));
@@ -237,9 +256,36 @@ static void test_own_dockerfile_and_dockerignore(void **state)
     assert_non_null(strstr(c->err.msg, "build_context_root '/' is not the source folder"));
 }
 
+/* The programs of this machine are sent only where they run. */
+static void test_programs_of_another_processor(void **state)
+{
+    struct ctx *c = *state;
+    kr_auto_free char *other = kr_path_join(c->runtime, "linux-amd64/kourou-serve");
+    const struct kr_file *sent;
+
+    put_program(c->runtime, "kourou-serve", ARM64);
+    assert_true(launch(c, KR_LAUNCH_SOURCE, true) < 0);
+    assert_non_null(strstr(c->err.msg, "kourou-serve is made for arm64"));
+    assert_non_null(strstr(c->err.msg, "linux/amd64"));
+    assert_non_null(strstr(c->err.hint, other));
+    put_program(c->runtime, "linux-amd64/kourou-serve", SPARC);
+    assert_true(launch(c, KR_LAUNCH_SOURCE, true) < 0);
+    assert_non_null(strstr(c->err.hint, other));
+    put_program(c->runtime, "linux-amd64/kourou-serve", AMD64);
+    assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
+    sent = kr_files_find(&c->files, ".kourou/bin/kourou-serve");
+    assert_string_equal(sent->disk, other);
+    put(c->runtime, "kourou-serve", "\xcf\xfa\xed\xfe of a Mac, longer than a head");
+    assert_int_equal(launch(c, KR_LAUNCH_SOURCE, true), 0);
+    put(c->runtime, "linux-amd64/kourou-serve", "short");
+    assert_true(launch(c, KR_LAUNCH_SOURCE, true) < 0);
+    assert_non_null(strstr(c->err.msg, "is not a program or library of Linux"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_programs_of_another_processor, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whole_tree, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_native, setup, teardown),

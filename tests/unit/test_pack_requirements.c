@@ -130,6 +130,8 @@ static void test_what_is_refused(void **state)
     expect_error(c, "{\"apt_packages\":[\"-o\"]}", "is not a package name");
     expect_error(c, "{\"python_package_installer_args\":{\"index-url\":\"https://u:p@h/\"}}",
                  "'index-url' has a user name or password");
+    expect_error(c, "{\"python_package_installer_args\":{\"index-url\":\"https://${T}@h/\"}}",
+                 "'index-url' has a ${NAME}");
 }
 
 static void test_pyproject(void **state)
@@ -154,6 +156,170 @@ static void test_pyproject(void **state)
     expect_error(c, "{\"pyproject_export_command\":[\"false\"]}", "ended with status 1");
     expect(c, "{\"replicate_local_python_environment\":[\"echo\",\"d==4\"]}",
            "d==4\npydantic>=2\n");
+}
+
+static void put_bytes(struct ctx *c, const char *name, const char *bytes, size_t n)
+{
+    kr_auto_free char *path = kr_path_join(c->root, name);
+
+    assert_int_equal(kr_file_write_atomic(path, bytes, n, 0644, &c->err), 0);
+}
+
+/* The text in UTF-16 or UTF-32 with a byte order mark. */
+static void put_wide(struct ctx *c, const char *text, size_t width, bool big)
+{
+    struct kr_buf out = KR_BUF_INIT(4096);
+    uint32_t unit = 0xfeff;
+
+    for (const char *p = text; unit != 0; unit = (unsigned char)*p++) {
+        for (size_t i = 0; i < width; i++)
+            kr_buf_addc(&out, (char)(unit >> (8 * (big ? width - 1 - i : i))));
+    }
+    put_bytes(c, "requirements.txt", out.p, out.n);
+    kr_buf_finish(&out);
+}
+
+static void test_encodings(void **state)
+{
+    static const char text[] = "numpy==1.26.4 # PowerShell\r\nscipy\r\n";
+    static const char wanted[] = "numpy==1.26.4\nscipy\npydantic>=2\n";
+    struct ctx *c = *state;
+
+    for (size_t width = 2; width <= 4; width += 2) {
+        put_wide(c, text, width, false);
+        expect(c, "{}", wanted);
+        put_wide(c, text, width, true);
+        expect(c, "{}", wanted);
+    }
+    put(c->root, "requirements.txt", "\xef\xbb\xbfnumpy==1.26.4\nscipy\n");
+    expect(c, "{}", wanted);
+    put(c->root, "requirements.txt", "# -*- coding: latin-1 -*-\nnumpy==1.26.4 # f\xfcr\nscipy");
+    expect(c, "{}", wanted);
+    put_bytes(c, "requirements.txt", "\xff\xfe\x3d\xd8\x00\xde\n\0a\0", 10); /* a pair */
+    expect(c, "{\"install_deployment_requirements\":false}", "\xf0\x9f\x98\x80\na\n");
+}
+
+static void test_what_is_no_text(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } bad[] = {
+        {"numpy # f\xfcr\n", 12}, /* latin-1 that does not say so */
+        {"n\0u\0m\0", 6},         /* UTF-16 without a mark */
+        {"\xff\xfe\x00\xdc\x61\x00", 6},
+        {"\xff\xfe\x3d\xd8\x61\x00", 6},
+        {"\xff\xfe\x61", 3},
+        {"\xff\xfe\0\0\xff\xff\xff\0", 8},
+        {"ok\n\0\n", 5},
+    };
+    struct ctx *c = *state;
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(bad); i++) {
+        put_bytes(c, "requirements.txt", bad[i].bytes, bad[i].n);
+        expect_error(c, "{}", "requirements.txt is not UTF-8 text");
+        assert_non_null(strstr(c->err.hint, "save it as UTF-8"));
+    }
+}
+
+/* What would stand before the runtime's own modules goes, in any spelling and place. */
+static void test_own_names_are_left_out(void **state)
+{
+    static const char *const own[] = {
+        "zenml==0.98.0",
+        "ZenML[server]>=0.90 ; python_version > '3.8'",
+        "kourou",
+        "Kourou @ https://pip.example/kourou-1-py3-none-any.whl",
+        "-e git+https://git.example/x/zenml.git@main#egg=zenml",
+        "--editable=git+https://git.example/z#subdirectory=a&egg=ZenML",
+        "git+https://git.example/zenml-io/zenml@release/0.98",
+        "git+ssh://git@git.example/x/kourou.git",
+        "https://pip.example/zenml-0.98.0-py3-none-any.whl",
+        "https://pip.example/a/zenml-0.98.0.tar.gz#sha256=00",
+        "zenml==0.98.0 --hash=sha256:00 --hash=sha256:11",
+    };
+    static const char *const other[] = {"zenml-plugin", "my.zenml", "kourous", "zen-ml",
+                                        "git+https://git.example/zenml/tools"};
+    struct ctx *c = *state;
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(own); i++) {
+        kr_auto_free char *text = kr_asprintf("-r nested.txt\nsix\n");
+        kr_auto_free char *nested = kr_asprintf("\n%s\n", own[i]);
+
+        json_array_clear(c->warnings);
+        put(c->root, "requirements.txt", text);
+        put(c->root, "nested.txt", nested);
+        expect(c, "{}", "six\npydantic>=2\n"); /* a hash that goes leaves no hash mode */
+        assert_int_equal(json_array_size(c->warnings), 1);
+        assert_non_null(
+            strstr(json_string_value(json_array_get(c->warnings, 0)), "nested.txt:2: "));
+        assert_null(strstr(json_string_value(json_array_get(c->warnings, 0)), "--hash"));
+    }
+    for (size_t i = 0; i < KR_ARRAY_LEN(other); i++) {
+        kr_auto_free char *text = kr_asprintf("%s\npydantic>=2\n", other[i]);
+
+        put(c->root, "requirements.txt", other[i]);
+        expect(c, "{}", text);
+    }
+    put(c->root, "requirements.txt", "six==1 \\\n  --hash=sha256:00\nzenml==1 --hash=sha256:11\n");
+    expect(c, "{}", "six==1    --hash=sha256:00\n");
+}
+
+static void expect_tools(struct ctx *c, const char *text, const char *tools)
+{
+    kr_auto_free char *found = NULL;
+
+    put(c->root, "nested.txt", text);
+    put(c->root, "requirements.txt", "-r nested.txt\n");
+    assert_int_equal(collect(c, "{}", "{}"), 0);
+    found = kr_json_canonical(c->out.tools);
+    assert_string_equal(found, tools);
+}
+
+static void test_tools_that_fetch(void **state)
+{
+    struct ctx *c = *state;
+
+    expect_tools(c, "x @ git+https://git.example/x\n", "[\"git\"]");
+    expect_tools(c, "x[a] @ git+https://git.example/x ; python_version > '3'", "[\"git\"]");
+    expect_tools(c, "-e git+https://git.example/x#egg=x\ngit+https://git.example/y", "[\"git\"]");
+    expect_tools(c, "--editable=git+ssh://git@git.example/x#egg=x", "[\"git\"]");
+    put(c->root, "limits.txt", "x @ git+https://git.example/x\n");
+    expect_tools(c, "-c limits.txt", "[\"git\"]");
+    expect_tools(c, "x @ hg+https://h.example/x\ny@git+https://h.example/y",
+                 "[\"git\",\"mercurial\"]");
+    expect_tools(c, "gitpython\nx @ https://h.example/git+x.whl # git+https://", "[]");
+}
+
+static void test_lists_that_are_not_read(void **state)
+{
+    static const char *const files[][2] = {{"environment.yml", "dependencies: [numpy]"},
+                                           {"environment.yaml", "dependencies: [numpy]"},
+                                           {"Pipfile", "[packages]\nnumpy='*'\n"},
+                                           {"setup.cfg", "[options]\ninstall_requires = numpy\n"},
+                                           {"setup.py", "setup(install_requires=['numpy'])"}};
+    struct ctx *c = *state;
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(files); i++) {
+        kr_auto_free char *path = kr_path_join(c->root, files[i][0]);
+        kr_auto_free char *project = kr_path_join(c->root, "pyproject.toml");
+
+        put(c->root, files[i][0], files[i][1]);
+        expect_error(c, "{}", files[i][0]);
+        assert_non_null(strstr(c->err.hint, "requirements.txt"));
+        expect(c, "{\"requirements\":[\"numpy\"]}", "numpy\npydantic>=2\n");
+        expect(c, "{\"disable_automatic_requirements_detection\":true}", "pydantic>=2\n");
+        put(c->root, "pyproject.toml", "[tool.ruff]\n");
+        expect_error(c, "{}", files[i][0]);
+        put(c->root, "pyproject.toml", "[project]\nname='x'\ndependencies=['six']\n");
+        expect(c, "{}", "six\npydantic>=2\n");
+        assert_int_equal(kr_remove_tree(path, &c->err), 0);
+        assert_int_equal(kr_remove_tree(project, &c->err), 0);
+    }
+    put(c->root, "pyproject.toml", "[tool.ruff]\n");
+    put(c->root, "setup.cfg", "[flake8]\nmax-line-length = 120\n");
+    put(c->root, "setup.py", "setup(name='x')");
+    expect(c, "{}", "pydantic>=2\n");
 }
 
 static void test_installer(void **state)
@@ -188,6 +354,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_requirements_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pyproject, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_encodings, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_names_are_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tools_that_fetch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lists_that_are_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_installer, setup, teardown),
         cmocka_unit_test(test_integrations_are_sorted),
     };

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/needs.h"
+
+#include "deployers/engine.h"
+#include "pack/launch.h"
+#include "pack/machine.h"
+#include "pack/requirements.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_flavor(const struct kr_target *target, const char *flavor)
+{
+    return strcmp(kr_json_str(target->row, "flavor", ""), flavor) == 0;
+}
+
+static const json_t *docker_of(const struct kr_target *target)
+{
+    return kr_json_at(target->what.snapshot, "settings", "docker", NULL);
+}
+
+int kr_needs_variable(const struct kr_target *target, const char *name, const char **value,
+                      bool *secret, struct kr_err *err)
+{
+    *value = kr_json_str(json_object_get(docker_of(target), "environment"), name, NULL);
+    if (*value == NULL)
+        *value = kr_json_str(target->what.environment, name, NULL);
+    *secret = *value == NULL;
+    if (*secret)
+        *value = kr_json_str(target->what.secrets, name, NULL);
+    if (*value != NULL)
+        return 0;
+    (void)kr_fail(err, KR_E_NOT_FOUND,
+                  "the requirements use ${%s}, which is neither a variable nor a secret of the "
+                  "deployment",
+                  name);
+    return kr_hint(err,
+                   "%s secret create <name> --%s=..., then name that secret in the pipeline's "
+                   "secrets; what is no secret goes into its environment",
+                   target->app->prog, name);
+}
+
+static int check_variables(const struct kr_target *target, const json_t *names, struct kr_err *err)
+{
+    const json_t *item;
+    const char *value;
+    bool secret;
+    size_t i;
+
+    json_array_foreach(names, i, item)
+    {
+        if (kr_needs_variable(target, json_string_value(item), &value, &secret, err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
+static int check_requirements(const struct kr_target *target, struct kr_err *err)
+{
+    struct kr_requirements_in in = {target->what.source_root, docker_of(target),
+                                    target->what.snapshot, target->what.python};
+    kr_auto_requirements struct kr_requirements reqs = {0};
+    kr_auto_json json_t *warnings = json_array(); /* said again when they are installed */
+
+    if (kr_requirements_collect(&in, &reqs, warnings, err) < 0)
+        return -(int)err->code;
+    return check_variables(target, reqs.variables, err);
+}
+
+/* An engine of another processor builds and runs for that one. */
+static void choose_machine(const struct kr_target *target, char machine[16])
+{
+    struct kr_err ignored = KR_ERR_INIT; /* no engine: the deploy says that in its own words */
+
+    if (!is_flavor(target, "docker") || kr_engine_machine(machine, &ignored) < 0)
+        (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
+}
+
+int kr_needs_check(struct kr_target *target, char machine[16], struct kr_err *err)
+{
+    struct kr_launch launch = {.root = target->what.source_root,
+                               .runtime_dir = target->app->runtime_dir,
+                               .machine = machine,
+                               .snapshot = target->what.snapshot};
+
+    (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
+    if (is_flavor(target, "local") || target->what.image != NULL)
+        return 0; /* a finished image has all it needs */
+    choose_machine(target, machine);
+    if (kr_launch_check_machine(&launch, err) < 0)
+        return -(int)err->code;
+    if (kr_json_bool(docker_of(target), "skip_build", false))
+        return 0;
+    return check_requirements(target, err);
+}
