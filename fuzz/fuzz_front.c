@@ -42,6 +42,16 @@ static const char *const requests[] = {
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 };
 
+/* Pieces of requests whose bodies go to the worker while they come. */
+static const char *const pieces[] = {
+    "POST /own/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    "POST /own/x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n",
+    "POST /own/x HTTP/1.0\r\nContent-Length: 4000\r\n\r\n",
+    "4\r\nbody\r\n",
+    "0\r\n\r\n",
+    "bodybody",
+};
+
 struct client {
     int fd;
     bool whole; /* has sent whole requests only */
@@ -248,6 +258,7 @@ static void client_step(struct scene *s, struct client *c, struct fuzz_input *in
 {
     const uint8_t *bytes;
     const char *request;
+    uint8_t which;
     size_t n;
 
     if (c->fd < 0)
@@ -255,7 +266,13 @@ static void client_step(struct scene *s, struct client *c, struct fuzz_input *in
     switch (what) {
     case 0:
     case 1:
-        request = requests[fuzz_byte(in) % KR_ARRAY_LEN(requests)];
+        which = fuzz_byte(in);
+        if (which >= 228) {
+            request = pieces[which % KR_ARRAY_LEN(pieces)];
+            c->whole = false;
+        } else {
+            request = requests[which % KR_ARRAY_LEN(requests)];
+        }
         send_to(c->fd, request, strlen(request));
         break;
     case 2:

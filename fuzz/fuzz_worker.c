@@ -49,9 +49,31 @@ static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
     FUZZ_CHECK(status != 0 && bytes.n <= KR_FRAME_MAX);
 }
 
+static void on_begin(struct kr_call *call, struct kr_view head, int status)
+{
+    FUZZ_CHECK(((struct asked *)((char *)call - offsetof(struct asked, call)))->waits);
+    FUZZ_CHECK(call->kind == KR_K_CUSTOM && head.n <= KR_FRAME_MAX && status != 0);
+}
+
+static void on_sent(struct kr_call *call)
+{
+    FUZZ_CHECK(call->more && !call->parted && call->where == KR_CALL_SENT);
+}
+
+static void on_taken(struct kr_call *call, uint32_t bytes)
+{
+    (void)bytes;
+    FUZZ_CHECK(call->more && call->where == KR_CALL_SENT);
+}
+
 static void submit(struct kr_pool *pool, struct fuzz_input *in)
 {
-    static const struct kr_call_ops ops = {on_answer, on_chunk, on_failure};
+    static const struct kr_call_ops ops = {.answer = on_answer,
+                                           .chunk = on_chunk,
+                                           .begin = on_begin,
+                                           .sent = on_sent,
+                                           .taken = on_taken,
+                                           .failure = on_failure};
     uint8_t kind = fuzz_byte(in);
     struct asked *a = NULL;
     const char *detail;
@@ -71,6 +93,7 @@ static void submit(struct kr_pool *pool, struct fuzz_input *in)
         a->call.arguments = (struct kr_view){.p = "()", .n = 2};
         a->call.edition = kind >> 7; /* workers want those of edition 0 */
     }
+    a->call.more = (kind & 128) != 0 && a->call.kind == KR_K_CUSTOM;
     memset(a->call.run_id, '0', KR_RUN_ID_LEN);
     if (!kr_pool_submit(pool, &a->call, &status, &detail)) {
         FUZZ_CHECK(a->waits && status == 503 && detail != NULL);
@@ -97,6 +120,11 @@ static void change(struct kr_pool *pool, struct fuzz_input *in)
         kr_pool_abandon(pool, &a->call);
         FUZZ_CHECK(a->call.where == KR_CALL_IDLE);
         a->waits = false;
+    } else if (a->call.more) { /* its body, and the end of it */
+        kr_pool_body(&a->call, (struct kr_view){.p = "body", .n = 4}, which / CALLS % 3 == 1);
+        kr_pool_extend(pool, &a->call, pool->loop->now_ms + which);
+        if (which > 200)
+            kr_pool_leave(&a->call);
     } else {
         kr_pool_pause(&a->call, which / CALLS % 3 == 1);
     }

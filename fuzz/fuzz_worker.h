@@ -90,8 +90,13 @@ static inline void fuzz_say_frame(const struct kr_worker *w, struct fuzz_input *
     const uint8_t *bytes;
     size_t n = fuzz_take(in, &bytes);
 
-    kr_frame_put(&all, type < 250 ? types[type % sizeof(types)] : type,
-                 (uint8_t)((flags & 7) | ((flags & 32) != 0 ? KR_F_OUTPUTS : 0)),
+    if (type >= 240 && type < 250)
+        type = KR_T_TAKEN;
+    else if (type < 240)
+        type = types[type % sizeof(types)];
+    kr_frame_put(&all, type,
+                 (uint8_t)((flags & 7) | ((flags & 32) != 0 ? KR_F_OUTPUTS : 0) |
+                           ((flags & 64) != 0 ? KR_F_CUT : 0)),
                  (uint16_t)(status + (flags & 16) * 16), id, (uint32_t)n);
     kr_buf_add(&all, bytes, n);
     fuzz_say(w, all.p, all.n, (flags & 9) == 1 ? fd : -1);

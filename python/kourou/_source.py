@@ -74,7 +74,7 @@ def source_of(thing, what: str = "object") -> str:
     module = getattr(thing, "__module__", None)
     name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
     if module is None or name is None:
-        raise SettingsError(f"{what} {type(thing).__name__} is neither a function nor a class")
+        return _source_of_object(thing, what)
     if "<" in name:
         file, line = code_location(thing)
         raise SettingsError(
@@ -83,6 +83,21 @@ def source_of(thing, what: str = "object") -> str:
     if module == "__main__":
         module = main_module_name()
     return f"{module}.{name}"
+
+
+def _source_of_object(thing, what):
+    """The name of the module's variable that holds an object, like an application of a web framework."""
+    found = []
+    for key, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None) or ""
+        for name, value in list((getattr(module, "__dict__", None) or {}).items()) if path else ():
+            if value is thing and name.isidentifier():
+                found.append(("-packages" in path, key != getattr(thing, "__module__", None), len(found), key, name))
+    if not found:
+        raise SettingsError(f"{what}: an object of {type(thing).__name__} is imported by the name of its variable, and "
+                            "no module has one; define it at the top level of a module")
+    module, name = min(found)[3:]
+    return f"{main_module_name() if module == '__main__' else module}.{name}"
 
 
 def describe_source(thing) -> str:

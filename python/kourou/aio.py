@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """One event loop for everything asynchronous in the user's code, on a thread of its own.
 
-All of it shares one loop, so a client that ``on_init`` opened can be used by async steps and endpoints.
+All of it shares one loop, so a client that ``on_init`` opened can be used by async steps and endpoints. The loop lives
+as long as the worker: what ends a program when it is raised (SystemExit, KeyboardInterrupt) ends one coroutine here.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 
 _lock = threading.Lock()
 _loop = None
 _thread = None
+_tasks = set()  # the loop itself refers to tasks weakly
 
 
 def loop():
@@ -21,9 +24,25 @@ def loop():
             import asyncio
 
             _loop = asyncio.new_event_loop()
-            _thread = threading.Thread(target=_loop.run_forever, name="kourou-async", daemon=True)
+            _thread = threading.Thread(target=_run_forever, args=(_loop,), name="kourou-async", daemon=True)
             _thread.start()
         return _loop
+
+
+def _run_forever(one) -> None:
+    while not one.is_closed():
+        try:
+            one.run_forever()
+        except BaseException as error:  # noqa: BLE001 - of a task of the user's own: the others go on
+            print(f"a task of the event loop ended with {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
+async def _outcome(coroutine):
+    """(True, result) or (False, exception): the event loop would end by some of them."""
+    try:
+        return True, await coroutine
+    except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        return False, error
 
 
 def run(coroutine):
@@ -33,7 +52,22 @@ def run(coroutine):
     if threading.current_thread() is _thread:
         coroutine.close()
         raise RuntimeError("an async step cannot be waited for inside the event loop; await it instead")
-    return asyncio.run_coroutine_threadsafe(coroutine, loop()).result()
+    fine, result = asyncio.run_coroutine_threadsafe(_outcome(coroutine), loop()).result()
+    if not fine:
+        raise result
+    return result
+
+
+def spawn(coroutine) -> None:
+    """Lets a coroutine run by itself, in the context of the caller. It reports its own errors."""
+    one = loop()
+    one.call_soon_threadsafe(_begin, one, _outcome(coroutine))
+
+
+def _begin(one, coroutine) -> None:
+    task = one.create_task(coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 def iterate(generator):

@@ -232,9 +232,9 @@ class EndpointSpec(Settings):
     """An endpoint of your own.
 
     path, method: what it answers. handler: a function, a class, or the dotted name of one: a plain function with
-    typed parameters, one that takes a ``request``, or an ASGI application. With ``init_kwargs`` a class is created,
-    or a function that takes ``app_runner`` is called, to get the handler. auth_required: whether the deployment's
-    key has to be given. native, extra_kwargs: accepted for older pipelines.
+    typed parameters, one that takes a ``request``, or an ASGI application, which is mounted at the path. With
+    ``init_kwargs`` a class is created, or a function that takes ``app_runner`` is called, to get the handler.
+    auth_required: whether the deployment's key has to be given. native, extra_kwargs: accepted for older pipelines.
     """
 
     path: str

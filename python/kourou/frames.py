@@ -14,10 +14,10 @@ RESPONSE = Struct("<IIBBHI")
 U32 = Struct("<I")
 U64 = Struct("<Q")
 
-T_REQUEST, T_CANCEL, T_DRAIN, T_PAUSE, T_RESUME = 1, 2, 3, 4, 5
-T_HELLO, T_READY, T_FATAL, T_RESPONSE, T_CHUNK = 16, 17, 18, 19, 20
+T_REQUEST, T_CANCEL, T_DRAIN, T_PAUSE, T_RESUME, T_BODY = 1, 2, 3, 4, 5, 6
+T_HELLO, T_READY, T_FATAL, T_RESPONSE, T_CHUNK, T_TAKEN = 16, 17, 18, 19, 20, 21
 
-F_FD, F_RUN_OK, F_HEAD, F_OUTPUTS = 1, 2, 4, 8
+F_FD, F_RUN_OK, F_HEAD, F_OUTPUTS, F_MORE, F_CUT = 1, 2, 4, 8, 16, 32
 
 K_INVOKE, K_STREAM, K_BATCH, K_CUSTOM, K_ARGUMENTS = 0, 1, 2, 3, 4
 
@@ -87,13 +87,12 @@ def head_lines(headers) -> bytes:
 
 
 def split_custom(body):
-    """(method, path, query, headers, body) of a custom request's body."""
+    """(fields of the first line, headers, HTTP body) of a custom request's body."""
     (n,) = U32.unpack_from(body, 0)
     lines = bytes(body[4 : 4 + n]).split(b"\n")
-    method, path, query = lines[0].split(b"\t")
     headers = []
     for line in lines[1:]:
         if line:
             name, _, value = line.partition(b": ")
             headers.append((name, value))
-    return method.decode(), path.decode("latin-1"), query.decode("latin-1"), headers, body[4 + n :]
+    return lines[0].decode("latin-1").split("\t"), headers, body[4 + n :]

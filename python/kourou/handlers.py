@@ -63,8 +63,19 @@ def _foreign_request(annotation):
     return isinstance(annotation, type) and annotation.__name__ == "Request" and not issubclass(annotation, Request)
 
 
+def _receiver(body):
+    """For a request whose handler is not on the event loop."""
+    first = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive():
+        return first.pop() if first else {"type": "http.disconnect"}
+
+    return receive
+
+
 def binder(function, path_names, facade):
-    """``bind(request)``: the keyword arguments of the function for one request. Refused when they do not fit."""
+    """(bind, reads): ``bind(request, receive)`` gives the keyword arguments of the function for one request, Refused when
+    they do not fit; ``reads`` is whether it wants the body to be there."""
     hints = _hints(function)
     arguments = []
     for parameter in inspect.signature(function).parameters.values():
@@ -83,18 +94,20 @@ def binder(function, path_names, facade):
             place = "body" if _is_body(annotation) else "query"
         arguments.append((_Argument(parameter, annotation, place), annotation))
     alone = sum(1 for a, _ in arguments if a.place == "body") == 1
+    places = {argument.place for argument, _ in arguments}
+    reads = "foreign" not in places or bool(places & {"body", "request"})
 
-    def bind(request):
+    def bind(request, receive=None):
         result, body = {}, None
         for argument, annotation in arguments:
             if argument.place == "body" and body is None:
                 body = [_parse(request._body)]
-            value = _find(argument, annotation, request, facade, body, alone)
+            value = _find(argument, annotation, request, receive, facade, body, alone)
             if value is not inspect.Parameter.empty:
                 result[argument.name] = value
         return result
 
-    return bind
+    return bind, reads
 
 
 def _parse(body):
@@ -107,16 +120,14 @@ def _parse(body):
                         "msg": "JSON decode error", "input": {}, "ctx": {"error": str(error)}}]) from None
 
 
-def _find(argument, annotation, request, facade, body, alone):
+def _find(argument, annotation, request, receive, facade, body, alone):
     name, place, empty = argument.name, argument.place, inspect.Parameter.empty
     if place == "request":
         return request
     if place == "runner":
         return facade
     if place == "foreign":
-        from .asgi import _receiver
-
-        return annotation(request.scope, _receiver(request._body))
+        return annotation(request.scope, receive or _receiver(request._body))
     loc = [place] if place == "body" and alone else [place, name]
     if place == "path":
         return argument.check(request.path_params[name], loc)

@@ -4,7 +4,42 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import parse_qsl
+
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BAD_VALUE = re.compile(rb"[\0\r\n]")
+
+
+def checked_status(status) -> int:
+    """The status of an answer. ValueError when it is none."""
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        raise ValueError(f"the status of an answer is a number from 200 to 599, not {status!r}")
+    return int(status)
+
+
+def checked_headers(headers):
+    """(pairs of bytes without those of the framing, declared length or None) of the headers of an answer."""
+    pairs, lengths, chunked = [], set(), False
+    for name, value in headers:
+        name = name.encode("latin-1") if isinstance(name, str) else bytes(name)
+        value = (value.encode("latin-1") if isinstance(value, str) else bytes(value)).strip(b" \t")
+        if not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
+            raise ValueError(f"a header of the answer is not valid: {name!r}: {value!r}")
+        name = name.lower()
+        if name == b"content-length":
+            lengths.add(value)
+        elif name == b"transfer-encoding":
+            chunked = True
+        else:
+            pairs.append((name, value))
+    if not lengths or chunked:
+        return pairs, None
+    text = lengths.pop()
+    if lengths or not text.isdigit() or len(text) > 18:
+        raise ValueError("the Content-Length of the answer is not a number, or there are several")
+    return pairs, int(text)
 
 
 class Request:

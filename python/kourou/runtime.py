@@ -19,7 +19,7 @@ from . import lite
 from ._loader import import_from
 from ._source import load_source, one_line, short_traceback
 from .context import AppContext, RunContext, _app, _run
-from .errors import KourouError, LoadError
+from .errors import KourouError, LoadError, OutputError
 from .frames import F_OUTPUTS, F_RUN_OK, FD_THRESHOLD
 from .lite import arguments
 from .pipelines import Pipeline
@@ -225,6 +225,8 @@ class Runner:
         """Calls on_cleanup and shutdown_hook. What they raise is logged."""
         token = _app.set(self._app)
         try:
+            if self._custom is not None:
+                self._clean_up(self._custom.stop)
             self._clean_up(self.pipeline.options.get("on_cleanup"))
             if self.settings.get("shutdown_hook"):
                 self._clean_up(self.settings["shutdown_hook"], app_runner=self._facade(),
@@ -290,7 +292,12 @@ class Runner:
         return self._write_fields(p) or self._write_used(p)
 
     def _written(self, values) -> bytes:
-        return self._write_lite and self._write_lite(values) or self._write(values)
+        try:
+            return self._write_lite and self._write_lite(values) or self._write(values)
+        except OutputError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it was, this way says which output of which step
+            return self._output_types().write(dict(zip(self._names, values)))
 
     def _succeeded(self, ctx, out, used, started) -> bytes:
         name = ctx.given_name
@@ -346,7 +353,7 @@ class Runner:
     def _failed(self, ctx, used, error, started) -> bytes:
         from .streaming import StreamClosed
 
-        if isinstance(error, (KeyboardInterrupt, GeneratorExit, StreamClosed)):
+        if isinstance(error, StreamClosed):
             raise error
         where = f"step '{self._nodes[ctx.index].name}': " if 0 <= ctx.index < len(self._nodes) else ""
         text = f"Failed to execute pipeline: {where}{one_line(error, 2000)}"
@@ -392,7 +399,7 @@ class Runner:
         ctx.emit = lambda data: emit(json_bytes(data if isinstance(data, dict) else {"value": data}))
         token = _run.set(ctx)
         try:
-            out = self._write(self._plan(ctx, ctx.parameters))
+            out = self._written(self._plan(ctx, ctx.parameters))
         except BaseException as error:  # noqa: BLE001 - reported, or raised again by _failed()
             return self._failed(ctx, used, error, started)
         finally:
@@ -438,8 +445,18 @@ class Runner:
 
     # -- everything of the user's own ---------------------------------------------------------------
 
-    def custom(self, method, path, query, headers, body, run_id=None):
-        """(status, headers, body) of a custom endpoint, or of any request when there is middleware."""
+    @property
+    def uploads(self):
+        """["METHOD path", ...] of the routes whose bodies may still be coming when custom() is called; None when there is
+        nothing but invocations."""
+        return self._custom.uploads if self._custom is not None else None
+
+    def custom(self, method, path, query, headers, body, run_id=None, more=(), open_wire=None):
+        """(status, headers, body) of a custom endpoint, or of any request when there is middleware.
+
+        ``more``: the rest of the head's first line (docs/worker-protocol.md). With ``open_wire`` the answer may come
+        through the wire that it gives: the result is None then. ``body`` is None when it comes that way, too.
+        """
         if self._custom is None:
             return 404, [(b"content-type", b"application/json")], b'{"detail":"Not Found"}'
-        return self._custom.handle(method, path, query, headers, bytes(body), run_id)
+        return self._custom.handle((method, path, query, *more), headers, body, run_id, open_wire)

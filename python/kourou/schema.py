@@ -283,7 +283,7 @@ class OutputTypes:
                 f"type {_type_name(annotation)}: {where + ': ' if where else ''}{problem['msg']}") from None
         except Exception as error:
             raise OutputError(f"output '{ref.output.name}' of step '{ref.node.name}' cannot be written as JSON: "
-                              f"{str(error).splitlines()[0]}") from None
+                              f"{(str(error).splitlines() or [type(error).__name__])[0]}") from None
 
 
 # -- refused requests ---------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from _thread import allocate_lock
 from time import perf_counter
 
 from .frames import (
-    F_FD, F_HEAD, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
-    MAX_PAYLOAD, REQUEST, RESPONSE, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_READY,
+    F_FD, F_HEAD, F_MORE, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
+    MAX_PAYLOAD, REQUEST, RESPONSE, T_BODY, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_READY,
     T_REQUEST, T_RESPONSE, T_RESUME, U32, U64, VERSION, head_lines, memory_file, read_memory_file,
     split_custom,
 )
@@ -44,6 +44,13 @@ def _threading():
     return threading
 
 
+def wire_for(channel, rid: int, body, head: bytes = b""):
+    """A Wire; the module is imported when the first is needed."""
+    from .wire import Wire
+
+    return Wire(channel, rid, body, head)
+
+
 class Channel:
     """The socket: reads frames into ``pending``, writes answers in batches."""
 
@@ -53,6 +60,7 @@ class Channel:
         self.outbox = []
         self.cancelled = set()
         self.paused = {}
+        self.wires = {}  # by id: requests that are answered on the event loop, or whose body is still coming
         self.draining = False
         self._fds = deque()
         self._buf = bytearray(READ_SIZE + 64)
@@ -90,7 +98,11 @@ class Channel:
                 body = bytes(view[at + 52 : end])
                 if flags & F_FD:
                     body = (self._fds.popleft(), U64.unpack(body)[0])
+                elif flags & F_MORE:
+                    body = self.wires[rid] = wire_for(self, rid, None, body)
                 pending.append((rid, kind, run_id.decode(), body))
+            elif rid in self.wires:
+                self._tell(self.wires[rid], ftype, flags, bytes(view[at + 12 : end]))
             else:
                 self._control(ftype, rid)
             at = end
@@ -122,6 +134,22 @@ class Channel:
                 resume.set()
         elif ftype == T_DRAIN:
             self.draining = True
+
+    def _tell(self, wire, ftype: int, flags: int, data: bytes) -> None:
+        if ftype == T_BODY:
+            wire.put(data, not flags & F_MORE)
+        elif ftype == T_CANCEL:
+            wire.leave(bool(flags & F_MORE))
+        elif ftype in (T_PAUSE, T_RESUME):
+            wire.pause(ftype == T_PAUSE)
+
+    def wire_ended(self) -> None:
+        """The last one of a channel that drains lets its reader go."""
+        if self.draining and not self.wires:
+            try:
+                self.sock.shutdown(_socket.SHUT_RD)
+            except OSError:
+                pass
 
     def flush(self) -> None:
         """Sends what is in the outbox."""
@@ -249,7 +277,7 @@ class Worker:
             if not pending:
                 if outbox:
                     flush()
-                if channel.draining or not read():
+                if (channel.draining and not channel.wires) or not read():
                     if not pending:
                         return self._finish()
                 continue
@@ -295,6 +323,7 @@ class Worker:
     def _drop(self, rid: int, body) -> None:
         if type(body) is tuple:
             os.close(body[0])
+        self._channel.wires.pop(rid, None)
         self._answer(rid, 499, b"", False, 0.0)
 
     def _answer(self, rid: int, status: int, data: bytes, ok: bool, seconds: float, head=None) -> None:
@@ -328,14 +357,43 @@ class Worker:
             elif kind == K_STREAM:
                 status, data, ok = self._stream(rid, run_id, body)
             elif kind == K_CUSTOM:
-                method, path, query, headers, body = split_custom(body)
-                status, out, data = self._runner.custom(method, path, query, headers, body, run_id)
+                answer = self._custom(rid, run_id, body, t0)
+                if answer is None:
+                    return
+                status, out, data = answer
                 head, ok = head_lines(out), status < 400
             else:
                 status, data, ok = 501, _JSON % b"unknown kind of request", False
         except BaseException as error:
             status, data, ok, head = 500, self._failure(error), False, None
         self._answer(rid, status, data, ok, perf_counter() - t0, head)
+
+    def _custom(self, rid: int, run_id: str, body, t0: float):
+        """(status, headers, body); None when the event loop goes on with it."""
+        wire = None if type(body) is bytes else body
+        fields, headers, content = split_custom(body if wire is None else wire.first)
+        if getattr(self._runner, "uploads", None) is None:
+            return self._runner.custom(*fields[:3], headers, content, run_id)
+
+        def open_wire():
+            one = wire or wire_for(self._channel, rid, content)
+            self._open(one, rid, t0)
+            return one
+
+        return self._runner.custom(*fields[:3], headers, content if wire is None else None, run_id, fields[3:],
+                                   open_wire)
+
+    def _open(self, wire, rid: int, t0: float) -> None:
+        """The request goes on by itself: the worker does not end before it."""
+        channel = self._channel
+        with self._state:
+            self._away += 1
+        wire.on_done = self._step_down
+        channel.wires[rid] = wire
+        if rid in channel.cancelled:
+            channel.cancelled.discard(rid)
+            wire.leave(False)
+        wire.seconds = perf_counter() - t0
 
     def _stream(self, rid: int, run_id: str, body: bytes):
         """Sends the blocks of a stream as they come. The result ends the request."""
@@ -430,6 +488,11 @@ def _start(channel: Channel, options):
     arguments = getattr(runner, "arguments", None)
     if arguments is not None:
         ready += f',"arguments":{arguments}'
+    uploads = getattr(runner, "uploads", None)
+    if uploads is not None:
+        import json
+
+        ready += ',"bodies":true,"uploads":' + json.dumps(uploads)
     channel.send(T_READY, 0, f"{{{ready}}}".encode())
     return runner
 

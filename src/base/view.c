@@ -144,3 +144,25 @@ char *kr_view_dup(struct kr_view v)
     copy[v.n] = '\0';
     return copy;
 }
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t kr_percent_decode(struct kr_view v, char *to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < v.n; i++) {
+        int high = v.p[i] == '%' && i + 2 < v.n ? hex_digit(v.p[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(v.p[i + 2]) : -1;
+
+        to[n++] = low >= 0 ? (char)(high * 16 + low) : v.p[i];
+        i += low >= 0 ? 2 : 0;
+    }
+    return n;
+}

@@ -46,4 +46,8 @@ char *kr_blank(char *text, const char *characters);
 
 char *kr_view_dup(struct kr_view v) KR_MUST_USE;
 
+/* Writes the text with %41 as A to a place of as many bytes; returns how many it took. What is no
+ * such pair stays. */
+size_t kr_percent_decode(struct kr_view v, char *to);
+
 #endif

@@ -43,6 +43,8 @@ int kr_body_keep(struct kr_http *http, const char *bytes, size_t n)
 {
     struct kr_conn *conn = (struct kr_conn *)((char *)http - offsetof(struct kr_conn, http));
 
+    if (conn->upload || conn->discard)
+        return kr_upload_keep(conn, bytes, n);
     if (conn->body_fd < 0 && !http->chunked && http->content_length <= KR_FRAME_FD_THRESHOLD) {
         if (conn->body.n == 0)
             conn->body.at = (uint32_t)(bytes - http->base);
@@ -122,4 +124,22 @@ void kr_body_moved(struct kr_conn *conn)
         conn->pace.counted = n;
         next_interval(conn);
     }
+}
+
+void kr_body_rest(struct kr_conn *conn)
+{
+    kr_conn_deadline(conn, 0);
+    conn->pace.rests_ms = conn->srv->loop.now_ms;
+}
+
+void kr_body_resume(struct kr_conn *conn)
+{
+    int64_t now = conn->srv->loop.now_ms;
+
+    if (conn->pace.rests_ms != 0)
+        conn->pace.until_ms += now - conn->pace.rests_ms;
+    conn->pace.rests_ms = 0;
+    conn->pace.counted = conn->http.body_n;
+    conn->since_ms = now;
+    next_interval(conn);
 }

@@ -17,6 +17,7 @@ struct kr_answer {
     int status;
     bool run_ok;
     bool outputs; /* the body is what the outputs are, not the whole answer */
+    bool cut;     /* the stream that ends here is not whole */
     uint32_t run_us;
     struct kr_view head; /* header lines of a custom endpoint, .p NULL without */
     struct kr_view body;
@@ -28,6 +29,12 @@ struct kr_answer {
 struct kr_call_ops {
     void (*answer)(struct kr_call *call, const struct kr_answer *answer);
     void (*chunk)(struct kr_call *call, struct kr_view bytes, int status);
+    /* The head of an answer whose body comes in chunks; kind custom only. */
+    void (*begin)(struct kr_call *call, struct kr_view head, int status);
+    /* A call with .more: it has been given to a worker, which takes its body now; the worker has
+     * used so many bytes of it (0: it waits for the first). */
+    void (*sent)(struct kr_call *call);
+    void (*taken)(struct kr_call *call, uint32_t bytes);
     /* retryable: the pipeline has not begun to run this request. */
     void (*failure)(struct kr_call *call, int status, bool retryable, const char *detail);
 };
@@ -51,6 +58,9 @@ struct kr_call {
     /* the body in another form, .p NULL without; stays as the body does */
     struct kr_view arguments;
     uint32_t edition; /* of the arguments: for workers that said the same of them */
+    bool more;        /* the body comes by kr_pool_body(), .body is empty */
+    bool parted;      /* some of it was sent: the call cannot go to another worker */
+    bool left;        /* the client sends nothing more, and has perhaps gone */
 };
 
 #endif

@@ -45,10 +45,7 @@ void kr_conn_close(struct kr_conn *conn)
 
     if (conn->state == KR_C_CLOSED)
         return;
-    if (conn->call.where != KR_CALL_IDLE) {
-        kr_pool_abandon(&srv->pool, &conn->call);
-        kr_invoke_left(conn);
-    }
+    kr_upload_abandon(conn);
     count_request(conn);
     kr_journal_forget(conn);
     conn->state = KR_C_CLOSED;
@@ -113,6 +110,7 @@ static void next_request(struct kr_conn *conn)
     conn->chunked_out = conn->no_body_out = conn->paused = conn->expect_sent = false;
     if (conn->out.cap > IN_LARGE)
         kr_buf_finish(&conn->out);
+    conn->upload = conn->discard = conn->call.more = conn->call.left = false;
     kr_buf_reset(&conn->out);
     conn->state = KR_C_HEAD;
     conn->since_ms = conn->srv->loop.now_ms;
@@ -139,9 +137,30 @@ static void linger(struct kr_conn *conn)
     kr_conn_deadline(conn, LINGER_MS);
 }
 
+/* The answer was sent before its request was there whole. */
+static void read_rest(struct kr_conn *conn)
+{
+    conn->state = KR_C_BODY;
+    kr_body_resume(conn);
+    kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
+    if (!conn->processing)
+        process(conn);
+}
+
 void kr_conn_resume(struct kr_conn *conn)
 {
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
     count_request(conn);
+    if (conn->cut) { /* an ordinary end would look like that of the answer */
+        (void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        kr_conn_close(conn);
+        return;
+    }
+    if (conn->discard && conn->keep_alive && !conn->eof) {
+        read_rest(conn);
+        return;
+    }
     if (!conn->keep_alive || (conn->eof && conn->in_n == conn->in_at)) {
         linger(conn);
         return;
@@ -193,17 +212,19 @@ static void begin_request(struct kr_conn *conn)
     conn->route = kr_route_find(conn);
     if (conn->route == NULL || conn->state != KR_C_BODY)
         return;
-    if (http->want_continue && conn->in_n == conn->in_at)
+    conn->upload = conn->route->uploads && http->has_body;
+    if (http->want_continue && conn->in_n == conn->in_at && !conn->upload)
         kr_conn_continue(conn);
 }
 
 /* After a part of a body was taken out of the buffer, its place is used again. */
 static void reuse_buffer(struct kr_conn *conn)
 {
-    bool elsewhere = conn->body_fd >= 0 || conn->http.chunked;
+    bool elsewhere = conn->body_fd >= 0 || conn->http.chunked || conn->upload || conn->discard;
     size_t rest = conn->in_n - conn->in_at;
 
-    if (conn->state != KR_C_BODY || !elsewhere || conn->in_at <= conn->http.head_end)
+    if ((conn->state != KR_C_BODY && !conn->upload) || !elsewhere ||
+        conn->in_at <= conn->http.head_end)
         return;
     if (rest > 0)
         memmove(conn->in + conn->http.head_end, conn->in + conn->in_at, rest);
@@ -216,6 +237,10 @@ static void bad_request(struct kr_conn *conn)
     struct kr_server *srv = conn->srv;
     int status = conn->http.bad_status;
 
+    if (conn->discard || conn->call.more) {
+        kr_upload_fail(conn, status, status == 503 ? KR_NO_ROOM : conn->http.bad_reason);
+        return;
+    }
     if (status == 503) {
         no_room(conn);
         return;
@@ -229,12 +254,42 @@ static void bad_request(struct kr_conn *conn)
         kr_conn_refuse(conn, status, conn->http.bad_reason);
 }
 
+/* All of the request is there. */
+static void whole_request(struct kr_conn *conn)
+{
+    if (conn->discard) {
+        next_request(conn);
+    } else if (conn->call.more) {
+        kr_upload_end(conn);
+    } else {
+        conn->upload = false;
+        conn->state = KR_C_WAIT;
+        kr_conn_deadline(conn, 0);
+        conn->route->handler(conn);
+    }
+}
+
+/* What has come is used up. */
+static void part_of_request(struct kr_conn *conn)
+{
+    if (conn->state == KR_C_BODY || conn->upload)
+        kr_body_moved(conn);
+    reuse_buffer(conn);
+    if (conn->state == KR_C_BODY && conn->upload)
+        kr_upload_begin(conn);
+    else if (conn->upload)
+        kr_upload_forward(conn);
+    else if (conn->state == KR_C_HEAD && conn->in_n == conn->in_at && conn->in_n > 0 &&
+             conn->deadline_ms > conn->srv->loop.now_ms + conn->srv->opt.header_timeout_ms)
+        kr_conn_deadline(conn, conn->srv->opt.header_timeout_ms);
+}
+
 static void process(struct kr_conn *conn)
 {
     bool go = conn->in_n > conn->in_at;
 
     conn->processing = true;
-    while (go && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY)) {
+    while (go && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY || conn->upload)) {
         enum kr_http_event event = kr_http_feed(&conn->http, conn->in, &conn->in_at, conn->in_n);
 
         if (event == KR_HTTP_BAD) {
@@ -242,21 +297,13 @@ static void process(struct kr_conn *conn)
             break;
         }
         if (event == KR_HTTP_MORE) {
-            if (conn->state == KR_C_BODY)
-                kr_body_moved(conn);
-            reuse_buffer(conn);
-            if (conn->state == KR_C_HEAD && conn->in_n == conn->in_at && conn->in_n > 0 &&
-                conn->deadline_ms > conn->srv->loop.now_ms + conn->srv->opt.header_timeout_ms)
-                kr_conn_deadline(conn, conn->srv->opt.header_timeout_ms);
+            part_of_request(conn);
             break;
         }
-        if (event == KR_HTTP_HEAD) {
+        if (event == KR_HTTP_HEAD)
             begin_request(conn);
-        } else {
-            conn->state = KR_C_WAIT;
-            kr_conn_deadline(conn, 0);
-            conn->route->handler(conn);
-        }
+        else
+            whole_request(conn);
         go = conn->state == KR_C_BODY || conn->in_n > conn->in_at;
     }
     conn->processing = false;
@@ -274,8 +321,8 @@ static size_t wanted(const struct kr_conn *conn)
     bool tight = kr_room_is_short(conn->srv), full = conn->in_n >= conn->in_cap;
     size_t cap = conn->in_cap, all = cap == 0 ? KR_CONN_FIRST : cap;
 
-    if (conn->state == KR_C_BODY && http->has_body) {
-        if (http->chunked || http->content_length > KR_FRAME_FD_THRESHOLD)
+    if ((conn->state == KR_C_BODY || conn->upload) && http->has_body) {
+        if (http->chunked || conn->upload || http->content_length > KR_FRAME_FD_THRESHOLD)
             all = tight ? http->head_end + IN_SHORT : IN_LARGE;
         else
             all = http->head_end + (size_t)http->content_length + 1;
@@ -296,7 +343,8 @@ static bool make_room(struct kr_conn *conn)
     if (want > conn->in_cap) {
         conn->in = kr_reallocarray(conn->in, want, 1);
         conn->in_cap = want;
-        if (conn->call.where != KR_CALL_IDLE) /* pipelined bytes: the body of the call has moved */
+        if (conn->call.where != KR_CALL_IDLE &&
+            !conn->call.more) /* pipelined bytes: the body of the call has moved */
             conn->call.body = kr_conn_body(conn);
     }
     return true;
@@ -314,10 +362,12 @@ static void read_away(struct kr_conn *conn)
 static void client_ended(struct kr_conn *conn)
 {
     conn->eof = true;
-    if (conn->state == KR_C_HEAD || conn->state == KR_C_BODY)
+    if (conn->state == KR_C_HEAD || conn->state == KR_C_BODY || conn->upload) {
         kr_conn_close(conn);
-    else
-        kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
+        return;
+    }
+    kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
+    kr_custom_left(conn);
 }
 
 static void on_readable(struct kr_conn *conn)
@@ -329,10 +379,14 @@ static void on_readable(struct kr_conn *conn)
         read_away(conn);
         return;
     }
-    full = !make_room(conn);
+    full = kr_upload_waits(conn) || !make_room(conn);
     none = conn->in_cap > KR_CONN_FIRST && !kr_room_take(conn);
     if (none && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY)) {
         no_room(conn);
+        return;
+    }
+    if (none && conn->upload) {
+        kr_upload_fail(conn, 503, KR_NO_ROOM);
         return;
     }
     if (full || none) { /* pipelined bytes wait in the kernel */
@@ -398,9 +452,11 @@ void kr_conn_open(struct kr_server *srv, int fd)
 
 static void expire(struct kr_conn *conn)
 {
-    if (conn->state == KR_C_BODY) {
+    if (conn->state == KR_C_BODY && !conn->discard) {
         conn->srv->metrics.bad_requests++;
         kr_conn_refuse(conn, 408, "The request body did not arrive in time");
+    } else if (conn->upload && conn->state == KR_C_WAIT) {
+        kr_upload_fail(conn, 408, "The request body did not arrive in time");
     } else if (conn->state == KR_C_HEAD && conn->in_n > 0) {
         conn->srv->metrics.bad_requests++;
         conn->arrived_us = conn->srv->loop.now_us;

@@ -22,6 +22,7 @@ struct kr_body_pace {
     int64_t until_ms;
     uint64_t counted; /* bytes at the beginning of the interval */
     uint64_t marked;  /* bytes when since_ms was moved last */
+    int64_t rests_ms; /* since when nothing is awaited, or 0 */
 };
 
 /* The memory that requests and answers hold, of all connections together. */
@@ -48,6 +49,12 @@ struct kr_conn {
     struct kr_conn *prev, *next;
     enum kr_conn_state state;
     bool keep_alive, no_body_out, chunked_out, eof, processing, paused, expect_sent;
+    bool upload;  /* the body is for an endpoint that takes it while it comes, and has not ended */
+    bool ended;   /* the worker has all of it */
+    bool discard; /* the answer is there, the rest of the body is read away */
+    bool cut;     /* the answer is not whole, and that has to be seen */
+    uint32_t credit;      /* bytes of an upload that the worker takes now */
+    uint64_t stream_left; /* bytes of a declared length, or KR_STREAM_OPEN */
     int64_t deadline_ms, arrived_us;
     int64_t since_ms; /* the client has done nothing worth waiting for since */
     struct kr_body_pace pace;
@@ -67,6 +74,7 @@ struct kr_conn {
     struct kr_buf head; /* head block of a custom call; arguments of an invocation and
                          * what its answer says of them */
     size_t tail_at;     /* where those begin in it */
+    char ends[160];     /* who speaks with whom, for the worker; empty: not asked yet */
     char request_id[65];
     char run_name[65];
     int status;
@@ -86,8 +94,22 @@ int kr_body_keep(struct kr_http *http, const char *bytes, size_t n); /* 0, or a 
 void kr_body_forget(struct kr_conn *conn);
 void kr_body_begin(struct kr_conn *conn); /* its time runs from now */
 void kr_body_moved(struct kr_conn *conn); /* more of it has come */
+void kr_body_rest(struct kr_conn *conn);  /* nothing is awaited until it is resumed */
+void kr_body_resume(struct kr_conn *conn);
 struct kr_view kr_conn_body(const struct kr_conn *conn);
 uint64_t kr_body_held(const struct kr_conn *conn); /* memory beside the connection's buffer */
+
+/* upload.c: bodies that go to the worker while they come */
+int kr_upload_keep(struct kr_conn *conn, const char *bytes, size_t n); /* as kr_body_keep */
+void kr_upload_begin(struct kr_conn *conn); /* the body is not there with the head */
+void kr_upload_forward(struct kr_conn *conn);
+void kr_upload_taken(struct kr_conn *conn, uint32_t bytes);
+void kr_upload_watch(struct kr_conn *conn); /* the call's time, after something happened */
+void kr_upload_end(struct kr_conn *conn);   /* all of it is there */
+void kr_upload_stop(struct kr_conn *conn);  /* the answer is there: what becomes of the rest */
+void kr_upload_fail(struct kr_conn *conn, int status, const char *detail);
+bool kr_upload_waits(const struct kr_conn *conn); /* for the worker: nothing is read meanwhile */
+void kr_upload_abandon(struct kr_conn *conn);     /* the call: its worker hears of it */
 
 /* room.c */
 bool kr_room_for_connection(struct kr_server *srv); /* false: every connection is in use */

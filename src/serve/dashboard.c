@@ -90,29 +90,12 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 32);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* NULL when it holds a NUL. */
 static char *decode(struct kr_view path)
 {
     char *out = kr_malloc(path.n + 1);
-    size_t n = 0;
+    size_t n = kr_percent_decode(path, out);
 
-    for (size_t i = 0; i < path.n; i++) {
-        if (path.p[i] == '%' && i + 2 < path.n && hex(path.p[i + 1]) >= 0 &&
-            hex(path.p[i + 2]) >= 0) {
-            out[n++] = (char)(hex(path.p[i + 1]) * 16 + hex(path.p[i + 2]));
-            i += 2;
-        } else {
-            out[n++] = path.p[i];
-        }
-    }
     out[n] = '\0';
     if (strlen(out) != n) {
         free(out);

@@ -21,14 +21,23 @@ enum kr_frame_type {
     KR_T_DRAIN = 3,
     KR_T_PAUSE = 4,
     KR_T_RESUME = 5,
+    KR_T_BODY = 6,
     KR_T_HELLO = 16,
     KR_T_READY = 17,
     KR_T_FATAL = 18,
     KR_T_RESPONSE = 19,
     KR_T_CHUNK = 20,
+    KR_T_TAKEN = 21,
 };
 
-enum { KR_F_FD = 1, KR_F_RUN_OK = 2, KR_F_HEAD = 4, KR_F_OUTPUTS = 8 };
+enum {
+    KR_F_FD = 1,
+    KR_F_RUN_OK = 2,
+    KR_F_HEAD = 4,
+    KR_F_OUTPUTS = 8,
+    KR_F_MORE = 16, /* REQUEST, BODY: more of the body follows; CANCEL: an answer is still taken */
+    KR_F_CUT = 32   /* RESPONSE that ends a stream: it must not look whole */
+};
 enum kr_kind { KR_K_INVOKE, KR_K_STREAM, KR_K_BATCH, KR_K_CUSTOM, KR_KIND_COUNT };
 #define KR_K_ARGUMENTS 4 /* how an invocation travels to a worker that wants its arguments */
 

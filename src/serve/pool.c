@@ -172,6 +172,32 @@ void kr_pool_pause(struct kr_call *call, bool pause)
         kr_worker_send_control(call->worker, pause ? KR_T_PAUSE : KR_T_RESUME, call->id);
 }
 
+void kr_pool_body(struct kr_call *call, struct kr_view bytes, bool last)
+{
+    if (call->where != KR_CALL_SENT)
+        return;
+    call->parted = true;
+    kr_worker_send_part(call->worker, call->id, bytes, last);
+}
+
+void kr_pool_leave(struct kr_call *call)
+{
+    call->left = true;
+    if (call->where == KR_CALL_SENT)
+        kr_worker_send_flagged(call->worker, KR_T_CANCEL, KR_F_MORE, call->id);
+}
+
+void kr_pool_extend(struct kr_pool *pool, struct kr_call *call, int64_t deadline_ms)
+{
+    struct kr_slot *slot =
+        call->where == KR_CALL_SENT ? kr_worker_slot(call->worker, call->id) : NULL;
+
+    call->deadline_ms = deadline_ms;
+    if (slot != NULL)
+        slot->deadline_ms = deadline_ms;
+    kr_timer_at(pool->loop, &pool->deadline, deadline_ms);
+}
+
 void kr_pool_flush(struct kr_pool *pool)
 {
     for (int64_t i = 0; i < pool->slots; i++) {
@@ -209,6 +235,7 @@ static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct k
     *a = (struct kr_answer){.status = f->status,
                             .run_ok = (f->flags & KR_F_RUN_OK) != 0,
                             .outputs = (f->flags & KR_F_OUTPUTS) != 0,
+                            .cut = (f->flags & KR_F_CUT) != 0,
                             .fd = -1};
     if (f->size < 4)
         return false;
@@ -303,14 +330,48 @@ static void on_fatal(struct kr_worker *w, const struct kr_frame *f)
     (void)snprintf(w->last_error, sizeof(w->last_error), "%s", text);
 }
 
+/* Its further frames go nowhere, the worker ends it some time. */
+static void refuse_stream(struct kr_worker *w, struct kr_slot *slot)
+{
+    struct kr_call *call = slot->call;
+
+    kr_log(KR_LOG_ERROR, "worker", "worker %d: a stream that fits no request", w->index);
+    slot->call = NULL;
+    call->where = KR_CALL_IDLE;
+    call->worker = NULL;
+    kr_worker_send_control(w, KR_T_CANCEL, slot->id);
+    call->ops->failure(call, 502, false, "The worker sent an answer that could not be read");
+}
+
 static void on_chunk(struct kr_worker *w, const struct kr_frame *f)
 {
     struct kr_slot *slot = kr_worker_slot(w, f->id);
+    struct kr_view rest = {.p = f->payload, .n = f->size};
+    int status = f->status != 0 ? f->status : 200;
 
     if (slot == NULL || slot->call == NULL)
         return;
-    slot->call->ops->chunk(slot->call, (struct kr_view){.p = f->payload, .n = f->size},
-                           f->status != 0 ? f->status : 200);
+    if ((f->flags & KR_F_HEAD) != 0) {
+        uint32_t n = rest.n >= 4 ? kr_u32_get(rest.p) : UINT32_MAX;
+
+        if (n > rest.n - 4 || slot->call->kind != KR_K_CUSTOM) {
+            refuse_stream(w, slot);
+            return;
+        }
+        slot->call->ops->begin(slot->call, (struct kr_view){.p = rest.p + 4, .n = n}, status);
+        rest = (struct kr_view){.p = rest.p + 4 + n, .n = rest.n - 4 - n};
+        if (rest.n == 0 || slot->call == NULL)
+            return;
+    }
+    slot->call->ops->chunk(slot->call, rest, status);
+}
+
+static void on_taken(struct kr_worker *w, const struct kr_frame *f)
+{
+    struct kr_slot *slot = kr_worker_slot(w, f->id);
+
+    if (f->size == 4 && slot != NULL && slot->call != NULL && slot->call->more)
+        slot->call->ops->taken(slot->call, kr_u32_get(f->payload));
 }
 
 void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
@@ -319,6 +380,8 @@ void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
         on_response(w, f);
     } else if (f->type == KR_T_CHUNK) {
         on_chunk(w, f);
+    } else if (f->type == KR_T_TAKEN) {
+        on_taken(w, f);
     } else if (f->type == KR_T_READY) {
         on_ready(w, f);
     } else if (f->type == KR_T_FATAL) {

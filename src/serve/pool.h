@@ -50,6 +50,11 @@ bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, con
 void kr_pool_abandon(struct kr_pool *pool, struct kr_call *call);
 
 void kr_pool_pause(struct kr_call *call, bool pause); /* a stream's reader is slow */
+
+/* The next part of the body of a call with .more that is with a worker. */
+void kr_pool_body(struct kr_call *call, struct kr_view bytes, bool last);
+void kr_pool_leave(struct kr_call *call); /* .left: tells the worker, too */
+void kr_pool_extend(struct kr_pool *pool, struct kr_call *call, int64_t deadline_ms);
 void kr_pool_flush(struct kr_pool *pool);
 void kr_pool_reap(struct kr_pool *pool);                    /* after SIGCHLD */
 void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms); /* then SIGKILL */

@@ -80,6 +80,10 @@ static bool settle_requests(struct kr_worker *w, const char *how)
             continue;
         if (started)
             call->ops->failure(call, 502, false, detail);
+        else if (call->parted)
+            call->ops->failure(call, 502, true,
+                               "The worker ended before it ran this request, whose body was on its "
+                               "way to it");
         else
             kr_pool_requeue(w->pool, call);
     }

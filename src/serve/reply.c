@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -28,9 +29,13 @@ const char *kr_reason_of(int status)
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},
+        {203, "Non-Authoritative Information"},
         {204, "No Content"},
+        {205, "Reset Content"},
+        {206, "Partial Content"},
         {301, "Moved Permanently"},
         {302, "Found"},
+        {303, "See Other"},
         {304, "Not Modified"},
         {307, "Temporary Redirect"},
         {308, "Permanent Redirect"},
@@ -39,11 +44,15 @@ const char *kr_reason_of(int status)
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
         {408, "Request Timeout"},
         {409, "Conflict"},
+        {410, "Gone"},
+        {412, "Precondition Failed"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
+        {416, "Range Not Satisfiable"},
         {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
@@ -97,8 +106,37 @@ static void add_line(struct kr_buf *out, const char *name, const char *value)
     kr_buf_add(out, "\r\n", 2);
 }
 
-/* Status line and every header but those of the body. */
-static struct kr_buf *begin_head(struct kr_conn *conn, int status)
+static bool has_line(struct kr_view lines, struct kr_view name)
+{
+    struct kr_view line, found;
+
+    while (lines.n > 0) {
+        (void)kr_view_cut(&lines, '\n', &line);
+        (void)kr_view_cut(&line, ':', &found);
+        if (found.n == name.n && strncasecmp(found.p, name.p, name.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Header lines that every answer has, but for those that this one gives itself. */
+static void add_common(struct kr_buf *out, struct kr_view common, struct kr_view own)
+{
+    struct kr_view line, name;
+
+    while (common.n > 0) {
+        struct kr_view whole = common;
+
+        (void)kr_view_cut(&common, '\n', &line);
+        whole.n = (size_t)(common.p - whole.p);
+        (void)kr_view_cut(&line, ':', &name);
+        if (!has_line(own, name))
+            kr_buf_add(out, whole.p, whole.n);
+    }
+}
+
+/* Status line and every header but those of the body; own: those that the answer gives itself. */
+static struct kr_buf *begin_head(struct kr_conn *conn, int status, struct kr_view own)
 {
     struct kr_server *srv = conn->srv;
     struct kr_buf *out = &srv->scratch;
@@ -113,15 +151,19 @@ static struct kr_buf *begin_head(struct kr_conn *conn, int status)
         add_line(out, kr_reason_of(status), "");
     }
     kr_buf_adds(out, date_line(srv));
-    kr_buf_add(out, srv->cfg.common.p, srv->cfg.common.n);
+    if (own.n == 0)
+        kr_buf_add(out, srv->cfg.common.p, srv->cfg.common.n);
+    else
+        add_common(out, (struct kr_view){.p = srv->cfg.common.p, .n = srv->cfg.common.n}, own);
     if (conn->request_id[0] == '\0')
         kr_server_uuid(srv, conn->request_id);
     add_line(out, "x-request-id: ", conn->request_id);
-    if (srv->cfg.cors.on && conn->http.known[KR_H_ORIGIN] >= 0)
+    if (srv->cfg.cors.on && conn->http.known[KR_H_ORIGIN] >= 0 &&
+        !has_line(own, kr_view_of("access-control-allow-origin")))
         kr_cors_headers(conn, out);
-    if (status == 401)
+    if (status == 401 && !has_line(own, kr_view_of("www-authenticate")))
         kr_buf_adds(out, "www-authenticate: Bearer\r\n");
-    if (status == 503)
+    if (status == 503 && !has_line(own, kr_view_of("retry-after")))
         kr_buf_adds(out, "retry-after: 1\r\n");
     if (srv->draining)
         conn->keep_alive = false;
@@ -217,6 +259,16 @@ static void finish_send(struct kr_conn *conn)
     want_write(conn);
 }
 
+/* The reader has all that there is: what is awaited now is the rest of its own body, if anything.
+ */
+static void after_stream_part(struct kr_conn *conn)
+{
+    if (conn->upload && conn->pace.rests_ms == 0)
+        kr_body_resume(conn);
+    else
+        kr_conn_deadline(conn, 0);
+}
+
 bool kr_conn_flush(struct kr_conn *conn)
 {
     while (conn->out.n > 0) {
@@ -245,7 +297,7 @@ bool kr_conn_flush(struct kr_conn *conn)
     if (conn->state == KR_C_SEND)
         finish_send(conn);
     else if (conn->state == KR_C_STREAM)
-        kr_conn_deadline(conn, 0);
+        after_stream_part(conn);
     return conn->state != KR_C_CLOSED;
 }
 
@@ -272,7 +324,7 @@ static bool has_room(struct kr_conn *conn, const struct kr_reply *r)
 
 static void send_reply(struct kr_conn *conn, const struct kr_reply *r)
 {
-    struct kr_buf *head = begin_head(conn, r->status);
+    struct kr_buf *head = begin_head(conn, r->status, r->extra);
     bool no_body = conn->no_body_out || is_bodiless(r->status);
     uint64_t size = r->fd_size > 0 ? r->fd_size : r->body.n;
     struct iovec iov[2];
@@ -348,27 +400,42 @@ void kr_conn_continue(struct kr_conn *conn)
         want_write(conn);
 }
 
-/* -- event streams ----------------------------------------------------------------------------- */
+/* -- answers in pieces ------------------------------------------------------------------------- */
 
-void kr_conn_stream_begin(struct kr_conn *conn, int status)
+void kr_conn_stream_begin(struct kr_conn *conn, int status, struct kr_view extra, int64_t length)
 {
+    bool chunks = length < 0 && !is_bodiless(status) && conn->http.parser.http_minor > 0;
     struct kr_buf *head;
     struct iovec iov;
 
     conn->no_body_out = conn->no_body_out || is_bodiless(status);
-    conn->chunked_out = conn->http.parser.http_minor > 0 && !conn->no_body_out;
-    if (!conn->chunked_out && !conn->no_body_out)
+    conn->chunked_out = chunks && !conn->no_body_out;
+    conn->stream_left = length < 0 || conn->no_body_out ? KR_STREAM_OPEN : (uint64_t)length;
+    if (length < 0 && !conn->chunked_out && !conn->no_body_out)
         conn->keep_alive = false;
-    head = begin_head(conn, status);
-    kr_buf_adds(head,
-                "content-type: text/event-stream; charset=utf-8\r\nx-accel-buffering: no\r\n");
-    if (conn->chunked_out)
+    head = begin_head(conn, status, extra);
+    kr_buf_add(head, extra.p, extra.n);
+    if (chunks)
         kr_buf_adds(head, "transfer-encoding: chunked\r\n");
+    if (length >= 0) {
+        kr_buf_adds(head, "content-length: ");
+        add_number(head, (uint64_t)length);
+        kr_buf_add(head, "\r\n", 2);
+    }
     kr_buf_add(head, "\r\n", 2);
     iov = (struct iovec){.iov_base = head->p, .iov_len = head->n};
     conn->state = KR_C_STREAM;
     if (send_bytes(conn, &iov, 1) && conn->out.n > 0)
         want_write(conn);
+}
+
+/* What has been sent is all that will be. */
+static void cut_stream(struct kr_conn *conn)
+{
+    conn->cut = conn->stream_left == KR_STREAM_OPEN && !conn->chunked_out && !conn->no_body_out;
+    conn->keep_alive = false;
+    conn->file_left = 0;
+    finish_send(conn);
 }
 
 void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
@@ -381,7 +448,14 @@ void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
         {.iov_base = (void *)(uintptr_t) "\r\n", .iov_len = conn->chunked_out ? 2 : 0},
     };
 
-    if (n == 0 || conn->no_body_out || conn->state != KR_C_STREAM || !send_bytes(conn, iov, 3))
+    if (n == 0 || conn->no_body_out || conn->state != KR_C_STREAM)
+        return;
+    if (conn->stream_left != KR_STREAM_OPEN) {
+        if (n > conn->stream_left) /* more than it said would be the next answer's beginning */
+            iov[1].iov_len = (size_t)conn->stream_left;
+        conn->stream_left -= iov[1].iov_len;
+    }
+    if (!send_bytes(conn, iov, 3))
         return;
     if (conn->out.n == 0)
         return;
@@ -393,12 +467,18 @@ void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
         want_write(conn);
 }
 
-void kr_conn_stream_end(struct kr_conn *conn)
+void kr_conn_stream_end(struct kr_conn *conn, bool cut)
 {
     struct iovec iov = {.iov_base = (void *)(uintptr_t) "0\r\n\r\n",
                         .iov_len = conn->chunked_out ? 5 : 0};
 
-    if (conn->state != KR_C_STREAM || !send_bytes(conn, &iov, 1))
+    if (conn->state != KR_C_STREAM)
+        return;
+    if (cut || (conn->stream_left != KR_STREAM_OPEN && conn->stream_left > 0)) {
+        cut_stream(conn);
+        return;
+    }
+    if (!send_bytes(conn, &iov, 1))
         return;
     conn->file_left = 0;
     finish_send(conn);

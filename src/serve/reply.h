@@ -24,11 +24,16 @@ void kr_conn_reply_text(struct kr_conn *conn, int status, const char *type, cons
                         size_t n);
 void kr_conn_error(struct kr_conn *conn, int status, const char *detail);  /* {"detail":...} */
 void kr_conn_refuse(struct kr_conn *conn, int status, const char *detail); /* and close */
-void kr_conn_stream_begin(struct kr_conn *conn, int status);
+#define KR_STREAM_OPEN UINT64_MAX
+
+/* An answer that comes in pieces. extra: its header lines; length: of its body, -1 when nobody
+ * knows. The end of one that was cut, or is shorter, ends the connection so that it is seen. */
+void kr_conn_stream_begin(struct kr_conn *conn, int status, struct kr_view extra, int64_t length);
 void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n);
-void kr_conn_stream_end(struct kr_conn *conn);
+void kr_conn_stream_end(struct kr_conn *conn, bool cut);
 bool kr_conn_flush(struct kr_conn *conn); /* false: closed */
 void kr_conn_continue(struct kr_conn *conn);
 const char *kr_reason_of(int status);
+int kr_status_of(int said); /* what a worker says may be no status that can be sent at all */
 
 #endif

@@ -32,6 +32,7 @@ static int64_t stands_since(const struct kr_conn *conn)
     case KR_C_SEND:
         return now - READER_MS;
     case KR_C_WAIT:
+        return conn->upload && !kr_upload_waits(conn) ? now - SETTLED_MS : INT64_MIN;
     case KR_C_STREAM:
     case KR_C_CLOSED:
         break;
@@ -62,6 +63,10 @@ static void send_away(struct kr_conn *conn)
         conn->eof = true; /* nothing more is read from it */
         conn->srv->metrics.bad_requests++;
         kr_conn_refuse(conn, 408, "The request body stopped and others needed the room");
+    } else if (conn->state == KR_C_WAIT && conn->upload) {
+        conn->eof = true;
+        conn->srv->metrics.bad_requests++;
+        kr_upload_fail(conn, 408, "The request body stopped and others needed the room");
     }
     kr_conn_close(conn);
 }
@@ -119,7 +124,7 @@ static void count(struct kr_conn *conn)
 static bool fits(const struct kr_conn *conn)
 {
     uint64_t limit = kr_room_limit(conn->srv);
-    bool upload = conn->state == KR_C_BODY && conn->held > SMALL;
+    bool upload = (conn->state == KR_C_BODY || conn->upload) && conn->held > SMALL;
 
     return conn->srv->room.held <= (upload ? limit - limit / 8 : limit);
 }

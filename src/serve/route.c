@@ -69,6 +69,8 @@ void kr_routes_init(struct kr_server *srv)
 
 static void free_route(struct kr_route *route)
 {
+    free(route->method);
+    free(route->said);
     free(route->path);
     free(route->label);
     free(route);
@@ -108,11 +110,41 @@ unsigned kr_method_bit_of(const struct kr_http *http)
     return method_bit(kr_view_of(kr_http_method(http)));
 }
 
-static void add_custom(struct kr_server *srv, const json_t *spec)
+/* Whether the worker takes the bodies for this endpoint while they come. */
+static bool uploads_of(const json_t *ready, const char *method, const char *path)
+{
+    const json_t *list = json_object_get(ready, "uploads");
+    kr_auto_free char *name = kr_asprintf("%s %s", method, path);
+
+    for (size_t i = 0; kr_json_bool(ready, "bodies", false) && i < json_array_size(list); i++) {
+        const char *one = json_string_value(json_array_get(list, i));
+
+        if (one != NULL && strcmp(one, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* In the order in which the worker says them, as it looks for them itself: before the default ones.
+ * Applications have a whole tree of paths and come after those, but before the dashboard's files.
+ */
+static void insert_custom(struct kr_server *srv, struct kr_route *route)
+{
+    struct kr_route **link = &srv->routes;
+
+    while (*link != NULL && (route->mounted ? (*link)->handler != kr_handle_dashboard
+                                            : (*link)->said != NULL && !(*link)->mounted))
+        link = &(*link)->next;
+    route->next = *link;
+    *link = route;
+}
+
+static void add_custom(struct kr_server *srv, const json_t *ready, const json_t *spec)
 {
     const char *path = kr_json_str(spec, "path", ""), *method = kr_json_str(spec, "method", "GET");
     kr_auto_buf struct kr_buf full = KR_BUF_INIT(2048);
     unsigned bit = method_bit(kr_view_of(method));
+    bool uploads = uploads_of(ready, method, path), mounted = kr_json_bool(spec, "mounted", false);
     struct kr_route *route = NULL;
 
     kr_buf_adds(&full, srv->cfg.api_prefix);
@@ -124,8 +156,10 @@ static void add_custom(struct kr_server *srv, const json_t *spec)
     for (struct kr_route *r = srv->routes; r != NULL; r = r->next) {
         bool same = strcmp(r->path, full.p) == 0;
 
-        if (same && r->handler == kr_handle_custom && (r->methods & bit) != 0)
-            return; /* reported by an earlier worker */
+        if (same && r->handler == kr_handle_custom && (r->methods & bit) != 0) {
+            r->uploads = uploads; /* reported by an earlier worker */
+            return;
+        }
         if (same && r->handler != kr_handle_custom && (r->methods & bit) != 0)
             r->methods &= ~bit; /* a custom endpoint replaces the default one */
     }
@@ -139,8 +173,11 @@ static void add_custom(struct kr_server *srv, const json_t *spec)
     route->kind = KR_K_CUSTOM;
     route->handler = kr_handle_custom;
     route->any_type = route->takes_body = true;
-    route->next = srv->routes;
-    srv->routes = route;
+    route->uploads = uploads;
+    route->mounted = mounted;
+    route->method = kr_strdup(method);
+    route->said = kr_strdup(path);
+    insert_custom(srv, route);
 }
 
 void kr_routes_custom(struct kr_server *srv, const json_t *ready)
@@ -148,8 +185,9 @@ void kr_routes_custom(struct kr_server *srv, const json_t *ready)
     const json_t *list = json_object_get(ready, "routes");
 
     srv->middleware = kr_json_bool(ready, "middleware", false);
+    srv->bodies = kr_json_bool(ready, "bodies", false);
     for (size_t i = 0; i < json_array_size(list); i++)
-        add_custom(srv, json_array_get(list, i));
+        add_custom(srv, ready, json_array_get(list, i));
 }
 
 /* -- matching ---------------------------------------------------------------------------------- */
@@ -254,10 +292,13 @@ static void no_body_wanted(struct kr_conn *conn)
 
 static struct kr_route *look_up(struct kr_conn *conn, unsigned *allowed)
 {
+    char text[KR_HTTP_URL_MAX];
     struct kr_view path = kr_http_view(conn->in, conn->http.path);
     unsigned bit = kr_method_bit_of(&conn->http);
 
     *allowed = 0;
+    if (path.n <= sizeof(text)) /* it is compared as it is meant: %41 is A */
+        path = (struct kr_view){.p = text, .n = kr_percent_decode(path, text)};
     for (struct kr_route *r = conn->srv->routes; r != NULL; r = r->next) {
         if (!matches(r, path))
             continue;

@@ -40,8 +40,11 @@ struct kr_route {
     bool pattern;
     bool auth;
     bool takes_body;
-    bool json_body; /* the body must be JSON: else 415 */
-    bool any_type;  /* custom endpoints take what they are sent */
+    bool json_body;      /* the body must be JSON: else 415 */
+    bool any_type;       /* custom endpoints take what they are sent */
+    bool uploads;        /* and this one while it comes */
+    bool mounted;        /* an application: default endpoints go before it */
+    char *method, *said; /* of a custom endpoint, as the worker said it */
     enum kr_kind kind;
     kr_handler handler;
     struct kr_route_stats stats;
@@ -76,6 +79,7 @@ struct kr_server {
     char **worker_argv, **worker_env;
     char *deployment_json;
     bool middleware; /* every request goes through the worker's middleware */
+    bool bodies;     /* workers take bodies in parts and answer in parts */
     struct kr_arguments arguments;
     struct kr_buf metadata; /* the part of the metadata of answers that is the same in all */
     struct kr_buf answer;   /* of the invocation that is being answered */
@@ -93,6 +97,12 @@ void kr_server_learn(struct kr_server *srv, const json_t *ready); /* what a READ
 int kr_server_listen(struct kr_server *srv, struct kr_err *err) KR_MUST_USE; /* listen.c */
 void kr_server_uuid(struct kr_server *srv, char text[KR_RUN_ID_LEN + 1]);
 void kr_server_check_drained(struct kr_server *srv);
+
+/* custom.c */
+void kr_custom_submit(struct kr_conn *conn, int64_t timeout_ms);
+void kr_custom_reply(struct kr_conn *conn, const struct kr_answer *a);
+void kr_custom_begin(struct kr_conn *conn, struct kr_view head, int status);
+void kr_custom_left(struct kr_conn *conn); /* the client has ended its side */
 
 /* cors.c */
 void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out);
@@ -114,6 +124,7 @@ bool kr_auth_check(struct kr_conn *conn); /* false: 401 was sent */
 
 /* handlers */
 void kr_handle_invoke(struct kr_conn *conn);
+void kr_invoke_submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_ms);
 void kr_invoke_left(struct kr_conn *conn); /* the client has gone while a worker had its request */
 void kr_handle_custom(struct kr_conn *conn);
 void kr_handle_health(struct kr_conn *conn);

@@ -139,6 +139,8 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
     argv[n++] = kr_strdup(srv->deployment_json);
     srv->worker_env = kr_env_copy();
     kr_env_set(&srv->worker_env, "PYTHONUNBUFFERED", "1");
+    if (srv->opt.space && getenv("FORWARDED_ALLOW_IPS") == NULL) /* only its proxy reaches it */
+        kr_env_set(&srv->worker_env, "FORWARDED_ALLOW_IPS", "*");
     if (srv->opt.reload) /* nothing more is left in a folder that is worked in */
         kr_env_set(&srv->worker_env, "PYTHONDONTWRITEBYTECODE", "1");
     return 0;

@@ -105,7 +105,7 @@ static void attach_fd(struct kr_worker *w, int fd)
     w->out_fds[w->out_fd_n++].fd = copy;
 }
 
-void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
+static void put_request(struct kr_worker *w, struct kr_call *call)
 {
     struct kr_slot *slot = new_slot(w);
     int64_t left = call->deadline_ms - w->pool->loop->now_ms;
@@ -125,7 +125,8 @@ void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
     w->unstarted[(w->unstarted_at + w->unstarted_n++) % KR_WINDOW_MAX] = slot->id;
     if (by_fd)
         attach_fd(w, call->body_fd);
-    kr_frame_put(&w->out, KR_T_REQUEST, by_fd ? KR_F_FD : 0,
+    kr_frame_put(&w->out, KR_T_REQUEST,
+                 (uint8_t)((by_fd ? KR_F_FD : 0) | (call->more ? KR_F_MORE : 0)),
                  arguments ? KR_K_ARGUMENTS : (uint16_t)call->kind, slot->id,
                  (uint32_t)(sizeof(lead) + body));
     kr_u32_put(lead, left < 1 ? 1 : left > INT32_MAX ? INT32_MAX : (uint32_t)left);
@@ -144,9 +145,29 @@ void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
     kr_buf_add(&w->out, bytes.p, bytes.n);
 }
 
+void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
+{
+    put_request(w, call);
+    if (call->left)
+        kr_worker_send_flagged(w, KR_T_CANCEL, KR_F_MORE, call->id);
+    if (call->more)
+        call->ops->sent(call);
+}
+
 void kr_worker_send_control(struct kr_worker *w, uint8_t type, uint32_t id)
 {
-    kr_frame_put(&w->out, type, 0, 0, id, 0);
+    kr_worker_send_flagged(w, type, 0, id);
+}
+
+void kr_worker_send_flagged(struct kr_worker *w, uint8_t type, uint8_t flags, uint32_t id)
+{
+    kr_frame_put(&w->out, type, flags, 0, id, 0);
+}
+
+void kr_worker_send_part(struct kr_worker *w, uint32_t id, struct kr_view bytes, bool last)
+{
+    kr_frame_put(&w->out, KR_T_BODY, last ? 0 : KR_F_MORE, 0, id, (uint32_t)bytes.n);
+    kr_buf_add(&w->out, bytes.p, bytes.n);
 }
 
 /* One send up to the next descriptor, or of one byte with it. Returns what sendmsg returns. */

@@ -94,6 +94,8 @@ void kr_worker_destroy(struct kr_worker *w);
 
 void kr_worker_send_call(struct kr_worker *w, struct kr_call *call);
 void kr_worker_send_control(struct kr_worker *w, uint8_t type, uint32_t id);
+void kr_worker_send_flagged(struct kr_worker *w, uint8_t type, uint8_t flags, uint32_t id);
+void kr_worker_send_part(struct kr_worker *w, uint32_t id, struct kr_view bytes, bool last);
 void kr_worker_flush(struct kr_worker *w);
 void kr_worker_promote(struct kr_worker *w);
 void kr_worker_kill(struct kr_worker *w, int signal_number);
