@@ -73,7 +73,7 @@ def read(body):
     run_name = None
     if len(request) > 1:
         run_name = request.get("run_name")
-        if run_name is not None and type(run_name) is not str:
+        if run_name is not None and (type(run_name) is not str or len(run_name.encode()) > 255 or "\\0" in run_name):
             raise NotLite
         if type(request.get("timeout")) not in numbers or \\
                 type(request.get("skip_artifact_materialization", False)) is not bool:

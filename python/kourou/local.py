@@ -10,6 +10,7 @@ from . import hooks
 from .artifacts import keep_outputs
 from .context import AppContext, RunContext, _app, _run
 from .graph import NodeRef, OutputRef, ParameterRef
+from .options import filled_run_name
 from .plan import compile_plan
 
 
@@ -41,7 +42,7 @@ def run_here(pipeline, arguments):
     app.nodes = local.graph.nodes
     app.run_prefix = f"{pipeline.name}-"
     ctx = RunContext(app, run_id, p)
-    ctx.given_name = pipeline.run_name
+    ctx.given_name = filled_run_name(pipeline.run_name) or pipeline.run_name
     before = {name: os.environ.get(name) for name in local.environment}
     os.environ.update({name: os.path.expandvars(value) for name, value in local.environment.items()})
     app_token = _app.set(app)

@@ -76,6 +76,26 @@ def _environment(value, where):
     return result
 
 
+def check_run_name(value, where):
+    """Names of runs: text with the placeholders {date} and {time}, which are those of its start, in UTC."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value or len(value) > 255:
+        raise SettingsError(f"{where}: run_name is {value!r}, expected text of 1 to 255 characters")
+    left = value.replace("{date}", "").replace("{time}", "")
+    if "{" in left or "}" in left:
+        raise SettingsError(f"{where}: run_name is {value!r}; its placeholders can be {{date}} and {{time}}")
+    return value
+
+
+def filled_run_name(template):
+    """A name with its placeholders filled in; None when it has none, or there is no template."""
+    if template is None or "{" not in template:
+        return None
+    from datetime import datetime, timezone
+
+    now = datetime.now(timezone.utc)
+    return template.replace("{date}", now.strftime("%Y_%m_%d")).replace("{time}", now.strftime("%H_%M_%S_%f"))
+
+
 def check(values, known, where):
     """A checked copy of keyword arguments; None values are left out. SettingsError names what is wrong."""
     result = {}

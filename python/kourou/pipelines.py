@@ -96,6 +96,8 @@ class Pipeline:
     def _updated(self, values):
         values = dict(values)
         run_name = values.pop("run_name", None)
+        if run_name is not None:
+            opt.check_run_name(run_name, self._where())
         for ignored in ("schedule", "build", "prevent_build_reuse", "unlisted"):
             values.pop(ignored, None)
         return opt.merge(self.options, opt.check(values, opt.PIPELINE, self._where())), run_name

@@ -22,6 +22,7 @@ from .context import AppContext, RunContext, _app, _run
 from .errors import KourouError, LoadError, OutputError
 from .frames import F_OUTPUTS, F_RUN_OK, FD_THRESHOLD
 from .lite import arguments
+from .options import filled_run_name
 from .pipelines import Pipeline
 from .plan import compile_plan
 from .signature import field_names
@@ -145,7 +146,7 @@ class Runner:
     def arguments(self):
         """For the READY frame: what the server needs to know to send arguments instead of bodies, as JSON; None when it
         had better not."""
-        parameters = lite.described(self._parameters) if self._lite else None
+        parameters = lite.described(self._parameters) if self._lite and not self._template else None
         return parameters and f'{{"run_prefix":{self._run_prefix_text}","parameters":{parameters}}}'
 
     # -- preparation ------------------------------------------------------------------------------
@@ -197,7 +198,9 @@ class Runner:
         self._answer = (
             '{"success":%b,"outputs":%b,"execution_time":%.6f,"metadata":{' + known +
             ',"run_id":%b,"run_name":%b,"parameters_used":%b},"error":%b}').encode()
-        self._app.run_prefix = (self.pipeline.run_name or self._name) + "-"
+        template = self.pipeline.run_name
+        self._template = template if template and "{" in template else None
+        self._app.run_prefix = (self._name if self._template else template or self._name) + "-"
         self._run_prefix_text = _TEXT(self._app.run_prefix)[:-1]
 
     # -- life -------------------------------------------------------------------------------------
@@ -259,8 +262,8 @@ class Runner:
         if p is None:
             return 422, used, 0
         ctx = RunContext(self._app, run_id, p)
-        if run_name:
-            ctx.given_name = run_name
+        if run_name or self._template:
+            ctx.given_name = run_name or filled_run_name(self._template)
         token = _run.set(ctx)
         try:
             out = self._written(self._plan(ctx, p))
@@ -378,7 +381,7 @@ class Runner:
             return 422, used, False
         self._count += 1
         ctx = RunContext(self._app, run_id, p)
-        ctx.given_name = run_name
+        ctx.given_name = run_name or filled_run_name(self._template)
         return self._blocks(ctx, used, started, self._count)
 
     def _blocks(self, ctx, used, started, count):

@@ -22,6 +22,7 @@ if pydantic.VERSION.startswith("1."):
     raise LoadError(f"this Python has pydantic {pydantic.VERSION}, but version 2 is needed; "
                     "install it: python -m pip install 'pydantic>=2'", kind="python")
 
+RUN_NAME_MAX = 255
 _BYTES = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
 
@@ -137,7 +138,8 @@ class InputTypes:
                 "PipelineInput", __config__=ConfigDict(extra="forbid", **_BYTES), **fields)
             self.request = create_model(
                 "InvokeRequest", __config__=ConfigDict(title="InvokeRequest"),
-                parameters=(self.model, ...), run_name=(Optional[str], None),
+                parameters=(self.model, ...),
+                run_name=(Optional[Annotated[str, Field(max_length=RUN_NAME_MAX, pattern=r"^[^\x00]*$")]], None),
                 timeout=(Optional[Annotated[float, Field(strict=True)]], None),
                 skip_artifact_materialization=(Annotated[bool, Field(strict=True)], False))
         except Exception as error:

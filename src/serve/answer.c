@@ -61,20 +61,10 @@ struct kr_view kr_answer_outputs(const struct kr_conn *conn, struct kr_view outp
     return (struct kr_view){.p = kr_buf_str(out), .n = out->n};
 }
 
-/* The name that the request gave, still as in its JSON; null without one. */
-static json_t *run_name_of(const struct kr_conn *conn)
-{
-    kr_auto_free char *text = kr_asprintf("[\"%s\"]", conn->run_name);
-    kr_auto_json json_t *list = NULL;
-
-    if (conn->run_name[0] == '\0' || kr_json_parse(text, strlen(text), "run_name", &list, NULL) < 0)
-        return json_null();
-    return json_incref(json_array_get(list, 0));
-}
-
 static json_t *failed_metadata(const struct kr_conn *conn)
 {
     const struct kr_server *srv = conn->srv;
+    kr_auto_free char *name = kr_run_name(conn);
     json_t *metadata = json_object();
 
     kr_json_set_str(metadata, "deployment_id", srv->opt.deployment_id);
@@ -83,7 +73,7 @@ static json_t *failed_metadata(const struct kr_conn *conn)
     kr_json_set_str(metadata, "snapshot_name", srv->opt.snapshot_name);
     kr_json_set_str(metadata, "pipeline_name", srv->cfg.pipeline);
     kr_json_set_str(metadata, "run_id", conn->call.run_id);
-    kr_json_set(metadata, "run_name", run_name_of(conn));
+    kr_json_set_str(metadata, "run_name", name);
     kr_json_set(metadata, "parameters_used", json_null());
     return metadata;
 }

@@ -36,6 +36,7 @@ static void free_conn(struct kr_later *later)
     kr_buf_finish(&conn->out);
     kr_buf_finish(&conn->head);
     kr_buf_finish(&conn->body_buf);
+    kr_run_name_forget(conn);
     free(conn);
 }
 
@@ -106,7 +107,8 @@ static void next_request(struct kr_conn *conn)
     kr_http_reset(&conn->http);
     conn->route = NULL;
     conn->sent = 0;
-    conn->run_name[0] = conn->request_id[0] = '\0';
+    kr_run_name_forget(conn);
+    conn->request_id[0] = '\0';
     conn->chunked_out = conn->no_body_out = conn->paused = conn->expect_sent = false;
     if (conn->out.cap > IN_LARGE)
         kr_buf_finish(&conn->out);

@@ -76,7 +76,7 @@ struct kr_conn {
     size_t tail_at;     /* where those begin in it */
     char ends[160];     /* who speaks with whom, for the worker; empty: not asked yet */
     char request_id[65];
-    char run_name[65];
+    char *run_name; /* NULL: not known (run_name.h) */
     int status;
     uint64_t sent;
     uint64_t ticket; /* of a question to the journal */

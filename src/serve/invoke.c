@@ -39,7 +39,7 @@ static void record(struct kr_conn *conn, int status, bool ok)
     if (srv->journal == NULL)
         return;
     memcpy(r.id, conn->call.run_id, sizeof(r.id));
-    memcpy(r.name, conn->run_name, sizeof(r.name));
+    r.name = kr_run_name(conn);
     r.started_ms = srv->metrics.last_execution_wall_ms - us / 1000;
     r.duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     kr_journal_add(srv, &r);
@@ -73,6 +73,7 @@ static void on_answer(struct kr_call *call, const struct kr_answer *a)
                              .fd = a->fd,
                              .fd_size = a->fd_size};
 
+    kr_run_name_answered(conn, a);
     record(conn, a->status, a->run_ok);
     kr_upload_stop(conn);
     if (conn->state == KR_C_STREAM) {
@@ -99,6 +100,8 @@ static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
 
     if (bytes.n > sizeof(error) && memcmp(bytes.p, error, sizeof(error) - 1) == 0)
         bytes = without_secrets(bytes, &copy);
+    if (conn->state == KR_C_WAIT)
+        kr_run_name_streamed(conn, bytes);
     if (conn->state == KR_C_WAIT)
         kr_conn_stream_begin(conn, kr_status_of(status), kr_view_of(event_stream), -1);
     kr_conn_stream_data(conn, bytes.p, bytes.n);
@@ -162,6 +165,7 @@ static void scan(struct kr_conn *conn, struct kr_scan *out)
 
     if (conn->body_fd < 0 || conn->http.body_n > SCAN_MAX) {
         kr_scan_body(kr_conn_body(conn), out);
+        kr_run_name_given(conn, out->run_name);
     } else {
         map = mmap(NULL, conn->http.body_n, PROT_READ, MAP_PRIVATE, conn->body_fd, 0);
         if (map == MAP_FAILED) {
@@ -169,11 +173,7 @@ static void scan(struct kr_conn *conn, struct kr_scan *out)
             return;
         }
         kr_scan_body((struct kr_view){.p = map, .n = conn->http.body_n}, out);
-        if (out->run_name.n > 0 && out->run_name.n < sizeof(conn->run_name)) {
-            memcpy(conn->run_name, out->run_name.p, out->run_name.n);
-            conn->run_name[out->run_name.n] = '\0';
-        }
-        out->run_name = (struct kr_view){.p = NULL, .n = 0};
+        kr_run_name_given(conn, out->run_name);
         (void)munmap(map, conn->http.body_n);
     }
 }
@@ -221,10 +221,6 @@ void kr_handle_invoke(struct kr_conn *conn)
     struct kr_scan found;
 
     scan(conn, &found);
-    if (found.run_name.n > 0 && found.run_name.n < sizeof(conn->run_name)) {
-        memcpy(conn->run_name, found.run_name.p, found.run_name.n);
-        conn->run_name[found.run_name.n] = '\0';
-    }
     if (found.timeout_ms == 0)
         found.timeout_ms = srv->cfg.request_timeout_ms;
     conn->call.head = (struct kr_view){.p = NULL, .n = 0};

@@ -93,6 +93,12 @@ static void answer(struct kr_journal *j)
     }
 }
 
+static void forget_names(const struct kr_run_record *records, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(records[i].name);
+}
+
 static void *recorder(void *data)
 {
     struct kr_journal *j = data;
@@ -114,6 +120,7 @@ static void *recorder(void *data)
             j->dropped += n;
             (void)pthread_mutex_unlock(&j->lock);
         }
+        forget_names(j->spare, n);
         answer(j);
     }
     return NULL;
@@ -128,6 +135,7 @@ void kr_journal_add(struct kr_server *srv, const struct kr_run_record *record)
     first = j->n == 0;
     if (j->n == BUFFER_MAX) {
         j->dropped++;
+        forget_names(record, 1);
     } else {
         if (j->n == j->cap) {
             j->cap = j->cap == 0 ? 64 : j->cap * 2;
@@ -300,6 +308,7 @@ void kr_journal_close(struct kr_server *srv)
     kr_journal_db_close(j->db);
     free_queries(j->answered);
     free_queries(j->asked);
+    forget_names(j->buffer, j->n);
     free(j->buffer);
     free(j->spare);
     free(j);

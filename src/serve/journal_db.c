@@ -138,7 +138,7 @@ static void bind_row(sqlite3_stmt *s, int at, int64_t slot, int64_t seq,
     (void)sqlite3_bind_int64(s, at + 1, slot);
     (void)sqlite3_bind_int64(s, at + 2, seq);
     (void)sqlite3_bind_text(s, at + 3, r->id, -1, SQLITE_STATIC);
-    if (r->name[0] != '\0')
+    if (r->name != NULL)
         (void)sqlite3_bind_text(s, at + 4, r->name, -1, SQLITE_STATIC);
     else
         (void)sqlite3_bind_null(s, at + 4);

@@ -42,8 +42,8 @@ const char kr_openapi_schemas[] =
     "\"object\"}}}}}},"
     "\"InvokeRequest\":{\"type\":\"object\",\"required\":[\"parameters\"],\"properties\":{"
     "\"parameters\":{"
-    "\"$ref\":\"#/components/schemas/PipelineInput\"},\"run_name\":" NULLABLE_TEXT
-    ",\"timeout\":{\"type\":"
+    "\"$ref\":\"#/components/schemas/PipelineInput\"},\"run_name\":{\"type\":["
+    "\"string\",\"null\"],\"maxLength\":255},\"timeout\":{\"type\":"
     "[\"number\",\"null\"],\"description\":\"Seconds until the request is answered 504; less than "
     "0.1 counts as 0.1, none or 0 as the default\"},"
     "\"skip_artifact_materialization\":{\"type\":\"boolean\",\"default\":false}}},"

@@ -14,7 +14,7 @@ struct kr_server;
 
 struct kr_run_record {
     char id[KR_RUN_ID_LEN + 1];
-    char name[65];
+    char *name; /* the journal frees it */
     int64_t started_ms;
     uint32_t duration_us;
     uint16_t status;

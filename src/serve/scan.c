@@ -12,8 +12,7 @@ static const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-/* p is behind the opening quote. Returns the closing quote, or end. */
-static const char *string_end(const char *p, const char *end)
+const char *kr_scan_text(const char *p, const char *end)
 {
     const char *quote = NULL;
 
@@ -51,12 +50,52 @@ static void take_timeout(const char *p, const char *end, struct kr_scan *out)
         out->timeout_ms = KR_TIMEOUT_LEAST_MS;
 }
 
+static int hex_of(char c)
+{
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
+}
+
+/* A key of ours has no other escapes than of its ASCII letters: \u00XX. */
+static size_t plain_key(struct kr_view key, char *to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < key.n; n++) {
+        if (key.p[i] != '\\') {
+            to[n] = key.p[i++];
+            continue;
+        }
+        if (key.n - i < 6 || memcmp(key.p + i, "\\u00", 4) != 0 || hex_of(key.p[i + 4]) < 0 ||
+            hex_of(key.p[i + 5]) < 0)
+            return 0;
+        to[n] = (char)(hex_of(key.p[i + 4]) << 4 | hex_of(key.p[i + 5]));
+        i += 6;
+    }
+    return n;
+}
+
+/* Names may be written with escapes. */
+static bool is_key(struct kr_view key, const char *name)
+{
+    char text[64];
+
+    if (memchr(key.p, '\\', key.n) == NULL)
+        return kr_view_eq(key, name);
+    if (key.n > sizeof(text))
+        return false;
+    return kr_view_eq((struct kr_view){.p = text, .n = plain_key(key, text)}, name);
+}
+
 static void take_value(struct kr_view key, const char *p, const char *end, struct kr_scan *out)
 {
-    if (key.n == 7 && memcmp(key.p, "timeout", 7) == 0) {
+    if (is_key(key, "timeout")) {
         take_timeout(p, end, out);
-    } else if (key.n == 8 && memcmp(key.p, "run_name", 8) == 0 && p < end && *p == '"') {
-        const char *close = string_end(p + 1, end);
+    } else if (is_key(key, "run_name") && p < end && *p != '"') {
+        out->run_name.p = NULL; /* null: the last one counts */
+    } else if (is_key(key, "run_name") && p < end) {
+        const char *close = kr_scan_text(p + 1, end);
 
         if (close < end)
             out->run_name = (struct kr_view){.p = p + 1, .n = (size_t)(close - p) - 1};
@@ -75,7 +114,7 @@ static void walk(const char *p, const char *end, struct kr_scan *out)
         } else if (*p == '}' || *p == ']') {
             depth--;
         } else if (*p == '"') {
-            close = string_end(p + 1, end);
+            close = kr_scan_text(p + 1, end);
             if (depth == 1) {
                 const char *colon = skip_space(close < end ? close + 1 : end, end);
 
@@ -94,7 +133,8 @@ void kr_scan_body(struct kr_view body, struct kr_scan *out)
     *out = (struct kr_scan){.timeout_ms = 0, .run_name = {.p = NULL, .n = 0}};
     if (body.p == NULL || body.n == 0 ||
         (memmem(body.p, body.n, "\"timeout\"", 9) == NULL &&
-         memmem(body.p, body.n, "\"run_name\"", 10) == NULL))
+         memmem(body.p, body.n, "\"run_name\"", 10) == NULL &&
+         memmem(body.p, body.n, "\\u00", 4) == NULL))
         return;
     walk(body.p, body.p + body.n, out);
 }

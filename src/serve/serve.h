@@ -11,6 +11,7 @@
 #include "serve/pool.h"
 #include "serve/record.h"
 #include "serve/reply.h"
+#include "serve/run_name.h"
 
 #include <sys/types.h>
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "serve/loop.h"
 #include "serve/native/check.h"
+#include "serve/scan.h"
 
 #include <string.h>
 
@@ -23,6 +24,22 @@ static bool key_is(struct kr_view key, const char *name)
     size_t n = strlen(name);
 
     return key.n == n + 2 && memcmp(key.p + 1, name, n) == 0;
+}
+
+/* As the Python worker has it: not too long, and without NUL. */
+static void check_name(struct kr_view span, struct kr_problems *problems)
+{
+    kr_auto_free char *text = kr_malloc(span.n);
+    size_t n = kr_value_text(span, text), characters = 0;
+
+    for (size_t i = 0; i < n; i++)
+        characters += ((unsigned char)text[i] & 0xc0) != 0x80;
+    if (characters > KR_RUN_NAME_MAX)
+        kr_problem(problems, "string_too_long", IN_BODY, kr_view_of("run_name"),
+                   "String should have at most 255 characters", nothing);
+    else if (memchr(text, '\0', n) != NULL)
+        kr_problem(problems, "string_pattern_mismatch", IN_BODY, kr_view_of("run_name"),
+                   "A run's name cannot hold the character NUL", nothing);
 }
 
 static bool read_request(struct kr_view body, struct request *out, struct kr_problems *problems)
@@ -55,6 +72,7 @@ static bool read_request(struct kr_view body, struct request *out, struct kr_pro
                        value);
             found = true;
         } else if (key_is(key, "run_name") && kind == KR_V_STRING) {
+            check_name(value, problems);
             out->run_name = value;
         } else if (key_is(key, "run_name") && kind != KR_V_NULL) {
             kr_problem(problems, "string_type", IN_BODY, kr_view_of("run_name"),
@@ -184,7 +202,7 @@ static void write_answer(struct kr_work *work, const struct request *request, bo
     kr_buf_add(out, work->native->meta.p, work->native->meta.n);
     kr_buf_adds(out, work->run.id);
     kr_buf_adds(out, "\",\"run_name\":");
-    if (request->run_name.n > 0) {
+    if (request->run_name.n > 2) { /* not "" */
         kr_buf_add(out, request->run_name.p, request->run_name.n);
     } else {
         kr_buf_addc(out, '"');
