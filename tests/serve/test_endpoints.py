@@ -393,11 +393,6 @@ def test_an_endpoint_at_the_root_of_the_site(start):
     assert server.get("/").status == 200 and server.get("/health").status == 200
 
 
-def test_numbers_of_a_snapshot_that_no_setting_allows(start):
-    server = start({"max_body_size": -1, "request_timeout": 2 ** 62, "uvicorn_workers": -3, "thread_pool_size": 0})
-    assert server.invoke(value=1).status == 200 and len(server.workers()) == 1
-
-
 def test_answers_that_have_no_body_keep_the_connection_in_step(start):
     server = start(tiny_routes=[{"method": "GET", "path": "/own", "auth_required": False}])
     asked = b"".join(b"GET /own?status=%d HTTP/1.1\r\nHost: a\r\n\r\n" % status for status in (204, 304, 200))

@@ -63,7 +63,8 @@ def test_the_operator_is_nearest(tmp_path, name):
     assert in_force(tmp_path, as_settings(key, None))[name] == (default, "default")
 
 
-@pytest.mark.parametrize("key, value", [("request_timeout", 0), ("request_timeout", "soon"), ("uvicorn_workers", 257),
+@pytest.mark.parametrize("key, value", [("request_timeout", 0), ("request_timeout", 2 ** 62), ("uvicorn_workers", -3),
+                                        ("max_body_size", -1), ("request_timeout", "soon"), ("uvicorn_workers", 257),
                                         ("thread_pool_size", 0), ("max_queue", 1.5), ("log_level", "LOUD"),
                                         ("uvicorn_port", 70000), ("max_body_size", []), ("memory", "much")])
 def test_a_snapshot_with_a_wrong_value_is_refused(tmp_path, key, value):
