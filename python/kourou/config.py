@@ -196,12 +196,16 @@ class ResourceSettings(Settings):
 
 
 class CORSConfig(Settings):
-    """Which other sites may call the deployment from a browser."""
+    """Which other sites may call the deployment from a browser. Without one, a deployment on this machine that has no
+    key answers to none; with one, its allow_origins count, also when they are the usual ones."""
 
     allow_origins: List[str] = ["*"]
     allow_methods: List[str] = ["GET", "POST", "OPTIONS"]
     allow_headers: List[str] = ["*"]
     allow_credentials: bool = False
+
+    def __init__(self, **values):
+        super().__init__(**{"allow_origins": ["*"], **values})
 
 
 class SecureHeadersConfig(Settings):

@@ -312,10 +312,11 @@ static const struct kr_setting rows[] = {
     {.name = "cors",
      .type = KR_SET_OBJECT,
      .check = check_cors,
-     .dflt = "{\"allow_origins\":[\"*\"],\"allow_methods\":[\"GET\",\"POST\",\"OPTIONS\"],"
-             "\"allow_headers\":[\"*\"],\"allow_credentials\":false}",
+     .dflt = "{\"allow_methods\":[\"GET\",\"POST\",\"OPTIONS\"],\"allow_headers\":[\"*\"],"
+             "\"allow_credentials\":false}",
      .help = "Which other sites may call: allow_origins, allow_methods, allow_headers, "
-             "allow_credentials"},
+             "allow_credentials. Without allow_origins: all, but on this machine without a key "
+             "none"},
     {.name = "secure_headers",
      .type = KR_SET_OBJECT,
      .check = check_secure_headers,

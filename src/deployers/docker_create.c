@@ -150,12 +150,25 @@ static void add_labels(const struct kr_docker *docker, const struct kr_docker_ru
         kr_words_addf(words, "--label=" KR_LABEL_FINGERPRINT "=%s", run->fingerprint);
 }
 
+/* Published for this machine alone, as far as we know: the server inside cannot tell. */
+static bool is_local_only(const struct kr_docker *docker)
+{
+    const json_t *run_args = json_object_get(docker->what->settings, "run_args");
+
+    return strcmp(docker->address, "127.0.0.1") == 0 && !kr_docker_host_network(run_args) &&
+           json_object_get(run_args, "ports") == NULL &&
+           json_object_get(run_args, "publish") == NULL &&
+           json_object_get(run_args, "publish_all_ports") == NULL;
+}
+
 static void add_environment(const struct kr_docker *docker, const struct kr_docker_run *run,
                             struct kr_words *words)
 {
     const char *name;
     json_t *value;
 
+    if (is_local_only(docker))
+        kr_words_add(words, "--env=KOUROU_SERVE_LOCAL_ONLY=1");
     if (run->copy_code) {
         kr_words_add(words, "--env=HOME=" KR_IMAGE_HOME);
         kr_words_add(words, "--env=HF_HOME=" KR_IMAGE_HF_HOME);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/path.h"
 #include "base/view.h"
+#include "serve/serve.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -175,7 +176,9 @@ static char *joined(const json_t *list, const char *dflt)
     return kr_buf_steal(&buf);
 }
 
-static void load_cors(struct kr_config *c, const json_t *dep)
+/* Unset, it lets everybody in where a key or the Hub decides, and nobody on a machine of one's own.
+ */
+static void load_cors(struct kr_config *c, const json_t *dep, const struct kr_options *o)
 {
     const json_t *cors = json_object_get(dep, "cors");
     const json_t *origins = json_object_get(cors, "allow_origins");
@@ -183,7 +186,9 @@ static void load_cors(struct kr_config *c, const json_t *dep)
     const json_t *methods = json_object_get(cors, "allow_methods");
 
     c->cors.on = middleware_on(json_object_get(dep, "include_default_middleware"), "cors", 1);
-    c->cors.any_origin = !json_is_array(origins) || list_has_star(origins);
+    c->guarded =
+        o->auth_key == NULL && !o->space && (o->local_only || kr_origin_is_loopback(c->host));
+    c->cors.any_origin = json_is_array(origins) ? list_has_star(origins) : !c->guarded;
     c->cors.origins = json_object_get(cors, "allow_origins");
     c->cors.any_header = !json_is_array(headers) || list_has_star(headers);
     c->cors.credentials = kr_json_bool(cors, "allow_credentials", false);
@@ -325,10 +330,10 @@ int kr_config_load(struct kr_options *o, struct kr_config *c, struct kr_err *err
     c->version = kr_json_str(dep, "app_version", KR_VERSION);
     c->endpoints = endpoints_of(json_object_get(dep, "include_default_endpoints"));
     load_paths(c, dep);
-    load_cors(c, dep);
-    load_secure_headers(c, dep, o);
     if (load_limits(c, o, err) < 0 || load_memory(c, o, err) < 0)
         return -(int)err->code;
+    load_cors(c, dep, o);
+    load_secure_headers(c, dep, o);
     return load_dashboard(c, dep, o, err);
 }
 

@@ -41,6 +41,7 @@ struct kr_config {
     char *root_prefix; /* root_url_path */
     char *dashboard;   /* folder of static files, absolute; NULL: the built-in page */
     struct kr_cors cors;
+    bool guarded; /* no key, and on this machine only: other web sites are kept out (origin.c) */
     struct kr_buf common; /* header lines sent with every answer */
     int64_t workers, threads, port;
     const char *host, *log_level;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool origin_allowed(const struct kr_cors *cors, struct kr_view origin)
+bool kr_cors_allows(const struct kr_cors *cors, struct kr_view origin)
 {
     if (cors->any_origin)
         return true;
@@ -23,7 +23,7 @@ void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out)
     const struct kr_cors *cors = &conn->srv->cfg.cors;
     struct kr_view origin = kr_http_known(&conn->http, conn->in, KR_H_ORIGIN);
 
-    if (!origin_allowed(cors, origin)) {
+    if (!kr_cors_allows(cors, origin)) {
         kr_buf_adds(out, "vary: Origin\r\n");
         return;
     }
@@ -66,7 +66,9 @@ void kr_cors_preflight(struct kr_conn *conn)
     kr_auto_buf struct kr_buf extra = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 2);
     struct kr_reply reply = {.status = 204, .fd = -1};
 
-    if (!origin_allowed(cors, origin) || !in_list(cors->methods, method)) {
+    if (!json_is_array(cors->origins) && !kr_origin_check(conn, true))
+        return;
+    if (!kr_cors_allows(cors, origin) || !in_list(cors->methods, method)) {
         kr_conn_reply_text(conn, 400, "text/plain; charset=utf-8",
                            "Disallowed CORS origin or method", 32);
         return;

@@ -29,6 +29,7 @@ enum kr_known {
     KR_H_AUTHORIZATION,
     KR_H_API_KEY,
     KR_H_ORIGIN,
+    KR_H_FETCH_SITE,
     KR_H_ACR_METHOD,
     KR_H_ACR_HEADERS,
     KR_H_ACCEPT,

@@ -57,6 +57,9 @@ static const struct row rows[] = {
     {"public-url", TEXT, AT(public_url), 0, 0, NULL, "URL under which clients reach the server"},
     {"space", FLAG, AT(space), 0, 0, NULL,
      "runs as a Hugging Face Space: its page may frame this server"},
+    {"local-only", FLAG, AT(local_only), 0, 0, NULL,
+     "only this machine reaches the server, whatever it listens on: without a key, other web sites "
+     "are kept out, as on a loopback address"},
     {"reload", FLAG, AT(reload), 0, 0, NULL,
      "start the workers again when a .py file below the root changes"},
     {"allow-privileges", FLAG, AT(allow_privileges), 0, 0, NULL,

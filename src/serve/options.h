@@ -31,6 +31,7 @@ struct kr_options {
     int64_t runs_kept;          /* bound of the journal; 0: no journal */
     int64_t log_size, log_files;
     bool space;
+    bool local_only;
     bool reload;
     bool allow_privileges;
     bool help, version, settings;

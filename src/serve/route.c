@@ -29,23 +29,25 @@ static void add_invoke(struct kr_server *srv, const char *path, enum kr_kind kin
     struct kr_route *route = add(srv, path, KR_M_POST, kr_handle_invoke);
 
     route->kind = kind;
-    route->auth = route->json_body = route->takes_body = true;
+    route->auth = route->run_data = route->json_body = route->takes_body = true;
 }
 
 void kr_routes_init(struct kr_server *srv)
 {
     const struct kr_config *c = &srv->cfg;
     char *home = kr_asprintf("%s/", c->root_prefix);
+    struct kr_route *runs;
 
     if ((c->endpoints & KR_EP_INVOKE) != 0) {
         add_invoke(srv, c->invoke_path, KR_K_INVOKE);
         if (c->streams)
             add_invoke(srv, c->stream_path, KR_K_STREAM);
         add_invoke(srv, c->batch_path, KR_K_BATCH);
-        add(srv, c->runs_path, KR_M_GET, kr_handle_runs)->auth = true;
+        runs = add(srv, c->runs_path, KR_M_GET, kr_handle_runs);
+        runs->auth = runs->run_data = true;
     }
     if ((c->endpoints & KR_EP_HEALTH) != 0)
-        (void)add(srv, c->health_path, KR_M_GET, kr_handle_health);
+        add(srv, c->health_path, KR_M_GET, kr_handle_health)->probe = true;
     if ((c->endpoints & KR_EP_INFO) != 0)
         (void)add(srv, c->info_path, KR_M_GET, kr_handle_info);
     if ((c->endpoints & KR_EP_METRICS) != 0)
@@ -172,7 +174,7 @@ static void add_custom(struct kr_server *srv, const json_t *ready, const json_t 
     route->auth = kr_json_bool(spec, "auth_required", true);
     route->kind = KR_K_CUSTOM;
     route->handler = kr_handle_custom;
-    route->any_type = route->takes_body = true;
+    route->any_type = route->takes_body = route->run_data = true;
     route->uploads = uploads;
     route->mounted = mounted;
     route->method = kr_strdup(method);
@@ -275,7 +277,7 @@ static bool check_body_type(struct kr_conn *conn, const struct kr_route *route)
         kr_conn_error(conn, 415, "Content-Encoding is not supported, send plain JSON");
         return false;
     }
-    if (type.p != NULL && !is_json_type(type)) {
+    if (type.p != NULL ? !is_json_type(type) : conn->srv->cfg.guarded && conn->http.has_body) {
         kr_conn_error(conn, 415, "Content-Type must be application/json");
         return false;
     }
@@ -350,6 +352,8 @@ struct kr_route *kr_route_find(struct kr_conn *conn)
     conn->route = route;
     keep = conn->keep_alive;
     no_body_wanted(conn);
+    if (!route->probe && !kr_origin_check(conn, route->run_data))
+        return NULL;
     if (route->auth && !kr_auth_check(conn))
         return NULL;
     if (conn->http.has_body && !route->takes_body) {

@@ -40,6 +40,8 @@ struct kr_route {
     unsigned methods;
     bool pattern;
     bool auth;
+    bool run_data; /* shows or changes what other web sites must not */
+    bool probe;    /* asked by supervisors, under whatever name */
     bool takes_body;
     bool json_body;      /* the body must be JSON: else 415 */
     bool any_type;       /* custom endpoints take what they are sent */
@@ -105,7 +107,13 @@ void kr_custom_reply(struct kr_conn *conn, const struct kr_answer *a);
 void kr_custom_begin(struct kr_conn *conn, struct kr_view head, int status);
 void kr_custom_left(struct kr_conn *conn); /* the client has ended its side */
 
+/* origin.c */
+bool kr_origin_is_loopback(const char *host);
+/* False: 403 was sent. Run data: the path changes or shows what other web sites must not. */
+bool kr_origin_check(struct kr_conn *conn, bool run_data);
+
 /* cors.c */
+bool kr_cors_allows(const struct kr_cors *cors, struct kr_view origin);
 void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out);
 bool kr_cors_is_preflight(const struct kr_conn *conn);
 void kr_cors_preflight(struct kr_conn *conn);

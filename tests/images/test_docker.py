@@ -25,6 +25,11 @@ def test_life(project):
     row = project.row()
     assert row["status"] == "running" and row["url"].startswith("http://127.0.0.1:")
     assert project.invoke(name="Ada")["outputs"] == {"greeting": "Hello, Ada!", "length": 11}
+    try:  # the server inside listens on all addresses, and is told that only this machine reaches it
+        OPENER.open(urllib.request.Request(row["url"] + "/runs", headers={"Origin": "https://evil.example"}), timeout=10)
+        raise AssertionError("a page of another web site is answered")
+    except urllib.error.HTTPError as refused:
+        assert refused.code == 403
     one = container(project)
     assert one["Config"]["User"] == "1000" and one["Name"].startswith("/kourou-greeter-")
     assert one["Config"]["Labels"]["kourou.deployment.name"] == "greeter"

@@ -154,6 +154,24 @@ def test_configuration_file(project):
     assert missing.returncode != 0 and "nothing.yaml" in missing.stderr
 
 
+RUN = b'{"parameters":{}}'
+
+
+def test_other_web_sites_are_let_in_by_settings_only(project):
+    foreign = {"Origin": "https://a.example", "Content-Type": "application/json"}
+    project.deploy()
+    assert project.get("/invoke", body=RUN, headers=foreign)[0] == 403
+    assert project.get("/invoke", body=RUN, headers={"Content-Type": "application/json"})[0] == 200
+    project.write(json.dumps({"settings": {"deployment": {"cors": {"allow_origins": ["https://a.example"]}}}}), "config.yaml")
+    project.deploy("--config", "config.yaml", "--update")
+    assert project.get("/invoke", body=RUN, headers=foreign)[0] == 200
+    assert project.get("/invoke", body=RUN, headers={**foreign, "Origin": "https://b.example"})[0] == 403
+    project.write(MODULE.replace("from kourou import pipeline, step", """from kourou import CORSConfig, DeploymentSettings, pipeline, step"""
+                                 ).replace("@pipeline", '@pipeline(settings={"deployment": DeploymentSettings(cors=CORSConfig())})'))
+    project.deploy("--update")
+    assert project.get("/invoke", body=RUN, headers={**foreign, "Origin": "https://b.example"})[0] == 200
+
+
 def test_files_are_found_relative_to_the_source_root(project):
     project.write("content of the file", "data.txt")
     project.write('from kourou import pipeline, step\n\n\n@step\ndef read() -> str:\n    return open("data.txt").read()\n\n\n'

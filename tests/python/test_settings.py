@@ -95,6 +95,16 @@ def test_values_that_are_filled_in_place_count():
     assert CORSConfig().allow_origins == ["*"]
 
 
+def test_origins_of_a_given_cors_count():
+    """What is not given keeps a deployment on this machine closed; what is given opens it."""
+    assert plain(DeploymentSettings(app_title="T"), "deployment") == {"app_title": "T"}
+    assert plain(DeploymentSettings(cors=CORSConfig()), "deployment") == {"cors": {"allow_origins": ["*"]}}
+    assert plain(DeploymentSettings(cors=CORSConfig(allow_credentials=True)), "deployment") == {
+        "cors": {"allow_origins": ["*"], "allow_credentials": True}}
+    assert plain(DeploymentSettings(cors=CORSConfig(allow_origins=["https://x"])), "deployment") == {
+        "cors": {"allow_origins": ["https://x"]}}
+
+
 @pytest.mark.parametrize("make, words", [
     (lambda: HuggingFaceDeployerSettings(space_hardwear="x"),
      "HuggingFaceDeployerSettings has no field 'space_hardwear'; did you mean 'space_hardware'?"),

@@ -245,8 +245,12 @@ def test_damaged_journal_does_not_stop_the_service(start, tmp_path):
     wait_for(lambda: "runs are not recorded" in server.log(), "the line in the log")
 
 
-def test_cors(start):
-    server = start()
+@pytest.mark.parametrize("deployment, more", [
+    ({}, {"env": {"KOUROU_AUTH_KEY": "right-key"}}), ({}, {"args": ["--space"]}),
+    ({}, {"args": ["--host", "0.0.0.0"]}), ({"cors": {"allow_origins": ["*"]}}, {})])
+def test_cors(start, deployment, more):
+    """Where a key or the Hub decides, and where somebody has set it, all other sites may read."""
+    server = start(deployment, **more)
     answer = server.get("/health", {"Origin": "https://a.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
     ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST",
