@@ -69,10 +69,13 @@ class HuggingFaceDeployerSettings(BaseDeployerSettings):
 
     space_hardware: hardware tier, like "cpu-basic" or "t4-small"; the free CPU tier when unset.
     space_storage: persistent storage, "small", "medium" or "large"; none when unset.
-    private: only you or your organization can see and call it. app_port: port that the app listens on.
+    visibility: "public", "protected" (the app is open, the repository hidden) or "private"; as the Hub or its owner
+    has it when unset. private: the older form, True for "private", False for "public".
+    app_port: port that the app listens on.
     organization: owner of the Space instead of you. space_prefix: what its name begins with.
     sleep_time: seconds without a visit until it sleeps, -1 for never; paid hardware only.
     space_volumes: volumes as dictionaries (type, source, mount_path, revision, path, read_only).
+    dev_mode: dev mode of the Space. region, resource_group: count when the Space is made.
     startup_timeout: seconds until the Hub gives up starting it.
     build_mode: "source" (the Space builds from the code), "image" (an image is pushed), "auto".
     space_title, space_emoji, space_color_from, space_color_to, space_description, space_tags,
@@ -81,12 +84,16 @@ class HuggingFaceDeployerSettings(BaseDeployerSettings):
 
     space_hardware: Optional[str] = None
     space_storage: Optional[str] = None
-    private: bool = False
+    visibility: Optional[str] = None
+    private: Optional[bool] = None
     app_port: int = 7860
     organization: Optional[str] = None
     space_prefix: str = "zenml"
     sleep_time: Optional[int] = None
     space_volumes: Optional[List[Dict[str, Any]]] = None
+    dev_mode: Optional[bool] = None
+    region: Optional[str] = None
+    resource_group: Optional[str] = None
     startup_timeout: Optional[int] = None
     build_mode: str = "auto"
     space_title: Optional[str] = None
@@ -99,6 +106,8 @@ class HuggingFaceDeployerSettings(BaseDeployerSettings):
 
     _checks = {
         "space_storage": choice("small", "medium", "large"),
+        "visibility": choice("public", "protected", "private"),
+        "region": choice("us", "eu"),
         "build_mode": choice("auto", "source", "image"),
         "app_port": integer(1024, 65535),
         "startup_timeout": integer(60, 86400),

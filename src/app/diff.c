@@ -129,6 +129,14 @@ static int add_plan(struct kr_app *app, const json_t *row, const struct kr_made 
     return 0;
 }
 
+/* What the deployer's plan says of itself: a number of changes, or that there is none. */
+static bool does_nothing(const json_t *out)
+{
+    const json_t *plan = json_object_get(out, "plan");
+
+    return kr_json_int(plan, "changes", 0) == 0 && kr_json_bool(plan, "unchanged", true);
+}
+
 int kr_deployment_diff(struct kr_app *app, const char *ref, json_t **changes, struct kr_err *err)
 {
     kr_auto_json json_t *row = NULL, *snapshot = NULL, *out = json_object();
@@ -154,10 +162,7 @@ int kr_deployment_diff(struct kr_app *app, const char *ref, json_t **changes, st
         add_plan(app, row, &made, out, err) < 0)
         return -(int)err->code;
     kr_json_set_str(out, "name", kr_json_str(row, "name", NULL));
-    kr_json_set_bool(
-        out, "unchanged",
-        json_array_size(list) == 0 &&
-            kr_json_bool(json_object_get(out, "plan"), "unchanged", json_array_size(list) == 0));
+    kr_json_set_bool(out, "unchanged", json_array_size(list) == 0 && does_nothing(out));
     *changes = kr_steal(&out);
     return 0;
 }

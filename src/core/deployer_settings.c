@@ -118,6 +118,16 @@ static int check_short_text(const json_t *value, struct kr_err *err)
     return 0;
 }
 
+static int check_group(const json_t *value, struct kr_err *err)
+{
+    const char *text = json_string_value(value);
+
+    if (strlen(text) != 24 || text[strspn(text, "0123456789abcdef")] != '\0')
+        return kr_fail(err, KR_E_INVALID,
+                       "'%s' is not the id of a resource group (24 hexadecimal digits)", text);
+    return 0;
+}
+
 static const char *const volume_types[] = {"bucket", "model", "dataset", "space", NULL};
 
 static int check_mount(const json_t *value, struct kr_err *err)
@@ -203,6 +213,8 @@ static json_t *normal_volumes(const json_t *value)
 }
 
 static const char *const storages[] = {"small", "medium", "large", NULL};
+static const char *const visibilities[] = {"public", "protected", "private", NULL};
+static const char *const regions[] = {"us", "eu", NULL};
 static const char *const build_modes[] = {"auto", "source", "image", NULL};
 static const char *const colours[] = {"red",    "yellow", "green", "blue", "indigo",
                                       "purple", "pink",   "gray",  NULL};
@@ -240,10 +252,16 @@ static const struct kr_setting huggingface_rows[] = {
      .type = KR_SET_CHOICE,
      .choices = storages,
      .help = "Tier of persistent storage; none when unset"},
+    {.name = "visibility",
+     .type = KR_SET_CHOICE,
+     .choices = visibilities,
+     .help = "public: everybody sees the Space and calls the app; protected: everybody calls the "
+             "app, only you or your organization see the repository; private: only you or your "
+             "organization see and call it; as the Hub or its owner has it when unset"},
     {.name = "private",
      .type = KR_SET_BOOL,
-     .dflt = "false",
-     .help = "Only you, or your organization, can see the Space and call the app"},
+     .help = "Only you, or your organization, can see the Space and call the app; the same as "
+             "visibility private, and false as visibility public"},
     {.name = "app_port",
      .type = KR_SET_INT,
      .min = 1024,
@@ -260,6 +278,19 @@ static const struct kr_setting huggingface_rows[] = {
      .normal = normal_volumes,
      .help = "Volumes of the Space: type (bucket, model, dataset, space), source, mount_path, "
              "revision, path, read_only"},
+    {.name = "dev_mode",
+     .type = KR_SET_BOOL,
+     .help = "Dev mode of the Space (editors and shells connect to it); needs a plan"},
+    {.name = "region",
+     .type = KR_SET_CHOICE,
+     .choices = regions,
+     .help = "Where the Space's repository is kept; counts when the Space is made, for "
+             "organizations with a plan"},
+    {.name = "resource_group",
+     .type = KR_SET_STRING,
+     .check = check_group,
+     .help = "Id of the organization's resource group the Space belongs to (24 hexadecimal "
+             "digits); counts when the Space is made"},
     {.name = "startup_timeout",
      .type = KR_SET_INT,
      .min = 60,

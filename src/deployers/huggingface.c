@@ -290,6 +290,15 @@ static int logs(const struct kr_deployer_env *env, const struct kr_deployment *w
     return kr_hub_logs(hf.hub, &options, err);
 }
 
+/* As it was when looked at last; before that, as the settings want it. */
+static bool is_private(const struct kr_hf *hf)
+{
+    const char *visibility = kr_json_str(hf->what->settings, "visibility", "");
+    bool asked = kr_json_bool(hf->what->settings, "private", strcmp(visibility, "private") == 0);
+
+    return kr_json_bool(hf->metadata, "private", asked);
+}
+
 static int headers(const struct kr_deployer_env *env, const struct kr_deployment *what,
                    json_t **out, struct kr_err *err)
 {
@@ -299,7 +308,7 @@ static int headers(const struct kr_deployer_env *env, const struct kr_deployment
 
     if (kr_hf_init(&hf, env, what, err) < 0)
         return -(int)err->code;
-    if (kr_json_bool(what->settings, "private", false)) {
+    if (is_private(&hf)) {
         /* The Hub's edge wants its own token in the one header both would use. */
         if (kr_hub_need_token(hf.hub, err) < 0)
             return -(int)err->code;

@@ -55,6 +55,7 @@ struct kr_hf_goal {
     const char *commit;              /* that shall serve */
     bool new_commit;                 /* it was made just now */
     bool expects_move;               /* something was changed just now */
+    bool is_private;                 /* calls of the app carry the token of the Hub */
     bool move_seen;                  /* and seen to begin */
     bool created;                    /* the Space itself was: it has no verdict of before */
     const struct kr_runtime *before; /* as found before the change, or NULL */

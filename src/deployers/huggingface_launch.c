@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "deployers/docker.h"
+#include "deployers/huggingface_settings.h"
 #include "hub/sync.h"
 #include "hub/vars.h"
 #include "pack/bundle.h"
@@ -64,15 +65,18 @@ struct launch {
     struct kr_space space; /* as found; id NULL: there is none */
     struct kr_sync_plan plan;
     struct kr_vars_plan vars;
+    struct kr_hf_changes changes;
     struct kr_sync_request request;
+    const struct kr_account *account;
     char *message;
     bool created, restarted; /* restarted: something we did restarts the Space */
-    bool paused_by_us;
+    bool paused_by_us, move_seen;
 };
 
 static void launch_finish(struct launch *l)
 {
     kr_vars_plan_finish(&l->vars);
+    kr_hf_changes_finish(&l->changes);
     kr_sync_plan_finish(&l->plan);
     kr_space_finish(&l->space);
     kr_files_finish(&l->files);
@@ -103,22 +107,53 @@ static int find_space(struct launch *l, struct kr_err *err)
     return 0;
 }
 
-static const char *visibility(const struct kr_space_want *want)
+/* Must a call of the app carry the Hub's token? */
+static bool is_private(const struct launch *l)
 {
-    return want->is_private ? "private" : "public";
+    const char *is = l->want.visibility;
+
+    if (is == NULL && l->space.id != NULL)
+        is = l->space.visibility;
+    return is != NULL ? strcmp(is, "private") == 0 : l->space.is_private;
 }
 
 static struct kr_space_new new_space(const struct launch *l)
 {
     return (struct kr_space_new){
         .id = l->want.id,
-        .visibility = visibility(&l->want),
+        .visibility = l->want.visibility,
         .hardware = l->want.hardware,
-        .sleep_s = l->want.sleep_s,
+        .sleep_s = kr_hf_sleep_counts(&l->want) ? l->want.sleep_s : 0,
+        .dev_mode = l->want.dev_mode == 1,
+        .region = l->want.region,
+        .resource_group = l->want.resource_group,
         .secrets = l->want.secrets,
         .variables = l->want.variables,
         .volumes = l->want.volumes,
     };
+}
+
+/* A Space that does not exist has an empty tree. */
+static int plan_fresh(struct launch *l, struct kr_err *err)
+{
+    l->request = (struct kr_sync_request){.space = l->want.id,
+                                          .files = &l->files,
+                                          .id = l->hf->what->id,
+                                          .message = "",
+                                          .adopt = true};
+    if (kr_sync_compare(&l->request, &l->plan, NULL, err) < 0)
+        return -(int)err->code;
+    return kr_vars_plan(l->want.secrets, l->want.variables, NULL, NULL, NULL, &l->vars, err);
+}
+
+/* Files and metadata are checked before there is a Space. */
+static int check_fresh(struct launch *l, struct kr_err *err)
+{
+    if (plan_fresh(l, err) < 0 || kr_sync_check(l->hf->hub, &l->request, &l->plan, err) < 0)
+        return -(int)err->code;
+    kr_sync_plan_finish(&l->plan);
+    kr_vars_plan_finish(&l->vars);
+    return 0;
 }
 
 static int create_space(struct launch *l, struct kr_err *err)
@@ -126,12 +161,15 @@ static int create_space(struct launch *l, struct kr_err *err)
     struct kr_space_new what = new_space(l);
     bool existed = false;
 
+    if (check_fresh(l, err) < 0)
+        return -(int)err->code;
     if (kr_json_bool(l->hf->metadata, "committed", false))
         kr_hf_note(l->hf, true, "Space %s has vanished from the Hub; creating it again",
                    l->want.id);
     /* Written before the call, so that a kill right after it leaves a Space known to be ours. */
     kr_json_set_bool(l->hf->metadata, "committed", false);
     kr_json_set(l->hf->metadata, "vars", json_object());
+    kr_json_set(l->hf->metadata, "applied", kr_hf_changes_created(&l->want));
     kr_json_set_bool(l->hf->metadata, "creating", true);
     if (kr_hf_save(l->hf, "space_id", json_string(l->want.id), err) < 0)
         return -(int)err->code;
@@ -141,7 +179,17 @@ static int create_space(struct launch *l, struct kr_err *err)
     if (existed) /* came into being since we looked: treat it as any Space found */
         return find_space(l, err);
     l->created = true;
-    kr_hf_step(l->hf, "create", true, "Created %s Space %s", visibility(&l->want), l->want.id);
+    /* Without a visibility it has what its owner prefers. */
+    if (l->want.visibility == NULL && find_space(l, err) < 0)
+        return -(int)err->code;
+    kr_hf_step(l->hf, "create", true, "Created %s Space %s",
+               l->want.visibility != NULL ? l->want.visibility
+               : is_private(l)            ? "private"
+                                          : "public",
+               l->want.id);
+    kr_json_set_bool(l->hf->metadata, "private", is_private(l));
+    if (kr_hf_changes_of_new(l->hf, &l->want, err) < 0)
+        return -(int)err->code;
     if (kr_vars_plan(l->want.secrets, l->want.variables, NULL, NULL, NULL, &l->vars, err) < 0)
         return -(int)err->code;
     return kr_hf_save(l->hf, "vars", json_incref(l->vars.record), err);
@@ -168,6 +216,7 @@ static int check_owner(struct launch *l, struct kr_err *err)
 
 static int plan_files(struct launch *l, struct kr_err *err)
 {
+    free(l->message);
     l->message = kr_asprintf("Deploy %s (snapshot %.8s)", l->hf->what->name,
                              l->hf->what->snapshot_id != NULL ? l->hf->what->snapshot_id : "");
     l->request = (struct kr_sync_request){
@@ -180,6 +229,7 @@ static int plan_files(struct launch *l, struct kr_err *err)
     };
     if (kr_sync_plan(l->hf->hub, &l->request, &l->plan, err) < 0)
         return -(int)err->code;
+    l->plan.checked = l->created; /* check_fresh() has seen the same files */
     return check_owner(l, err);
 }
 
@@ -194,6 +244,13 @@ static int plan_vars(struct launch *l, struct kr_err *err)
                         json_object_get(l->hf->metadata, "vars"), &l->vars, err);
 }
 
+/* A pause can only be ended by a restart, which not every token may do; nobody knows of the tokens
+ * of a CI. */
+static bool may_restart(const struct launch *l)
+{
+    return l->account->kind != KR_TOKEN_OAUTH && l->account->kind != KR_TOKEN_CI;
+}
+
 /* Each change restarts a Space that runs; several of them are made while it is paused. */
 static int apply_vars(struct launch *l, struct kr_err *err)
 {
@@ -203,10 +260,10 @@ static int apply_vars(struct launch *l, struct kr_err *err)
         return 0;
     kr_hf_step(l->hf, "variables", false, "Setting %zu secret%s and variables", l->vars.n,
                l->vars.n == 1 ? "" : "s");
-    if (live && l->vars.n > 1) {
+    if (live && l->vars.n > 1 && may_restart(l)) {
+        l->paused_by_us = true;
         if (kr_space_pause(l->hf->hub, l->want.id, NULL, err) < 0)
             return -(int)err->code;
-        l->paused_by_us = true;
     }
     if (kr_vars_apply(l->hf->hub, l->want.id, &l->vars, err) < 0)
         return -(int)err->code;
@@ -214,77 +271,6 @@ static int apply_vars(struct launch *l, struct kr_err *err)
     kr_hf_step(l->hf, "variables", true, "Set %zu secret%s and variables", l->vars.n,
                l->vars.n == 1 ? "" : "s");
     return kr_hf_save(l->hf, "vars", json_incref(l->vars.record), err);
-}
-
-static bool wants_hardware(const struct launch *l)
-{
-    const struct kr_runtime *rt = &l->space.runtime;
-
-    return l->want.hardware != NULL && (rt->hardware_requested == NULL ||
-                                        strcmp(rt->hardware_requested, l->want.hardware) != 0);
-}
-
-static bool wants_sleep(const struct launch *l)
-{
-    return l->want.sleep_s != 0 && l->want.sleep_s != l->space.runtime.sleep_s;
-}
-
-static bool wants_volumes(const struct launch *l)
-{
-    return l->want.volumes != NULL && !kr_volumes_equal(l->want.volumes, l->space.runtime.volumes);
-}
-
-static int apply_settings(struct launch *l, struct kr_err *err)
-{
-    struct kr_hub *hub = l->hf->hub;
-    const char *id = l->want.id;
-
-    if (l->space.is_private != l->want.is_private) {
-        if (kr_space_set_visibility(hub, id, visibility(&l->want), err) < 0)
-            return -(int)err->code;
-        kr_hf_note(l->hf, false, "Space %s is %s now", id, visibility(&l->want));
-    }
-    if (wants_volumes(l)) {
-        if (kr_space_set_volumes(hub, id, l->want.volumes, err) < 0)
-            return -(int)err->code;
-        l->restarted = true;
-    }
-    if (wants_hardware(l)) {
-        if (kr_space_set_hardware(hub, id, l->want.hardware, l->want.sleep_s, NULL, err) < 0)
-            return -(int)err->code;
-        l->restarted = true;
-    } else if (wants_sleep(l) && kr_space_set_sleep(hub, id, l->want.sleep_s, NULL, err) < 0) {
-        return -(int)err->code;
-    }
-    return 0;
-}
-
-static bool settings_differ(const struct launch *l)
-{
-    return l->space.is_private != l->want.is_private || wants_volumes(l) || wants_hardware(l) ||
-           wants_sleep(l);
-}
-
-/* The documented storage tiers are asked for, and the answer explained when they are gone. */
-static int apply_storage(struct launch *l, struct kr_err *err)
-{
-    kr_auto_free char *hint = NULL;
-    bool tried = kr_json_str(l->hf->metadata, "storage_tried", NULL) != NULL &&
-                 strcmp(kr_json_str(l->hf->metadata, "storage_tried", ""), l->want.storage) == 0;
-
-    if (tried || (l->space.runtime.storage != NULL &&
-                  strcmp(l->space.runtime.storage, l->want.storage) == 0))
-        return 0;
-    if (kr_space_set_storage(l->hf->hub, l->want.id, l->want.storage, err) < 0) {
-        if (err->code == KR_E_AUTH || err->code == KR_E_NETWORK || err->code == KR_E_CANCELLED)
-            return -(int)err->code;
-        kr_err_clear(err);
-        hint = kr_space_storage_hint(l->want.storage, l->want.id);
-        kr_hf_note(l->hf, true, "%s", hint);
-    } else {
-        l->restarted = true;
-    }
-    return kr_hf_save(l->hf, "storage_tried", json_string(l->want.storage), err);
 }
 
 static int commit_files(struct launch *l, struct kr_sync_result *result, struct kr_err *err)
@@ -318,29 +304,94 @@ static int remove_previous(struct launch *l, const char *previous, struct kr_err
 
 static int prepare(struct launch *l, struct kr_hf *hf, struct kr_err *err)
 {
-    const struct kr_account *account = NULL;
-
     l->hf = hf;
-    if (kr_hub_need_token(hf->hub, err) < 0 || kr_hub_whoami(hf->hub, &account, err) < 0 ||
-        kr_space_want_init(&l->want, hf->what, account->name, err) < 0 ||
-        kr_account_check_write(account, l->want.id, err) < 0)
+    if (kr_hub_need_token(hf->hub, err) < 0 || kr_hub_whoami(hf->hub, &l->account, err) < 0 ||
+        kr_space_want_init(&l->want, hf->what, l->account->name, err) < 0 ||
+        kr_account_check_write(l->account, l->want.id, err) < 0)
         return -(int)err->code;
     if (kr_hf_files(hf, &l->want, &l->files, err) < 0)
         return -(int)err->code;
     return find_space(l, err);
 }
 
-/* Differences of a Space that was there already. */
+/* What would change on a Space that is there, and whether this token may do all of it. */
+static int plan_update(struct launch *l, struct kr_err *err)
+{
+    if (plan_files(l, err) < 0 || plan_vars(l, err) < 0 ||
+        kr_hf_changes_plan(&l->want, &l->space, json_object_get(l->hf->metadata, "applied"),
+                           &l->changes, err) < 0)
+        return -(int)err->code;
+    return kr_hf_changes_allowed(l->hf, &l->changes, &l->space, err);
+}
+
 static int update_space(struct launch *l, struct kr_err *err)
 {
-    if (plan_files(l, err) < 0 || plan_vars(l, err) < 0)
+    if (plan_update(l, err) < 0 || kr_sync_check(l->hf->hub, &l->request, &l->plan, err) < 0)
         return -(int)err->code;
+    kr_json_set_bool(l->hf->metadata, "private", is_private(l));
     if (strcmp(kr_json_str(l->hf->metadata, "space_id", ""), l->want.id) != 0 &&
         kr_hf_save(l->hf, "space_id", json_string(l->want.id), err) < 0)
         return -(int)err->code;
     if (apply_vars(l, err) < 0)
         return -(int)err->code;
-    return apply_settings(l, err);
+    return kr_hf_changes_apply(l->hf, &l->want, &l->changes, &l->restarted, err);
+}
+
+/* Nothing but a restart revives a Space in such a stage when its files stay as they are. */
+static bool needs_revival(const struct launch *l)
+{
+    enum kr_stage stage = l->space.runtime.stage;
+
+    return l->space.id != NULL && !l->created &&
+           (stage == KR_STAGE_RUNTIME_ERROR || stage == KR_STAGE_BUILD_ERROR ||
+            stage == KR_STAGE_CONFIG_ERROR);
+}
+
+static int revive(struct launch *l, struct kr_err *err)
+{
+    kr_auto_runtime struct kr_runtime rt = {0};
+
+    kr_hf_note(l->hf, false, "Space %s is in %s; restarting it", l->want.id,
+               l->space.runtime.stage_name);
+    if (kr_space_restart(l->hf->hub, l->want.id, false, &rt, err) < 0)
+        return -(int)err->code;
+    l->restarted = true;
+    l->move_seen = kr_stage_is_moving(rt.stage);
+    return 0;
+}
+
+/* Everything that is sent. */
+static int change_space(struct launch *l, struct kr_sync_result *result, struct kr_err *err)
+{
+    if (l->space.id == NULL && create_space(l, err) < 0)
+        return -(int)err->code;
+    if ((l->created ? plan_files(l, err) : update_space(l, err)) < 0 ||
+        commit_files(l, result, err) < 0)
+        return -(int)err->code;
+    if (l->paused_by_us)
+        return kr_hf_start(l->hf, l->want.id, &l->move_seen, err);
+    if (!result->committed && !l->restarted && needs_revival(l) && may_restart(l))
+        return revive(l, err);
+    return 0;
+}
+
+/* What was paused for a change that then failed is not left behind in that state. */
+static int not_left_paused(struct launch *l, struct kr_err *err)
+{
+    kr_auto_free char *page = kr_space_page(l->hf->hub, l->want.id);
+    struct kr_err ignored = KR_ERR_INIT;
+    bool moving;
+
+    if (!l->paused_by_us || strstr(err->msg, "is PAUSED") != NULL)
+        return -(int)err->code;
+    if (err->code != KR_E_CANCELLED && kr_hf_start(l->hf, l->want.id, &moving, &ignored) == 0) {
+        kr_hf_note(l->hf, false, "Space %s was paused for the change and is started again",
+                   l->want.id);
+        return -(int)err->code;
+    }
+    return kr_wrap(err,
+                   "Space %s is PAUSED until the same command is run again or it is started at %s",
+                   l->want.id, page);
 }
 
 static int launch(struct launch *l, int64_t deadline_ms, struct kr_deployment_status *status,
@@ -350,23 +401,16 @@ static int launch(struct launch *l, int64_t deadline_ms, struct kr_deployment_st
     struct kr_hf_goal goal = {.want = &l->want, .deadline_ms = deadline_ms};
     kr_auto_free char *previous = kr_strdup(kr_json_str(l->hf->metadata, "space_id", l->want.id));
 
-    if (l->space.id == NULL && create_space(l, err) < 0)
-        return -(int)err->code;
-    if ((l->created ? plan_files(l, err) : update_space(l, err)) < 0)
-        return -(int)err->code;
-    if (l->want.storage != NULL && apply_storage(l, err) < 0)
-        return -(int)err->code;
-    if (commit_files(l, &result, err) < 0)
-        return -(int)err->code;
-    if (l->paused_by_us && kr_hf_start(l->hf, l->want.id, &goal.move_seen, err) < 0)
-        return -(int)err->code;
-    *changed = l->created || result.committed || l->vars.n > 0 || l->restarted ||
-               (!l->created && settings_differ(l));
+    if (change_space(l, &result, err) < 0)
+        return not_left_paused(l, err);
+    *changed = l->created || result.committed || l->vars.n > 0 || l->restarted || l->changes.n > 0;
     goal.commit = result.commit;
     goal.new_commit = result.committed;
     goal.expects_move = l->created || result.committed || l->restarted;
+    goal.move_seen = l->move_seen;
     goal.created = l->created;
-    goal.before = l->space.id != NULL ? &l->space.runtime : NULL;
+    goal.is_private = is_private(l);
+    goal.before = l->space.id != NULL && !l->created ? &l->space.runtime : NULL;
     if (!goal.expects_move && l->space.runtime.stage == KR_STAGE_RUNNING &&
         l->space.runtime.sha != NULL && strcmp(l->space.runtime.sha, result.commit) == 0) {
         status->state = KR_STATE_RUNNING; /* as wanted, and what we looked at says so */
@@ -437,23 +481,31 @@ static json_t *plan_of_vars(const struct launch *l)
     return list;
 }
 
-/* A Space that does not exist has an empty tree. */
-static int plan_fresh(struct launch *l, struct kr_err *err)
+static void add_call(json_t *calls, const struct launch *l, const char *route)
 {
-    l->request = (struct kr_sync_request){.space = l->want.id,
-                                          .files = &l->files,
-                                          .id = l->hf->what->id,
-                                          .message = "",
-                                          .adopt = true};
-    if (kr_sync_compare(&l->request, &l->plan, NULL, err) < 0)
-        return -(int)err->code;
-    return kr_vars_plan(l->want.secrets, l->want.variables, NULL, NULL, NULL, &l->vars, err);
+    kr_auto_free char *call = kr_asprintf("POST /api/spaces/%s/%s", l->want.id, route);
+
+    (void)json_array_append_new(calls, json_pack("{s:s}", "call", call));
+}
+
+/* A restart that is part of the deploy: out of a pause, ours or another's, or out of an error. */
+static bool plans_restart(const struct launch *l)
+{
+    if (l->space.id == NULL)
+        return false;
+    if (l->space.runtime.stage == KR_STAGE_PAUSED)
+        return true;
+    return l->plan.n == 0 && l->vars.n == 0 && needs_revival(l) && may_restart(l);
 }
 
 static void plan_calls(const struct launch *l, json_t *calls)
 {
     struct kr_space_new what = new_space(l);
+    bool pauses = l->space.id != NULL && kr_stage_serves(l->space.runtime.stage) && l->vars.n > 1 &&
+                  may_restart(l);
 
+    if (pauses)
+        add_call(calls, l, "pause");
     if (l->space.id == NULL)
         (void)json_array_append_new(calls, json_pack("{s:s,s:o}", "call", "POST /api/repos/create",
                                                      "body", kr_space_new_json(&what, true)));
@@ -465,6 +517,7 @@ static void plan_calls(const struct launch *l, json_t *calls)
         (void)json_array_append_new(
             calls, json_pack("{s:s,s:{s:s}}", "call", call, "body", "key", l->vars.v[i].key));
     }
+    kr_hf_changes_calls(l->want.id, &l->changes, calls);
     if (l->plan.n > 0) {
         kr_auto_free char *call = kr_asprintf("POST /api/spaces/%s/commit/main", l->want.id);
 
@@ -472,6 +525,13 @@ static void plan_calls(const struct launch *l, json_t *calls)
             calls, json_pack("{s:s,s:{s:I,s:I}}", "call", call, "body", "files",
                              (json_int_t)l->plan.n, "bytes", (json_int_t)l->plan.bytes));
     }
+    if (pauses || plans_restart(l))
+        add_call(calls, l, "restart");
+}
+
+static size_t count_changes(const struct launch *l)
+{
+    return (l->space.id == NULL) + l->plan.n + l->vars.n + l->changes.n + plans_restart(l);
 }
 
 int kr_hf_plan(const struct kr_deployer_env *env, const struct kr_deployment *what, json_t **out,
@@ -487,8 +547,8 @@ int kr_hf_plan(const struct kr_deployer_env *env, const struct kr_deployment *wh
     rc = prepare(&l, &hf, err);
     if (rc == 0 && l.space.id == NULL)
         rc = plan_fresh(&l, err);
-    else if (rc == 0 && (rc = plan_files(&l, err)) == 0)
-        rc = plan_vars(&l, err);
+    else if (rc == 0)
+        rc = plan_update(&l, err);
     if (rc == 0) {
         plan_calls(&l, calls);
         kr_json_set_str(plan, "space", l.want.id);
@@ -497,7 +557,8 @@ int kr_hf_plan(const struct kr_deployer_env *env, const struct kr_deployment *wh
         kr_json_set(plan, "files", plan_of_files(&l));
         kr_json_set_int(plan, "unchanged", (int64_t)l.plan.unchanged);
         kr_json_set(plan, "variables", plan_of_vars(&l));
-        kr_json_set_bool(plan, "settings_differ", l.space.id != NULL && settings_differ(&l));
+        kr_json_set(plan, "settings", kr_hf_changes_json(&l.changes));
+        kr_json_set_int(plan, "changes", (int64_t)count_changes(&l));
         kr_json_set(plan, "calls", json_incref(calls));
         *out = kr_steal(&plan);
     }

@@ -242,7 +242,7 @@ static bool healthy(struct wait *w)
         return false;
     req.url = url = kr_asprintf("%s%s", base, path);
     /* The token goes to the app's edge of a private Space only: a public app would receive it. */
-    if (w->goal->want->is_private)
+    if (w->goal->is_private)
         req.authorization = bearer = kr_asprintf("Bearer %s", kr_hub_token(w->hf->hub));
     free(w->health);
     w->health = NULL;

@@ -24,6 +24,32 @@ static const char *text_of(const json_t *settings, const char *key)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+/* `visibility`, or the older `private`, which knows two of the three. */
+static const char *visibility_of(const json_t *settings)
+{
+    const json_t *older = json_object_get(settings, "private");
+    const char *given = text_of(settings, "visibility");
+
+    if (given != NULL || !json_is_boolean(older))
+        return given;
+    return json_is_true(older) ? "private" : "public";
+}
+
+static int check_visibility(const json_t *settings, struct kr_err *err)
+{
+    const json_t *older = json_object_get(settings, "private");
+    const char *given = text_of(settings, "visibility");
+
+    if (given == NULL || !json_is_boolean(older) ||
+        json_is_true(older) == (strcmp(given, "private") == 0))
+        return 0;
+    (void)kr_fail(err, KR_E_INVALID,
+                  "the settings visibility='%s' and private=%s contradict each "
+                  "other",
+                  given, json_is_true(older) ? "True" : "False");
+    return kr_hint(err, "keep visibility and remove private");
+}
+
 static char *space_id(const struct kr_deployment *what, const char *user)
 {
     const char *prefix = kr_json_str(what->settings, "space_prefix", "zenml");
@@ -58,14 +84,18 @@ int kr_space_want_init(struct kr_space_want *want, const struct kr_deployment *w
                        const char *user, struct kr_err *err)
 {
     const json_t *volumes = json_object_get(what->settings, "space_volumes");
+    const json_t *dev_mode = json_object_get(what->settings, "dev_mode");
 
     *want = (struct kr_space_want){
         .id = space_id(what, user),
-        .is_private = kr_json_bool(what->settings, "private", false),
+        .visibility = visibility_of(what->settings),
         .app_port = (int)kr_json_int(what->settings, "app_port", 7860),
         .hardware = text_of(what->settings, "space_hardware"),
         .storage = text_of(what->settings, "space_storage"),
         .sleep_s = kr_json_int(what->settings, "sleep_time", 0),
+        .dev_mode = json_is_boolean(dev_mode) ? json_is_true(dev_mode) : -1,
+        .region = text_of(what->settings, "region"),
+        .resource_group = text_of(what->settings, "resource_group"),
         .volumes = json_array_size(volumes) > 0 ? volumes : NULL,
     };
     want->variables = what->environment != NULL ? json_deep_copy(what->environment) : json_object();
@@ -77,6 +107,8 @@ int kr_space_want_init(struct kr_space_want *want, const struct kr_deployment *w
         (void)kr_hint(err, "choose another name with --name, or another space_prefix");
         return -(int)err->code;
     }
+    if (check_visibility(what->settings, err) < 0)
+        return -(int)err->code;
     return check_keys(want, err);
 }
 

@@ -13,14 +13,16 @@
 /* The Space a deployment asks for. */
 struct kr_space_want {
     char *id; /* "owner/name" */
-    bool is_private;
     int app_port;
-    const char *hardware;  /* borrowed; NULL: leave it as it is */
-    const char *storage;   /* borrowed; the documented tier, NULL: none */
-    int64_t sleep_s;       /* -1: never, 0: not asked for */
-    const json_t *volumes; /* borrowed; list, or NULL: not asked for */
-    json_t *variables;     /* {"NAME":"value"} */
-    json_t *secrets;       /* {"NAME":"value"}: with the auth key */
+    const char *visibility;              /* borrowed; NULL: not asked for */
+    const char *hardware;                /* borrowed; NULL: leave it as it is */
+    const char *storage;                 /* borrowed; the documented tier, NULL: none */
+    int64_t sleep_s;                     /* -1: never, 0: not asked for */
+    int dev_mode;                        /* 1, 0; -1: not asked for */
+    const char *region, *resource_group; /* borrowed; count when a Space is made; or NULL */
+    const json_t *volumes;               /* borrowed; list, or NULL: not asked for */
+    json_t *variables;                   /* {"NAME":"value"} */
+    json_t *secrets;                     /* {"NAME":"value"}: with the auth key */
 };
 void kr_space_want_finish(struct kr_space_want *want);
 #define kr_auto_space_want kr_auto(kr_space_want_finish)

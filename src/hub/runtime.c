@@ -345,6 +345,19 @@ int kr_space_set_sleep(struct kr_hub *hub, const char *space, int64_t sleep_s,
     return change(hub, &c.call, out, err);
 }
 
+int kr_space_set_dev_mode(struct kr_hub *hub, const char *space, bool on, struct kr_runtime *out,
+                          struct kr_err *err)
+{
+    auto_call struct space_call c;
+    kr_auto_json json_t *body = json_object();
+
+    space_call_init(&c, on ? "enable the dev mode of Space" : "disable the dev mode of Space",
+                    "POST", space, "dev-mode");
+    kr_json_set_bool(body, "enabled", on);
+    c.call.json = body;
+    return change(hub, &c.call, out, err);
+}
+
 int kr_space_set_volumes(struct kr_hub *hub, const char *space, const json_t *volumes,
                          struct kr_err *err)
 {

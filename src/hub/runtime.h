@@ -82,6 +82,9 @@ int kr_space_set_hardware(struct kr_hub *hub, const char *space, const char *fla
 int kr_space_set_sleep(struct kr_hub *hub, const char *space, int64_t sleep_s,
                        struct kr_runtime *out, struct kr_err *err) KR_MUST_USE;
 
+int kr_space_set_dev_mode(struct kr_hub *hub, const char *space, bool on, struct kr_runtime *out,
+                          struct kr_err *err) KR_MUST_USE;
+
 /* Replaces the whole list [{"type","source","mountPath",...}]; an empty one removes all. */
 int kr_space_set_volumes(struct kr_hub *hub, const char *space, const json_t *volumes,
                          struct kr_err *err) KR_MUST_USE;

@@ -17,6 +17,9 @@ void kr_space_finish(struct kr_space *space)
     free(space->sha);
     free(space->sdk);
     free(space->host);
+    free(space->visibility);
+    free(space->region);
+    free(space->resource_group);
     free(space->subdomain);
     kr_runtime_finish(&space->runtime);
     *space = (struct kr_space){0};
@@ -44,7 +47,10 @@ static int read_space(const json_t *body, const char *asked, struct kr_space *ou
         .sdk = read_str(body, "sdk"),
         .host = read_str(body, "host"),
         .subdomain = read_str(body, "subdomain"),
+        .visibility = read_str(body, "visibility"),
         .is_private = kr_json_bool(body, "private", false),
+        .region = read_str(body, "region"),
+        .resource_group = read_str(json_object_get(body, "resourceGroup"), "id"),
         .disabled = kr_json_bool(body, "disabled", false),
         .used_storage = kr_json_int(body, "usedStorage", -1),
         .app_port = kr_json_int(json_object_get(body, "cardData"), "app_port", 0),
@@ -111,8 +117,6 @@ json_t *kr_space_new_json(const struct kr_space_new *what, bool hide)
     kr_json_set_str(body, "name", name.p);
     set_given(body, "visibility", what->visibility);
     set_given(body, "hardware", what->hardware);
-    set_given(body, "storageTier", what->storage);
-    set_given(body, "short_description", what->short_description);
     set_given(body, "region", what->region);
     set_given(body, "resourceGroupId", what->resource_group);
     if (what->sleep_s != 0)

@@ -6,13 +6,16 @@
 #include "hub/runtime.h"
 
 struct kr_space {
-    char *id;        /* OWNER/NAME as the Hub writes it now */
-    bool moved;      /* renamed: id differs from what was asked for in more than letter case */
-    char *sha;       /* head of main; or NULL */
-    char *sdk;       /* "docker"; or NULL */
-    char *host;      /* full address of the app; or NULL */
-    char *subdomain; /* or NULL */
-    bool is_private, disabled;
+    char *id;         /* OWNER/NAME as the Hub writes it now */
+    bool moved;       /* renamed: id differs from what was asked for in more than letter case */
+    char *sha;        /* head of main; or NULL */
+    char *sdk;        /* "docker"; or NULL */
+    char *host;       /* full address of the app; or NULL */
+    char *subdomain;  /* or NULL */
+    char *visibility; /* "public", "private", "protected"; NULL: not said */
+    bool is_private;  /* what it reads for a protected Space is not known: see visibility */
+    char *region, *resource_group; /* or NULL: not said */
+    bool disabled;
     int64_t used_storage; /* bytes; -1: not said */
     int64_t app_port;     /* of the README; 0: not said */
     struct kr_runtime runtime;
@@ -26,13 +29,11 @@ int kr_space_get(struct kr_hub *hub, const char *space, struct kr_space *out,
 
 struct kr_space_new {
     const char *id;
-    const char *visibility;            /* "public", "private", "protected" */
-    const char *hardware;              /* NULL: the Hub's default */
-    int64_t sleep_s;                   /* 0: default, -1: never */
-    const char *storage;               /* legacy tier, or NULL */
+    const char *visibility; /* "public", "private", "protected"; NULL: as its owner has it */
+    const char *hardware;   /* NULL: the Hub's default */
+    int64_t sleep_s;        /* 0: default, -1: never */
     const json_t *secrets, *variables; /* {"KEY":"value"}, or NULL */
     const json_t *volumes;             /* list, or NULL */
-    const char *short_description;
     const char *region;
     const char *resource_group;
     bool dev_mode;

@@ -241,6 +241,55 @@ static int check_readme(struct kr_hub *hub, const struct kr_sync_plan *plan, str
     return rc == 0 ? kr_space_validate_readme(hub, text, (size_t)file->size, err) : rc;
 }
 
+/* Paths that the Hub or git refuses. */
+static int check_path(const char *path, struct kr_err *err)
+{
+    enum { PATH_MAX_BYTES = 1000 };
+    const char *why = NULL;
+    struct kr_view rest = kr_view_of(path), part;
+
+    if (strlen(path) > PATH_MAX_BYTES)
+        why = "it is longer than 1000 bytes";
+    else if (strchr(path, '\\') != NULL)
+        why = "the Hub takes no backslash";
+    else if (!kr_json_is_text(path))
+        why = "it is not UTF-8";
+    for (const char *p = path; *p != '\0' && why == NULL; p++)
+        why = (unsigned char)*p < 0x20 || *p == 0x7f ? "it has a control character" : NULL;
+    while (rest.n != 0 && why == NULL) {
+        (void)kr_view_cut(&rest, '/', &part);
+        if (kr_view_eq_nocase(part, ".git"))
+            why = "git refuses the name .git";
+        else if (part.n > 255)
+            why = "one of its names is longer than 255 bytes";
+    }
+    if (why == NULL)
+        return 0;
+    (void)kr_fail(err, KR_E_INVALID, "the file '%.300s' cannot go into a Space: %s", path, why);
+    return kr_hint(err, "rename it, or name it in .kourouignore");
+}
+
+static int check_paths(const struct kr_sync_plan *plan, struct kr_err *err)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        if (plan->v[i].file != NULL && check_path(plan->v[i].path, err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
+int kr_sync_check(struct kr_hub *hub, const struct kr_sync_request *request,
+                  struct kr_sync_plan *plan, struct kr_err *err)
+{
+    if (plan->checked)
+        return 0;
+    if (check_owner(request, plan, err) < 0 || check_paths(plan, err) < 0 ||
+        check_readme(hub, plan, err) < 0)
+        return -(int)err->code;
+    plan->checked = true;
+    return 0;
+}
+
 static int check_ignored(struct kr_hub *hub, const struct kr_sync_plan *plan, struct kr_err *err)
 {
     for (size_t i = 0; i < plan->n; i++) {
@@ -298,15 +347,14 @@ static int run_once(struct kr_hub *hub, const struct kr_sync_request *request,
     char head[41];
     const char *parent;
 
-    if (check_owner(request, plan, err) < 0)
+    if (kr_sync_check(hub, request, plan, err) < 0)
         return -(int)err->code;
     if (plan->n == 0) {
         (void)snprintf(result->commit, sizeof(result->commit), "%s",
                        plan->parent != NULL ? plan->parent : "");
         return 0;
     }
-    if (check_readme(hub, plan, err) < 0 ||
-        kr_preupload(hub, request->space, plan->v, plan->n, head, err) < 0 ||
+    if (kr_preupload(hub, request->space, plan->v, plan->n, head, err) < 0 ||
         check_ignored(hub, plan, err) < 0 ||
         upload_large(hub, request->space, plan, &result->uploaded, err) < 0)
         return -(int)err->code;

@@ -46,6 +46,7 @@ struct kr_sync_plan {
     char *parent;           /* or NULL */
     struct kr_files marker; /* the one marker file */
     struct kr_tree tree;    /* as read */
+    bool checked;
 };
 void kr_sync_plan_finish(struct kr_sync_plan *plan);
 #define kr_auto_sync_plan kr_auto(kr_sync_plan_finish)
@@ -62,6 +63,11 @@ struct kr_sync_result {
     uint64_t bytes;    /* of the files in the commit */
     uint64_t uploaded; /* of them to the store of large files */
 };
+
+/* Everything about the plan that can be checked before anything is sent: owner, paths, README.md
+ * (one call when it changes). kr_sync_run does it when nobody has. */
+int kr_sync_check(struct kr_hub *hub, const struct kr_sync_request *request,
+                  struct kr_sync_plan *plan, struct kr_err *err) KR_MUST_USE;
 
 /* Does it: validate-yaml (when README.md changes), preupload, LFS, one commit with parentCommit. A
  * commit that got lost is looked up; a branch that moved is read and planned again. KR_E_CONFLICT

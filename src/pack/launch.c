@@ -75,8 +75,9 @@ json_t *kr_launch_entrypoint(const struct kr_launch *in)
     } pairs[] = {
         {"--deployment-id", in->id},
         {"--deployment-name", in->name},
-        {"--snapshot-id", in->snapshot_id},
-        {"--snapshot-name", in->snapshot_name},
+        /* In a Space these would be a commit and a build where nothing else has changed. */
+        {"--snapshot-id", in->space ? NULL : in->snapshot_id},
+        {"--snapshot-name", in->space ? NULL : in->snapshot_name},
         {"--python", is_native(in) ? NULL : "python3"},
     };
     json_t *words = json_pack("[s,s,s,s,s,s,s,s]", KR_IMAGE_SERVE, "--snapshot", KR_IMAGE_SNAPSHOT,

@@ -58,9 +58,9 @@ def test_lfs_upload_cut(ready, hub):
     check_end(hub, 1)
 
 
-def kill_at(project, hub, nth):
+def kill_at(project, hub, nth, path="*"):
     """Starts a deploy and kills it while its nth call is in the Hub's hands. False: it made fewer calls."""
-    fault = hub.fault("slow", nth=nth, seconds=0.4)
+    fault = hub.fault("slow", path=path, nth=nth, seconds=0.4)
     process = project.deploying()
     until = time.monotonic() + 60
     try:
@@ -95,3 +95,29 @@ def test_killed_at_every_call(ready, hub):
         hub.reset_counters()
     assert tried >= 8
     print(f"killed at {tried} calls")
+
+
+@pytest.mark.parametrize("path", ["*/settings", "*/volumes", "*/hardware", "*/sleeptime", "*/dev-mode"])
+def test_killed_while_a_setting_is_changed_or_taken_back(ready, hub, path):
+    given = {"space_hardware": "t4-small", "sleep_time": "3600", "dev_mode": "True", "visibility": "private",
+             "space_volumes": '[{"type":"bucket","source":"alice/data","mount_path":"/data"}]'}
+    ready.deploy(check=0)
+    if path == "*/sleeptime":  # else the time goes with the hardware
+        ready.run("deployer", "update", "hf", "--space_hardware=t4-small", check=0)
+        ready.deploy(check=0)
+    ready.run("deployer", "update", "hf", *[f"--{key}={value}" for key, value in given.items()], check=0)
+    assert kill_at(ready, hub, 1, path)
+    ready.deploy(check=0)
+    state = hub.space(SPACE).state()
+    assert (state["hardware"], state["sleep_seconds"], state["dev_mode"], state["visibility"]) == (
+        "t4-small", 3600, True, "private") and state["volumes"]
+    ready.run("deployer", "remove-attribute", "hf", *(given if path != "*/sleeptime" else ["sleep_time"]), check=0)
+    if path != "*/settings":  # a visibility is never taken back
+        assert kill_at(ready, hub, 1, path)
+    ready.deploy(check=0)
+    state = hub.space(SPACE).state()
+    if path == "*/sleeptime":
+        assert state["sleep_seconds"] is None, "\n".join(f"{e['method']} {e['path']} {e['status']}" for e in hub.log("hub"))
+    else:
+        assert (state["hardware"], state["dev_mode"], state["volumes"] or None) == ("cpu-basic", False, None)
+    check_end(hub, 1)

@@ -101,7 +101,9 @@ def create(ctx):
         raise HttpError(400, "Invalid repo name")
     if "private" in body and body["private"] is not None and body.get("visibility") is not None:
         raise HttpError(400, '"private" and "visibility" are mutually exclusive')
-    visibility = body.get("visibility") or ("private" if body.get("private") else "public")
+    account = ctx.state.account(owner)
+    preferred = account.default_visibility if account else "public"
+    visibility = body.get("visibility") or {True: "private", False: "public", None: preferred}[body.get("private")]
     if visibility not in ("private", "public", "protected"):
         raise HttpError(400, 'Invalid option: expected one of "public"|"private"|"protected"')
     sdk = body.get("sdk")
@@ -110,13 +112,13 @@ def create(ctx):
     problem = name_problem(name)
     if problem:
         raise HttpError(400, problem)
-    account = ctx.state.account(owner)
     owner = account.name if account else owner
     reason = ctx.state.why_not_create(owner, name, ctx.caller)
     if reason:
         raise HttpError(403, reason)
     check_plan(ctx, body, account, sdk, visibility)
     settings = create_settings(body)
+    settings.update(place_of(body, account))
     files = create_files(body)
     with ctx.state.lock:
         space_id = f"{owner}/{name}"
@@ -151,6 +153,21 @@ def check_plan(ctx, body, account, sdk, visibility):
         raise HttpError(402, "Protected Spaces require a PRO subscription")
     if free and body.get("devModeEnabled"):
         raise HttpError(402, "Dev mode requires a PRO subscription")
+
+
+def place_of(body, account):
+    """Region and resource group: for organizations with a plan."""
+    region, group = body.get("region") or "us", body.get("resourceGroupId")
+    if region not in ("us", "eu"):
+        raise HttpError(400, 'Invalid option: expected one of "us"|"eu"')
+    if region != "us" and (account.kind != "org" or account.plan not in ("enterprise", "plus")):
+        raise HttpError(403, "Storage regions are available to Enterprise organizations only")
+    if group is None:
+        return {"region": region, "group": None}
+    found = [one for one in account.resource_groups if one["id"] == group]
+    if not found:
+        raise HttpError(400, "Resource group not found")
+    return {"region": region, "group": {"id": group, "name": found[0]["name"]}}
 
 
 def create_settings(body):
@@ -191,6 +208,7 @@ def new_space(ctx, owner, name, sdk, visibility, given):
     space.secrets, space.variables = given["secrets"], given["variables"]
     space.hardware, space.volumes = given["hardware"], given["volumes"]
     space.dev_mode, space.storage = given["dev"], given["storage"]
+    space.region, space.resource_group = given.get("region", "us"), given.get("group")
     space.sleep_seconds = (
         172800 if space.hardware == "cpu-basic" else None if given["sleep"] in (None, -1) else given["sleep"]
     )
@@ -243,8 +261,7 @@ def info_object(ctx, space, rev="main", blobs=False):
         "sha": oid,
         "lastModified": iso(space.modified),
         "createdAt": iso(space.created),
-        "private": space.private,
-        "visibility": space.visibility,
+        "private": space.private or (space.visibility == "protected" and ctx.settings.protected_reads_private),
         "gated": space.gated,
         "disabled": False,
         "likes": 0,
@@ -252,13 +269,17 @@ def info_object(ctx, space, rev="main", blobs=False):
         "sdk": (card or {}).get("sdk") or space.sdk,
         "host": f"http://{space.app.domain}",
         "subdomain": space.subdomain,
-        "tags": [space.sdk, "region:us"],
+        "tags": [space.sdk, f"region:{space.region}"],
         "models": [],
         "datasets": [],
         "usedStorage": ctx.state.used_storage(space),
-        "region": "us",
+        "region": space.region,
         "xetEnabled": False,
     }
+    if ctx.settings.info_visibility:
+        answer["visibility"] = space.visibility
+    if space.resource_group:
+        answer["resourceGroup"] = space.resource_group
     if card is not None:
         answer["cardData"] = card
         answer["tags"] += [tag for tag in card.get("tags") or [] if isinstance(tag, str)]

@@ -74,6 +74,8 @@ class Settings:
     require_logs_token: bool = True
     stop_grace: int = 5
     readme_on_create: bool = True
+    info_visibility: bool = False  # the description of a Space says its visibility
+    protected_reads_private: bool = False  # what `private` reads there for a protected Space
 
 
 @dataclasses.dataclass
@@ -88,6 +90,7 @@ class Account:
     members: dict = dataclasses.field(default_factory=dict)  # orgs: user -> role
     restrictions: list = dataclasses.field(default_factory=list)
     resource_groups: list = dataclasses.field(default_factory=list)
+    default_visibility: str = "public"  # of Spaces made without one
 
 
 @dataclasses.dataclass
@@ -131,6 +134,8 @@ class Space:
     storage: str | None = None
     discussions_disabled: bool = False
     gated: object = False
+    region: str = "us"
+    resource_group: dict | None = None
     id_hex: str = dataclasses.field(default_factory=object_id)
     secrets: dict = dataclasses.field(default_factory=dict)
     variables: dict = dataclasses.field(default_factory=dict)

@@ -79,6 +79,7 @@ OPERATIONS = {
     "sleep": Operation(("sleep", "{id}", "3600"), "POST", API + "/sleeptime"),
     "hardware": Operation(("hardware", "{id}", "t4-small"), "POST", API + "/hardware",
                           state_is("hardware", "t4-small")),
+    "dev mode": Operation(("dev-mode", "{id}"), "POST", API + "/dev-mode", state_is("dev_mode", True)),
     "volumes": Operation(("volumes", "{id}"), "PUT", API + "/volumes",
                          input=[{"type": "bucket", "source": "alice/data", "mountPath": "/data"}]),
     "no volumes": Operation(("volumes", "{id}"), "DELETE", API + "/volumes", input=[]),

@@ -50,7 +50,7 @@ def test_fields_are_those_of_the_command_line_tool(file, table, cls):
 
 def test_defaults_of_the_documentation():
     hub = HuggingFaceDeployerSettings()
-    assert (hub.space_hardware, hub.space_storage, hub.private, hub.app_port) == (None, None, False, 7860)
+    assert (hub.space_hardware, hub.space_storage, hub.private, hub.app_port) == (None, None, None, 7860)
     assert (hub.lcm_timeout, hub.auth_key, hub.generate_auth_key, hub.space_prefix) == (600, None, False, "zenml")
     assert LocalDeployerSettings().port_range == (8000, 65535)
     assert DeploymentSettings().thread_pool_size == 40 and DeploymentSettings().uvicorn_workers == 1

@@ -182,6 +182,13 @@ static int cmd_hardware(struct kr_hub *hub, char **args, json_t **out, struct kr
     return give_runtime(kr_space_set_hardware(hub, args[0], args[1], 0, &rt, err), &rt, out);
 }
 
+static int cmd_dev_mode(struct kr_hub *hub, char **args, json_t **out, struct kr_err *err)
+{
+    struct kr_runtime rt = {0};
+
+    return give_runtime(kr_space_set_dev_mode(hub, args[0], true, &rt, err), &rt, out);
+}
+
 static int cmd_sleep(struct kr_hub *hub, char **args, json_t **out, struct kr_err *err)
 {
     struct kr_runtime rt = {0};
@@ -315,6 +322,7 @@ static const struct command commands[] = {
     {"restart", 1, cmd_restart},
     {"hardware", 2, cmd_hardware},
     {"sleep", 2, cmd_sleep},
+    {"dev-mode", 1, cmd_dev_mode},
     {"volumes", 1, cmd_volumes},
     {"storage", 2, cmd_storage},
     {"flavors", 0, cmd_flavors},

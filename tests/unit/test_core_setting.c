@@ -82,7 +82,7 @@ static void test_seed_defaults_of_huggingface(void **state)
     assert_string_equal(kr_json_str(d, "space_prefix", ""), "zenml");
     assert_int_equal(kr_json_int(d, "app_port", 0), 7860);
     assert_int_equal(kr_json_int(d, "lcm_timeout", 0), 600);
-    assert_false(kr_json_bool(d, "private", true));
+    assert_true(json_is_null(json_object_get(d, "private")));
     assert_true(json_is_null(json_object_get(d, "space_hardware")));
 }
 

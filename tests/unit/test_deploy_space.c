@@ -29,7 +29,7 @@ static void test_documented_name_and_defaults(void **state)
     assert_int_equal(kr_space_want_init(&want, &what, "alice", &err), 0);
     assert_string_equal(want.id, "alice/zenml-my-deployment");
     assert_int_equal(want.app_port, 7860);
-    assert_false(want.is_private);
+    assert_null(want.visibility);
     assert_string_equal(kr_json_str(want.secrets, KR_SPACE_AUTH_SECRET, ""), "k3y-value");
 }
 
@@ -44,7 +44,7 @@ static void test_organization_and_prefix(void **state)
     (void)state;
     assert_int_equal(kr_space_want_init(&want, &what, "alice", &err), 0);
     assert_string_equal(want.id, "acme/ml-my-deployment");
-    assert_true(want.is_private);
+    assert_string_equal(want.visibility, "private");
 }
 
 static void test_bad_names_and_keys_are_refused(void **state)
