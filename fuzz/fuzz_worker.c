@@ -88,7 +88,8 @@ static void submit(struct kr_pool *pool, struct fuzz_input *in)
                                .kind = kind % KR_KIND_COUNT,
                                .body = {.p = "{}", .n = 2},
                                .body_fd = -1,
-                               .deadline_ms = pool->loop->now_ms + 10 + 4 * (kind / 4)};
+                               .deadline_ms = pool->loop->now_ms + 10 + 4 * (kind / 4),
+                               .limit_ms = pool->loop->now_ms + 10 + 8 * (kind / 4)};
     if ((kind & 64) != 0 && a->call.kind == KR_K_INVOKE) {
         a->call.arguments = (struct kr_view){.p = "()", .n = 2};
         a->call.edition = kind >> 7; /* workers want those of edition 0 */
@@ -175,8 +176,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char *const argv[] = {NULL};
     struct fuzz_input in = {.p = data, .n = size};
-    struct kr_pool_config config = {
-        .argv = argv, .workers = FUZZ_WORKERS, .threads = 4, .queue_size = CALLS / 2};
+    struct kr_pool_config config = {.argv = argv,
+                                    .workers = FUZZ_WORKERS,
+                                    .threads = 4,
+                                    .stall_ms = 1000,
+                                    .startup_ms = 5000,
+                                    .queue_size = CALLS / 2};
     struct kr_loop loop;
     struct kr_pool pool;
     int fd = fuzz_next_fd();

@@ -9,6 +9,7 @@ from .errors import ContextError
 
 _run: ContextVar = ContextVar("kourou_run", default=None)
 _app: ContextVar = ContextVar("kourou_app", default=None)
+cancelled_runs = set()  # ids of runs that go on although nobody waits for them any more
 
 
 class AppContext:
@@ -111,6 +112,11 @@ class StepContext(PipelineContext):
     def step_run(self):
         """The invocation: name, step, inputs."""
         return self._node
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for this run any more: its time is over, or the caller has gone. Long loops may ask and end."""
+        return self._run.run_id in cancelled_runs
 
     @property
     def pipeline_run(self):

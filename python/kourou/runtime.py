@@ -15,10 +15,10 @@ import os
 import sys
 from time import perf_counter
 
-from . import lite
+from . import forked, lite
 from ._loader import import_from
 from ._source import load_source, one_line, short_traceback
-from .context import AppContext, RunContext, _app, _run
+from .context import AppContext, RunContext, _app, _run, cancelled_runs
 from .errors import KourouError, LoadError, OutputError
 from .frames import F_OUTPUTS, F_RUN_OK, FD_THRESHOLD
 from .lite import arguments
@@ -356,6 +356,8 @@ class Runner:
     def _failed(self, ctx, used, error, started) -> bytes:
         from .streaming import StreamClosed
 
+        if forked.in_child():
+            forked.leave(error)
         if isinstance(error, StreamClosed):
             raise error
         where = f"step '{self._nodes[ctx.index].name}': " if 0 <= ctx.index < len(self._nodes) else ""
@@ -407,6 +409,8 @@ class Runner:
             return self._failed(ctx, used, error, started)
         finally:
             _run.reset(token)
+        if forked.in_child():
+            forked.leave()
         return self._frame(True, out, ctx, used, None, perf_counter() - started)
 
     # -- batches ----------------------------------------------------------------------------------
@@ -437,6 +441,8 @@ class Runner:
                 {"type": "list_type", "loc": place, "msg": "Input should be a valid list", "input": items}]})
         answers = []
         for at, item in enumerate(items):
+            if run_id in cancelled_runs:  # nobody would read the answers
+                break
             status, answer, _ = self.invoke(json.dumps(item).encode(), f"{run_id}-{at}")
             answers.append(self._refused(answer, f"{run_id}-{at}") if status == 422 else answer)
         return 200, b"[" + b",".join(answers) + b"]"

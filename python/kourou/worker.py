@@ -22,11 +22,13 @@ from _collections import deque
 from _thread import allocate_lock
 from time import perf_counter
 
+from . import forked
+from .context import cancelled_runs
 from .frames import (
     F_FD, F_HEAD, F_MORE, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
-    MAX_PAYLOAD, REQUEST, RESPONSE, T_BODY, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_READY,
-    T_REQUEST, T_RESPONSE, T_RESUME, U32, U64, VERSION, head_lines, memory_file, read_memory_file,
-    split_custom,
+    MAX_PAYLOAD, REQUEST, RESPONSE, T_BODY, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_PING, T_PONG,
+    T_READY, T_RECALL, T_REQUEST, T_RESPONSE, T_RESUME, T_RETURNED, U32, U64, VERSION, head_lines, memory_file,
+    read_memory_file, split_custom,
 )
 
 SLOW = 0.001  # seconds: longer runs hand the leadership over before they start
@@ -34,6 +36,8 @@ HOLD = 0.0002  # seconds an answer may wait for others to be sent with it
 READ_SIZE = 128 * 1024
 FDS_SPACE = _socket.CMSG_SPACE(8 * 4)
 PAUSE_LIMIT = 60.0
+FREED_MAX = 64  # abandoned requests that do not count among the threads
+DROPPED, RECALLED = -1, -2  # kinds of requests that are not run
 
 _JSON = b'{"detail":"%s"}'
 
@@ -51,6 +55,15 @@ def wire_for(channel, rid: int, body, head: bytes = b""):
     return Wire(channel, rid, body, head)
 
 
+class _Running:
+    """What a thread that leads, or has led, runs at this moment; id 0: nothing."""
+
+    __slots__ = ("id", "run_id")
+
+    def __init__(self):
+        self.id, self.run_id = 0, ""
+
+
 class Channel:
     """The socket: reads frames into ``pending``, writes answers in batches."""
 
@@ -58,8 +71,9 @@ class Channel:
         self.sock = sock
         self.pending = deque()  # (id, kind, run id, body)
         self.outbox = []
-        self.cancelled = set()
-        self.paused = {}
+        self.running = []  # a _Running for each thread that leads or has led
+        self.cancelled = set()  # ids of running requests that nobody waits for
+        self.paused = {}  # id of a running stream: what it waits for
         self.wires = {}  # by id: requests that are answered on the event loop, or whose body is still coming
         self.draining = False
         self._fds = deque()
@@ -68,11 +82,13 @@ class Channel:
         self._have = 0
         self._write_lock = allocate_lock()
 
-    def read(self) -> bool:
+    def read(self, flags: int = 0) -> bool:
         """Waits for bytes and puts complete requests into pending. False: no more will come."""
         have = self._have
         try:
-            n, anc, _flags, _ = self.sock.recvmsg_into((self._view[have:-64],), FDS_SPACE)
+            n, anc, _flags, _ = self.sock.recvmsg_into((self._view[have:-64],), FDS_SPACE, flags)
+        except BlockingIOError:
+            return True
         except (ConnectionResetError, InterruptedError):
             n, anc = 0, ()
         if n == 0:
@@ -101,10 +117,10 @@ class Channel:
                 elif flags & F_MORE:
                     body = self.wires[rid] = wire_for(self, rid, None, body)
                 pending.append((rid, kind, run_id.decode(), body))
-            elif rid in self.wires:
+            elif rid in self.wires and ftype != T_RECALL:
                 self._tell(self.wires[rid], ftype, flags, bytes(view[at + 12 : end]))
             else:
-                self._control(ftype, rid)
+                self._control(ftype, rid, flags)
             at = end
         rest = have - at
         if at and rest:
@@ -120,18 +136,24 @@ class Channel:
         bigger[: self._have] = self._view[: self._have]
         self._buf, self._view = bigger, memoryview(bigger)
 
-    def _control(self, ftype: int, rid: int) -> None:
+    def _control(self, ftype: int, rid: int, flags: int = 0) -> None:
+        if ftype == T_CANCEL and flags & F_MORE:
+            return  # the client sends nothing more, but takes its answer
         if ftype == T_CANCEL:
-            self.cancelled.add(rid)
-            resume = self.paused.pop(rid, None)
-            if resume is not None:
-                resume.set()
+            if not self._mark_pending(rid, DROPPED):
+                self._cancel_running(rid)
+            self._resume(rid)
         elif ftype == T_PAUSE:
-            self.paused[rid] = _threading().Event()
+            if self._runs(rid):
+                self.paused[rid] = _threading().Event()
+                if not self._runs(rid):  # it has ended just now
+                    self.paused.pop(rid, None)
         elif ftype == T_RESUME:
-            resume = self.paused.pop(rid, None)
-            if resume is not None:
-                resume.set()
+            self._resume(rid)
+        elif ftype == T_RECALL:
+            self._mark_pending(rid, RECALLED)
+        elif ftype == T_PING:
+            self.send(T_PONG, rid)
         elif ftype == T_DRAIN:
             self.draining = True
 
@@ -150,6 +172,42 @@ class Channel:
                 self.sock.shutdown(_socket.SHUT_RD)
             except OSError:
                 pass
+
+    def _resume(self, rid: int) -> None:
+        resume = self.paused.pop(rid, None)
+        if resume is not None:
+            resume.set()
+
+    def _runs(self, rid: int):
+        """The _Running of a request that runs, or None."""
+        for one in tuple(self.running):
+            if one.id == rid:
+                return one
+        return None
+
+    def _mark_pending(self, rid: int, kind: int) -> bool:
+        """A request that is not started is answered in its turn, but not run."""
+        pending = self.pending
+        for at, request in enumerate(pending):
+            if request[0] == rid:
+                pending[at] = (rid, kind, request[2], request[3])
+                return True
+        return False
+
+    def _cancel_running(self, rid: int) -> None:
+        one = self._runs(rid)
+        if one is None:
+            return
+        run_id = one.run_id
+        self.cancelled.add(rid)
+        cancelled_runs.add(run_id)
+        if one.id != rid:  # it has ended just now, and may not have seen that
+            self.forget(rid, run_id)
+
+    def forget(self, rid: int, run_id: str) -> None:
+        """A cancelled request has ended."""
+        self.cancelled.discard(rid)
+        cancelled_runs.discard(run_id)
 
     def flush(self) -> None:
         """Sends what is in the outbox."""
@@ -197,9 +255,13 @@ class Worker:
         self._wake_r, self._wake_w = wake_r, wake_w
         self._mark = mark
         self._threads = threads
-        self._spare = threads - 1  # threads that may still be created
+        # Threads that may still be created. Cancelled requests that run on do not count, up to a number, and one thread is there to
+        # read when all others run something. Whoever asked for one request at a time gets that.
+        self._spare = threads + min(threads, FREED_MAX) if threads > 1 else 0
+        self._all = self._spare + 1
         self._idle = 0  # threads that wait for the leadership
-        self._away = 0  # threads that run a request and have lost the leadership
+        self._away = 0  # requests that run, and not in the leader
+        self._looping = 0  # of these, on the event loop: they hold no thread
         self._offer = []
         self._mean = [0.0, 1.0, 0.0, 0.0, 0.0]  # seconds per kind, moving average; streams are always long
         self._state = _threading().Condition()
@@ -219,7 +281,21 @@ class Worker:
                 return
             self._spare -= 1
             self._idle += 1
-        _threading().Thread(target=self._stand_by, args=(True,), daemon=True).start()
+        _threading().Thread(target=self._thread, daemon=True).start()
+
+    def _thread(self) -> None:
+        try:
+            self._stand_by(True)
+        except BaseException as error:
+            self._broken(error)
+
+    def _broken(self, error) -> None:
+        """Nobody would lead any more: the process ends, and the front starts another."""
+        forked.leave(error)
+
+    def _full(self) -> bool:
+        """Whether as many requests run as may; the leader's own counts."""
+        return self._away - self._looping + 1 >= self._threads + min(len(self._channel.cancelled), self._threads, FREED_MAX)
 
     def _stand_by(self, counted: bool) -> None:
         """Waits for the leadership, leads, and again. Returns when the worker is done."""
@@ -234,17 +310,20 @@ class Worker:
                 self._idle -= 1
                 if self._done or not byte:
                     return
+                # "a": the leader's request was cancelled, and what says so waits in the socket
+                if byte != b"a" and self._full():
+                    continue
                 try:
                     self._offer.pop()
                 except IndexError:
                     continue
                 self._away += 1
             self._add_thread()
-            if self._lead():
+            if self._lead(byte == b"a"):
                 return
 
     def _hand_over(self) -> None:
-        if self._idle > 0 or self._spare > 0:
+        if (self._idle > 0 or self._spare > 0) and not self._full():
             os.write(self._wake_w, b"h")
 
     def _step_down(self) -> bool:
@@ -260,11 +339,21 @@ class Worker:
             while self._away > 0:
                 self._state.wait()
             self._done = True
-        os.write(self._wake_w, b"q" * self._threads)
+        os.write(self._wake_w, b"q" * self._all)
         return True
 
-    def _lead(self) -> bool:
+    def _lead(self, read_first: bool = False) -> bool:
         """Leads until drained (True) or until another thread has taken over (False)."""
+        me = _Running()
+        self._channel.running.append(me)
+        try:
+            if read_first and not self._channel.draining:
+                self._channel.read(_socket.MSG_DONTWAIT)
+            return self._lead_as(me)
+        finally:
+            self._channel.running.remove(me)
+
+    def _lead_as(self, me) -> bool:
         channel = self._channel
         pending, outbox, cancelled = channel.pending, channel.outbox, channel.cancelled
         offer, mean, mark = self._offer, self._mean, self._mark
@@ -272,6 +361,7 @@ class Worker:
         short[K_INVOKE], short[K_ARGUMENTS] = self._runner.invoke, getattr(self._runner, "invoke_arguments", None)
         pack = RESPONSE.pack
         clock, read, flush = perf_counter, channel.read, channel.flush
+        process, process_of_this = os.getpid, os.getpid()
         first = 0.0  # when the oldest answer in the outbox was made
         while True:
             if not pending:
@@ -282,11 +372,11 @@ class Worker:
                         return self._finish()
                 continue
             rid, kind, run_id, body = pending.popleft()
-            if cancelled and rid in cancelled:
-                cancelled.discard(rid)
-                self._drop(rid, body)
+            if kind < 0:
+                self._skip(rid, kind, body)
                 continue
-            mark[0] = rid
+            me.run_id = run_id
+            me.id = mark[0] = rid
             t0 = clock()
             if outbox and (t0 - first > HOLD or mean[kind] > HOLD):
                 flush()
@@ -300,6 +390,8 @@ class Worker:
                 except BaseException as error:
                     status, data, flags = 500, self._failure(error), 0
                 t1 = clock()
+                if process() != process_of_this:
+                    forked.leave()
                 if len(data) > FD_THRESHOLD:
                     self._answer(rid, status, data, flags, t1 - t0)
                 else:
@@ -310,6 +402,11 @@ class Worker:
             else:
                 self._other(rid, kind, run_id, body, t0)
                 t1 = first = clock()
+                if process() != process_of_this:
+                    forked.leave()
+            me.id = 0
+            if cancelled:
+                channel.forget(rid, run_id)
             if kind != K_STREAM:
                 mean[kind] += (t1 - t0 - mean[kind]) * 0.125
             try:
@@ -320,11 +417,14 @@ class Worker:
 
     # -- everything but small invocations -------------------------------------------------------
 
-    def _drop(self, rid: int, body) -> None:
+    def _skip(self, rid: int, kind: int, body) -> None:
         if type(body) is tuple:
             os.close(body[0])
         self._channel.wires.pop(rid, None)
-        self._answer(rid, 499, b"", False, 0.0)
+        if kind == RECALLED:
+            self._channel.send(T_RETURNED, rid)
+        else:
+            self._answer(rid, 499, b"", False, 0.0)
 
     def _answer(self, rid: int, status: int, data: bytes, ok: bool, seconds: float, head=None) -> None:
         flags = (F_RUN_OK if ok else 0) | (0 if head is None else F_HEAD)
@@ -338,6 +438,8 @@ class Worker:
                 RESPONSE.pack(size + 4, rid, T_RESPONSE, flags, status, run_us) + b"".join(parts))
 
     def _failure(self, error: BaseException) -> bytes:
+        if forked.in_child():
+            forked.leave(error)
         import json
 
         text = f"{type(error).__name__}: {error}".split("\n", 1)[0]
@@ -388,12 +490,18 @@ class Worker:
         channel = self._channel
         with self._state:
             self._away += 1
-        wire.on_done = self._step_down
+            self._looping += 1
+        wire.on_done = self._loop_done
         channel.wires[rid] = wire
         if rid in channel.cancelled:
             channel.cancelled.discard(rid)
             wire.leave(False)
         wire.seconds = perf_counter() - t0
+
+    def _loop_done(self) -> bool:
+        with self._state:
+            self._looping -= 1
+        return self._step_down()
 
     def _stream(self, rid: int, run_id: str, body: bytes):
         """Sends the blocks of a stream as they come. The result ends the request."""
@@ -439,6 +547,8 @@ def _on_sigterm(runner) -> None:
     """SIGTERM cleans up without finishing requests."""
 
     def stop(_signum, _frame):
+        if forked.in_child():
+            os._exit(143)
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
         try:
             runner.stop()
@@ -485,6 +595,7 @@ def _start(channel: Channel, options):
         import json
 
         ready = json.dumps({"routes": routes, "middleware": middleware})[1:-1]
+    ready += ',"pings":true,"frees":true'
     arguments = getattr(runner, "arguments", None)
     if arguments is not None:
         ready += f',"arguments":{arguments}'
@@ -502,6 +613,7 @@ def main(argv=None) -> int:
     options = _Options(sys.argv[2:] if argv is None else argv)
     for fd in (options.fd, options.wake_r, options.wake_w, options.mark):
         os.set_inheritable(fd, False)
+    forked.is_worker_now(options.fd, options.wake_r, options.wake_w)
     channel = Channel(_socket.socket(fileno=options.fd))
     language = "python " + sys.version.split(" ", 1)[0]
     channel.send(T_HELLO, 0, b'{"language":"%s"}' % language.encode(), VERSION)

@@ -369,6 +369,8 @@ static const struct kr_setting rows[] = {
     INT_ROW("request_timeout", 1, 86400, "300",
             "Seconds until an invocation is given up, unless the request says less"),
     INT_ROW("startup_timeout", 1, 86400, "300", "Seconds until a worker must be ready"),
+    INT_ROW("stall_timeout", 1, 86400, "10",
+            "Seconds after which a worker is replaced that begins nothing of what it was sent"),
 };
 
 const struct kr_settings_table kr_deployment_settings = {

@@ -48,7 +48,8 @@ struct kr_call {
     enum kr_call_where where;
     enum kr_kind kind;
     uint32_t id;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* when its answer comes too late */
+    int64_t limit_ms;    /* the operator's: how long it may run; never before deadline_ms */
     char run_id[KR_RUN_ID_LEN + 1];
     struct kr_view head; /* kind custom: the head block */
     /* must stay until the call ends: a crashed worker's calls are sent again */

@@ -269,7 +269,9 @@ static int load_limits(struct kr_config *c, struct kr_options *o, struct kr_err 
     c->max_body = (uint64_t)o->max_body_size;
     c->request_timeout_ms = o->request_timeout_ms;
     c->startup_timeout_ms = o->startup_timeout_ms;
-    c->worker_memory = o->worker_memory > 0 ? (uint64_t)o->worker_memory : machine_memory();
+    c->stall_timeout_ms = o->stall_timeout_ms;
+    c->machine_memory = machine_memory();
+    c->worker_memory = o->worker_memory > 0 ? (uint64_t)o->worker_memory : c->machine_memory;
     return 0;
 }
 

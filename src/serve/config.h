@@ -47,8 +47,8 @@ struct kr_config {
     const char *host, *log_level;
     uint64_t max_body;
     uint64_t request_memory; /* that all requests and answers under way may hold */
-    uint64_t worker_memory;
-    int64_t request_timeout_ms, startup_timeout_ms;
+    uint64_t worker_memory, machine_memory;
+    int64_t request_timeout_ms, startup_timeout_ms, stall_timeout_ms;
 };
 
 /* Reads the snapshot named by the options, and settles these with it. Everything in *out lives

@@ -22,12 +22,16 @@ enum kr_frame_type {
     KR_T_PAUSE = 4,
     KR_T_RESUME = 5,
     KR_T_BODY = 6,
+    KR_T_RECALL = 7,
+    KR_T_PING = 8,
     KR_T_HELLO = 16,
     KR_T_READY = 17,
     KR_T_FATAL = 18,
     KR_T_RESPONSE = 19,
     KR_T_CHUNK = 20,
     KR_T_TAKEN = 21,
+    KR_T_RETURNED = 22,
+    KR_T_PONG = 23,
 };
 
 enum {

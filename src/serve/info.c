@@ -35,11 +35,11 @@ void kr_handle_health(struct kr_conn *conn)
     struct kr_server *srv = conn->srv;
     const struct kr_worker *failed;
     kr_auto_json json_t *doc = NULL;
-    const char *status = "starting";
+    const char *status = "starting", *why = NULL;
 
     if (srv->draining)
         status = "draining";
-    else if (kr_pool_count(&srv->pool, KR_W_READY) > 0) {
+    else if (kr_pool_invocable(&srv->pool, &why)) {
         kr_conn_reply_text(conn, 200, "application/json", fine, sizeof(fine) - 1);
         return;
     }
@@ -49,6 +49,8 @@ void kr_handle_health(struct kr_conn *conn)
         status = "crash-loop";
     else if (failed != NULL)
         status = "failing";
+    else if (kr_pool_count(&srv->pool, KR_W_READY) > 0 && !srv->draining)
+        status = "stuck";
     else if (srv->pool.was_ready && !srv->draining)
         status = "restarting";
     kr_json_set_str(doc, "status", status);
@@ -57,7 +59,7 @@ void kr_handle_health(struct kr_conn *conn)
         kr_json_set_int(doc, "failures", failed->failures);
         add_tail(doc, failed);
     } else {
-        kr_json_set_str(doc, "detail", "no worker is ready");
+        kr_json_set_str(doc, "detail", why != NULL ? why : "the server is stopping");
     }
     reply_json(conn, 503, doc);
 }
@@ -105,6 +107,7 @@ json_t *kr_info_json(struct kr_server *srv)
            *deployment = named(srv->opt.deployment_id, srv->opt.deployment_name);
     json_t *pipeline = json_object();
     char stamp[KR_ISO_SIZE];
+    const char *why;
 
     kr_json_set_bool(deployment, "auth_enabled", srv->opt.auth_key != NULL);
     kr_json_set_str(deployment, "url", srv->opt.public_url);
@@ -124,9 +127,8 @@ json_t *kr_info_json(struct kr_server *srv)
                         kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
     else
         kr_json_set(doc, "last_execution_time", json_null());
-    kr_json_set_str(doc, "status",
-                    kr_pool_count(&srv->pool, KR_W_READY) > 0 ? "healthy" : "unhealthy");
-    kr_json_set(doc, "uptime", json_real((double)(kr_wall_ms() - srv->started_wall_ms) / 1000.0));
+    kr_json_set_str(doc, "status", kr_pool_invocable(&srv->pool, &why) ? "healthy" : "unhealthy");
+    kr_json_set(doc, "uptime", json_real((double)(srv->loop.now_ms - srv->started_ms) / 1000.0));
     kr_json_set_str(doc, "kourou_version", KR_VERSION);
     return doc;
 }

@@ -203,7 +203,10 @@ void kr_invoke_submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_m
         memcpy(conn->request_id, call->run_id, sizeof(call->run_id));
     call->ops = &call_ops;
     call->kind = kind;
-    call->deadline_ms = srv->loop.now_ms + timeout_ms;
+    call->limit_ms = srv->loop.now_ms + srv->cfg.request_timeout_ms;
+    call->deadline_ms = srv->loop.now_ms + timeout_ms; /* a request may ask for less, not more */
+    if (call->deadline_ms > call->limit_ms)
+        call->deadline_ms = call->limit_ms;
     call->body = call->more ? (struct kr_view){.p = "", .n = 0} : kr_conn_body(conn);
     call->body_fd = conn->body_fd;
     call->body_size =

@@ -100,9 +100,11 @@ static void workers(struct kr_buf *out, const struct kr_pool *pool)
     family(out, "memory_bytes", "gauge", "Resident memory");
     kr_buf_addf(out, "kourou_memory_bytes{process=\"front\"} %llu\n",
                 (unsigned long long)front_rss());
-    for (int64_t i = 0; i < pool->slots; i++)
-        kr_buf_addf(out, "kourou_memory_bytes{process=\"worker-%lld\"} %llu\n", (long long)i,
-                    (unsigned long long)pool->workers[i].rss);
+    for (int64_t i = 0; i < pool->slots; i++) {
+        if (pool->workers[i].pid > 0 || i < pool->cfg.workers)
+            kr_buf_addf(out, "kourou_memory_bytes{process=\"worker-%lld\"} %llu\n", (long long)i,
+                        (unsigned long long)pool->workers[i].rss);
+    }
 }
 
 static void text_page(struct kr_server *srv, struct kr_buf *out)
@@ -152,7 +154,7 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
            kr_journal_dropped(srv));
     family(out, "uptime_seconds", "gauge", "Since the server was started");
     kr_buf_addf(out, "kourou_uptime_seconds %.3f\n",
-                (double)(kr_wall_ms() - srv->started_wall_ms) / 1000.0);
+                (double)(srv->loop.now_ms - srv->started_ms) / 1000.0);
     workers(out, &srv->pool);
 }
 

@@ -73,6 +73,8 @@ static const struct row rows[] = {
      "deadline of requests that name none", "request_timeout"},
     {"startup-timeout", SECONDS, AT(startup_timeout_ms), 1, DAY * 1000LL, "300",
      "a worker must be ready within", "startup_timeout"},
+    {"stall-timeout", SECONDS, AT(stall_timeout_ms), 100, DAY * 1000LL, "10",
+     "a worker is replaced that begins nothing of what it was sent for so long", "stall_timeout"},
     {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15",
      "a request's head must arrive within"},
     {"body-timeout", SECONDS, AT(body_timeout_ms), 1, DAY * 1000LL, "30",

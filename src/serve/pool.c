@@ -10,15 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STUCK_US        2000 /* without progress: let another thread lead */
-#define TICK_MS         1
-#define GRACE_TERM_MS   500  /* between SIGTERM and SIGKILL */
-#define GRACE_OTHERS_MS 1000 /* for the other requests of a condemned worker */
-#define RECHECK_MS      1000
+#define STUCK_US 2000 /* without progress: let another thread lead */
+#define TICK_MS  1
+#define OUT_HIGH (4u * 1024 * 1024) /* whose socket takes nothing gets no more */
 
 /* -- the queue --------------------------------------------------------------------------------- */
 
-static void queue_remove(struct kr_pool *pool, struct kr_call *call)
+void kr_pool_unqueue(struct kr_pool *pool, struct kr_call *call)
 {
     if (call->prev != NULL)
         call->prev->next = call->next;
@@ -77,7 +75,7 @@ static bool has_room(struct kr_worker *w)
     uint32_t window = window_of(w);
 
     return w->state == KR_W_READY && w->role == KR_ROLE_SERVES && kr_worker_unstarted(w) < window &&
-           w->inflight < (uint32_t)w->pool->cfg.threads + window - 1;
+           w->inflight < kr_worker_places(w) + window - 1 && w->out.n < OUT_HIGH;
 }
 
 static struct kr_worker *pick(struct kr_pool *pool)
@@ -101,7 +99,7 @@ void kr_pool_dispatch(struct kr_pool *pool)
 
         if (w == NULL)
             break;
-        queue_remove(pool, call);
+        kr_pool_unqueue(pool, call);
         kr_worker_send_call(w, call);
     }
     kr_timer_at(pool->loop, &pool->tick, pool->loop->now_ms + TICK_MS);
@@ -120,8 +118,9 @@ static void on_tick(struct kr_timer *timer)
         if (kr_worker_unstarted(w) == 0)
             continue;
         again = true;
-        if (!w->promoted && pool->loop->now_us - w->progress_us >= STUCK_US)
-            kr_worker_promote(w);
+        if (!w->promoted && pool->loop->now_us - w->progress_us >= STUCK_US &&
+            w->inflight - w->unstarted_n < kr_worker_places(w))
+            kr_worker_promote(w, 'p');
     }
     if (pool->head != NULL && kr_pool_count(pool, KR_W_READY) > 0)
         kr_pool_dispatch(pool);
@@ -154,15 +153,16 @@ bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, con
 void kr_pool_abandon(struct kr_pool *pool, struct kr_call *call)
 {
     if (call->where == KR_CALL_QUEUED) {
-        queue_remove(pool, call);
+        kr_pool_unqueue(pool, call);
     } else if (call->where == KR_CALL_SENT) {
-        struct kr_slot *slot = kr_worker_slot(call->worker, call->id);
+        struct kr_worker *w = call->worker;
+        struct kr_slot *slot = kr_worker_slot(w, call->id);
 
-        kr_worker_send_control(call->worker, KR_T_CANCEL, call->id);
         if (slot != NULL)
-            slot->call = NULL;
+            kr_worker_drop(w, slot);
         call->where = KR_CALL_IDLE;
         call->worker = NULL;
+        kr_pool_settle(w);
     }
 }
 
@@ -193,8 +193,12 @@ void kr_pool_extend(struct kr_pool *pool, struct kr_call *call, int64_t deadline
         call->where == KR_CALL_SENT ? kr_worker_slot(call->worker, call->id) : NULL;
 
     call->deadline_ms = deadline_ms;
-    if (slot != NULL)
+    if (call->limit_ms < deadline_ms)
+        call->limit_ms = deadline_ms;
+    if (slot != NULL) {
         slot->deadline_ms = deadline_ms;
+        slot->limit_ms = call->limit_ms;
+    }
     kr_timer_at(pool->loop, &pool->deadline, deadline_ms);
 }
 
@@ -277,8 +281,10 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
             (void)close(answer.fd);
         answer.fd = -1;
         kr_log(KR_LOG_ERROR, "worker", "worker %d: answer that fits no request", w->index);
-        if (slot == NULL)
+        if (slot == NULL) {
+            kr_pool_out_of_step(w, "an answer to a request that it does not have");
             return;
+        }
     }
     if (call == NULL || call->kind != KR_K_STREAM)
         w->mean_us += (uint32_t)(((int64_t)answer.run_us - (int64_t)w->mean_us) / 8);
@@ -290,7 +296,34 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
         call->ops->failure(call, 502, false, "The worker sent an answer that could not be read");
     else if (answer.fd >= 0)
         (void)close(answer.fd);
+    kr_pool_settle(w);
     kr_pool_dispatch(w->pool);
+}
+
+/* It has not started the request, and will not: another may. */
+static void on_returned(struct kr_worker *w, uint32_t id)
+{
+    struct kr_slot *slot = kr_worker_slot(w, id);
+    struct kr_call *call = slot != NULL ? slot->call : NULL;
+
+    if (slot == NULL || kr_worker_started(w, id)) {
+        kr_pool_out_of_step(w, "it gives back a request that it does not have");
+        return;
+    }
+    kr_worker_free_slot(w, slot);
+    if (call != NULL && call->parted)
+        call->ops->failure(call, 502, true, "The worker was replaced before it ran this request");
+    else if (call != NULL)
+        kr_pool_requeue(w->pool, call);
+    kr_pool_settle(w);
+    kr_pool_dispatch(w->pool);
+}
+
+static uint32_t threads_of(const struct kr_worker *w, const json_t *ready)
+{
+    int64_t asked = w->pool->cfg.threads, said = kr_json_int(ready, "threads", asked);
+
+    return (uint32_t)(said > 0 && said < asked ? said : asked);
 }
 
 static void on_ready(struct kr_worker *w, const struct kr_frame *f)
@@ -304,6 +337,10 @@ static void on_ready(struct kr_worker *w, const struct kr_frame *f)
         kr_log(KR_LOG_ERROR, "worker", "worker %d: %s", w->index, err.msg);
     w->state = KR_W_READY;
     w->ready_ms = w->pool->loop->now_ms;
+    w->progress_us = w->pool->loop->now_us;
+    w->pings = kr_json_bool(ready, "pings", false);
+    w->frees = kr_json_bool(ready, "frees", false);
+    w->threads = threads_of(w, ready);
     w->last_error[0] = '\0';
     w->pool->was_ready = true;
     kr_log(KR_LOG_INFO, "worker", "worker %d (pid %d) is ready after %lld ms", w->index,
@@ -336,10 +373,7 @@ static void refuse_stream(struct kr_worker *w, struct kr_slot *slot)
     struct kr_call *call = slot->call;
 
     kr_log(KR_LOG_ERROR, "worker", "worker %d: a stream that fits no request", w->index);
-    slot->call = NULL;
-    call->where = KR_CALL_IDLE;
-    call->worker = NULL;
-    kr_worker_send_control(w, KR_T_CANCEL, slot->id);
+    kr_worker_drop(w, slot);
     call->ops->failure(call, 502, false, "The worker sent an answer that could not be read");
 }
 
@@ -382,6 +416,11 @@ void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
         on_chunk(w, f);
     } else if (f->type == KR_T_TAKEN) {
         on_taken(w, f);
+    } else if (f->type == KR_T_RETURNED) {
+        on_returned(w, f->id);
+    } else if (f->type == KR_T_PONG) {
+        w->ping_us = 0;
+        w->progress_us = w->pool->loop->now_us;
     } else if (f->type == KR_T_READY) {
         on_ready(w, f);
     } else if (f->type == KR_T_FATAL) {
@@ -391,112 +430,6 @@ void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
                        "worker speaks protocol %u, this server %d", f->status, KR_FRAME_VERSION);
         kr_worker_kill(w, SIGKILL);
     }
-}
-
-/* -- deadlines --------------------------------------------------------------------------------- */
-
-static void on_kill_timer(struct kr_timer *timer)
-{
-    struct kr_worker *w =
-        (struct kr_worker *)((char *)timer - offsetof(struct kr_worker, kill_timer));
-
-    if (w->state == KR_W_CONDEMNED) {
-        kr_worker_kill(w, SIGTERM);
-        w->state = KR_W_DYING;
-        kr_timer_at(w->pool->loop, timer, w->pool->loop->now_ms + GRACE_TERM_MS);
-    } else if (w->state == KR_W_DYING || w->state == KR_W_DRAINING) {
-        kr_worker_kill(w, SIGKILL);
-    }
-}
-
-static bool others_run(const struct kr_worker *w)
-{
-    for (uint32_t i = 0; i <= w->slot_mask; i++) {
-        const struct kr_slot *slot = &w->slots[i];
-
-        if (slot->used && slot->call != NULL && kr_worker_started(w, slot->id))
-            return true;
-    }
-    return false;
-}
-
-void kr_pool_condemn(struct kr_worker *w, const char *why)
-{
-    if (w->state != KR_W_READY && w->state != KR_W_DRAINING)
-        return;
-    w->state = KR_W_CONDEMNED;
-    w->killed_for = why;
-    kr_log(KR_LOG_WARN, "worker", "worker %d (pid %d): %s, it is replaced", w->index, (int)w->pid,
-           why);
-    kr_timer_stop(&w->kill_timer);
-    if (others_run(w))
-        kr_timer_at(w->pool->loop, &w->kill_timer, w->pool->loop->now_ms + GRACE_OTHERS_MS);
-    else
-        on_kill_timer(&w->kill_timer);
-}
-
-/* Returns the slot's next deadline. */
-static int64_t expire_slot(struct kr_worker *w, struct kr_slot *slot)
-{
-    struct kr_pool *pool = w->pool;
-    struct kr_call *call = slot->call;
-    bool started = kr_worker_started(w, slot->id);
-
-    slot->call = NULL;
-    slot->deadline_ms = pool->loop->now_ms + RECHECK_MS;
-    if (call != NULL) {
-        pool->count.timeouts++;
-        call->where = KR_CALL_IDLE;
-        call->worker = NULL;
-        if (!started)
-            kr_worker_send_control(w, KR_T_CANCEL, slot->id);
-        call->ops->failure(call, 504, !started,
-                           started ? "The pipeline did not finish within the request's timeout"
-                                   : "The request's timeout passed before the pipeline could run");
-    }
-    if (started)
-        kr_pool_condemn(w, "a request ran longer than its timeout");
-    return slot->deadline_ms;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a == 0 || b < a ? b : a;
-}
-
-static void on_deadline(struct kr_timer *timer)
-{
-    struct kr_pool *pool = (struct kr_pool *)((char *)timer - offsetof(struct kr_pool, deadline));
-    int64_t now = pool->loop->now_ms, next = 0;
-    struct kr_call *call = pool->head;
-
-    while (call != NULL) {
-        struct kr_call *following = call->next;
-
-        if (call->deadline_ms <= now) {
-            queue_remove(pool, call);
-            pool->count.timeouts++;
-            call->ops->failure(call, 504, true,
-                               "The request's timeout passed before a worker was free");
-        } else {
-            next = earlier(next, call->deadline_ms);
-        }
-        call = following;
-    }
-    for (int64_t i = 0; i < pool->slots; i++) {
-        struct kr_worker *w = &pool->workers[i];
-
-        for (uint32_t k = 0; w->inflight > 0 && k <= w->slot_mask; k++) {
-            struct kr_slot *slot = &w->slots[k];
-
-            if (slot->used && slot->deadline_ms <= now)
-                next = earlier(next, expire_slot(w, slot));
-            else if (slot->used)
-                next = earlier(next, slot->deadline_ms);
-        }
-    }
-    if (next != 0)
-        kr_timer_at(pool->loop, timer, next);
 }
 
 /* -- start and questions ----------------------------------------------------------------------- */
@@ -526,9 +459,9 @@ int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_poo
 {
     *pool = (struct kr_pool){.loop = loop, .cfg = *cfg};
     pool->tick.on_time = on_tick;
-    pool->deadline.on_time = on_deadline;
+    kr_pool_watch(pool);
     pool->memory_timer.on_time = on_memory_timer;
-    pool->slots = cfg->reload ? 2 * cfg->workers : cfg->workers;
+    pool->slots = (cfg->reload ? 3 : 2) * cfg->workers;
     pool->workers = kr_calloc((size_t)pool->slots, sizeof(struct kr_worker));
     for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
@@ -537,9 +470,10 @@ int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_poo
         w->index = (int)i;
         w->role = i < cfg->workers ? KR_ROLE_SERVES : KR_ROLE_SPARE;
         w->sock.fd = w->console.fd = w->wake_fd = -1;
-        w->kill_timer.on_time = on_kill_timer;
+        kr_pool_watch_worker(w);
         w->spawn_timer.on_time = on_spawn_timer;
     }
+    kr_timer_at(loop, &pool->watch, loop->now_ms);
     for (int64_t i = 0; i < cfg->workers; i++) {
         if (kr_worker_spawn(&pool->workers[i], err) < 0)
             return -(int)err->code;

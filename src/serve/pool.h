@@ -11,7 +11,10 @@ struct kr_pool_config {
     char *const *env;
     const char *cwd;
     int64_t workers, threads;
-    uint64_t memory; /* resident bytes at which a worker is killed */
+    int64_t stall_ms;   /* without progress, and a worker is replaced */
+    int64_t startup_ms; /* until a worker must be ready */
+    uint64_t memory;    /* resident bytes at which a worker is killed */
+    uint64_t machine;   /* bytes that all may have together; 0: not known */
     uint32_t queue_size;
     bool reload; /* kr_pool_reload() will be called: as many places again */
 };
@@ -27,7 +30,8 @@ struct kr_pool {
     int64_t slots;               /* of workers: twice cfg.workers with reload */
     struct kr_call *head, *tail; /* the queue */
     uint32_t queued;
-    struct kr_timer tick, deadline, memory_timer;
+    struct kr_timer tick, deadline, watch, memory_timer;
+    char why[256]; /* of kr_pool_invocable() */
     struct kr_pool_counters count;
     bool was_ready; /* a worker has been ready once */
     bool draining;
@@ -59,6 +63,9 @@ void kr_pool_flush(struct kr_pool *pool);
 void kr_pool_reap(struct kr_pool *pool);                    /* after SIGCHLD */
 void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms); /* then SIGKILL */
 
+/* Whether a request that came now would be run. If not, *why says what stands in the way. */
+bool kr_pool_invocable(struct kr_pool *pool, const char **why);
+
 unsigned kr_pool_count(const struct kr_pool *pool, enum kr_worker_state state);
 bool kr_pool_crash_loop(const struct kr_pool *pool);
 const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool);
@@ -75,7 +82,17 @@ void kr_pool_lost(struct kr_worker *w);
 void kr_pool_after_end(struct kr_worker *w, const char *how, bool clean); /* pool_end.c */
 void kr_pool_dispatch(struct kr_pool *pool);
 void kr_pool_requeue(struct kr_pool *pool, struct kr_call *call); /* to the front of the queue */
+void kr_pool_unqueue(struct kr_pool *pool, struct kr_call *call);
+
+/* pool_watch.c. A condemned worker gets no more work; what it runs may end within its deadlines,
+ * what it has not started runs elsewhere. why: a constant. _settle: when it may be ended, after a
+ * request of it has come to its end. */
 void kr_pool_condemn(struct kr_worker *w, const char *why);
+void kr_pool_settle(struct kr_worker *w);
+void kr_pool_out_of_step(struct kr_worker *w, const char *what); /* ends it at once */
+void kr_pool_watch(struct kr_pool *pool);                        /* sets the timers' callbacks */
+void kr_pool_watch_worker(struct kr_worker *w);
+void kr_pool_replace(struct kr_worker *w); /* starts another before this one has ended */
 void kr_pool_watch_memory(struct kr_pool *pool);
 
 #endif

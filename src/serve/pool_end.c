@@ -162,20 +162,62 @@ static const char *describe_end(const struct kr_worker *w, int status, char *tex
     return text;
 }
 
-void kr_pool_reap(struct kr_pool *pool)
+static struct kr_worker *worker_of(struct kr_pool *pool, pid_t pid)
 {
     for (int64_t i = 0; i < pool->slots; i++) {
-        struct kr_worker *w = &pool->workers[i];
-        char how[192];
-        int status;
+        if (pool->workers[i].pid == pid)
+            return &pool->workers[i];
+    }
+    return NULL;
+}
 
-        if (w->pid <= 0 || waitpid(w->pid, &status, WNOHANG) != w->pid)
+/* As process 1, or as the reaper that it makes itself, the front gets what steps leave behind. */
+void kr_pool_reap(struct kr_pool *pool)
+{
+    pid_t pid;
+    int status;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct kr_worker *w = worker_of(pool, pid);
+        char how[192];
+
+        if (w == NULL)
             continue;
         (void)kill(-w->pid, SIGKILL); /* children that it left behind */
         kr_pool_after_end(
             w, describe_end(w, status, how, sizeof(how)),
             w->state == KR_W_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
+}
+
+/* Another process beside one that still runs doubles what they hold: not where that is not to be
+ * had, nor on a GPU, whose memory cannot be seen from here. */
+static bool both_fit(const struct kr_pool *pool, const struct kr_worker *w)
+{
+    uint64_t sum = w->rss;
+
+    if (access("/dev/nvidiactl", F_OK) == 0)
+        return false;
+    for (int64_t i = 0; i < pool->slots; i++)
+        sum += pool->workers[i].pid > 0 ? pool->workers[i].rss : 0;
+    return pool->cfg.machine == 0 || sum <= pool->cfg.machine;
+}
+
+void kr_pool_replace(struct kr_worker *w)
+{
+    struct kr_pool *pool = w->pool;
+    struct kr_worker *next = NULL;
+
+    for (int64_t i = 0; i < pool->slots && next == NULL; i++)
+        next = pool->workers[i].role == KR_ROLE_SPARE ? &pool->workers[i] : NULL;
+    if (next == NULL || !both_fit(pool, w))
+        return; /* its own place is filled again when it has ended */
+    pool->count.restarts++;
+    w->role = KR_ROLE_GOES;
+    next->role = KR_ROLE_SERVES;
+    next->failures = 0;
+    next->last_error[0] = '\0';
+    kr_timer_at(pool->loop, &next->spawn_timer, pool->loop->now_ms);
 }
 
 void kr_pool_lost(struct kr_worker *w)

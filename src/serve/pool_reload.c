@@ -51,11 +51,12 @@ void kr_pool_reload(struct kr_pool *pool)
     if (pool->reload_again)
         return; /* as soon as the former ones are gone */
     kr_log(KR_LOG_INFO, "reload", "the code has changed: new workers start");
-    for (int64_t i = 0; i < pool->slots; i++) {
+    for (int64_t i = 0, n = 0; i < pool->slots && n < pool->cfg.workers; i++) {
         struct kr_worker *w = &pool->workers[i];
 
         if (w->role != KR_ROLE_SPARE)
             continue;
+        n++;
         w->role = KR_ROLE_COMES;
         w->failures = 0;
         w->last_error[0] = '\0';
@@ -121,7 +122,7 @@ void kr_pool_reload_ended(struct kr_worker *w, const char *how)
         give_up(pool, w->last_error[0] != '\0' ? w->last_error : how);
     }
     w->role = KR_ROLE_SPARE;
-    if (pool->reload_again && with_role(pool, KR_ROLE_SPARE) == (unsigned)pool->cfg.workers)
+    if (pool->reload_again && with_role(pool, KR_ROLE_SPARE) >= (unsigned)pool->cfg.workers)
         kr_pool_reload(pool);
     kr_pool_dispatch(pool);
 }

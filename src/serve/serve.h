@@ -74,7 +74,7 @@ struct kr_server {
     struct kr_buf scratch;
     char date[64];
     int64_t date_s;
-    int64_t started_wall_ms;
+    int64_t started_ms; /* of the loop's clock */
     unsigned char random[4096];
     size_t random_at;
     char *openapi; /* document; NULL: not made yet */

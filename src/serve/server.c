@@ -3,7 +3,6 @@
 #include "serve/serve.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/env.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -16,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -246,6 +246,7 @@ static int watch_signals(struct kr_server *srv, struct kr_err *err)
     sigset_t set;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* also where another process is number 1 */
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
@@ -302,7 +303,10 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
                                  .cwd = srv->opt.root, /* pipelines open files relative to it */
                                  .workers = srv->cfg.workers,
                                  .threads = srv->cfg.threads,
+                                 .stall_ms = srv->cfg.stall_timeout_ms,
+                                 .startup_ms = srv->cfg.startup_timeout_ms,
                                  .memory = srv->cfg.worker_memory,
+                                 .machine = srv->cfg.machine_memory,
                                  .queue_size = (uint32_t)srv->opt.queue_size,
                                  .reload = srv->opt.reload && !srv->cfg.native};
 
@@ -327,7 +331,7 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
     srv->loop.after_round = after_round;
     srv->sweep.on_time = on_sweep;
     srv->drain_timer.on_time = on_drain_timer;
-    srv->started_wall_ms = kr_wall_ms();
+    srv->started_ms = srv->loop.now_ms;
     kr_buf_init(&srv->scratch, 1u << 20);
     kr_answer_init(srv);
     raise_descriptors(srv);

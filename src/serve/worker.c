@@ -20,6 +20,7 @@
 #define IN_MAX       (KR_FRAME_MAX + READ_SIZE + 64)
 #define LINE_MAX_IN  4096
 #define CONSOLE_READ 2048
+#define FREED_MAX    64 /* requests that run on in a worker and hold none of its places */
 
 /* -- slots and the mark ------------------------------------------------------------------------ */
 
@@ -36,9 +37,40 @@ void kr_worker_free_slot(struct kr_worker *w, struct kr_slot *slot)
         slot->call->where = KR_CALL_IDLE;
         slot->call->worker = NULL;
     }
-    slot->used = false;
+    w->abandoned -= slot->abandoned;
+    slot->used = slot->abandoned = false;
     slot->call = NULL;
     w->inflight--;
+}
+
+void kr_worker_drop(struct kr_worker *w, struct kr_slot *slot)
+{
+    bool started = kr_worker_started(w, slot->id);
+    uint32_t places = kr_worker_places(w);
+
+    if (slot->call != NULL) {
+        slot->call->where = KR_CALL_IDLE;
+        slot->call->worker = NULL;
+        kr_worker_send_control(w, KR_T_CANCEL, slot->id);
+    }
+    slot->call = NULL;
+    if (!started || slot->abandoned)
+        return;
+    slot->abandoned = true;
+    w->abandoned++;
+    if (kr_worker_places(w) == places)
+        return;
+    kr_worker_flush(w); /* whoever leads next is to read of it before anything else */
+    kr_worker_promote(w, 'a');
+}
+
+uint32_t kr_worker_places(const struct kr_worker *w)
+{
+    uint32_t most = w->threads < FREED_MAX ? w->threads : FREED_MAX;
+
+    if (!w->frees || w->threads == 1) /* whoever asked for one at a time gets that */
+        return w->threads;
+    return w->threads + (w->abandoned < most ? w->abandoned : most);
 }
 
 static bool not_after(uint32_t a, uint32_t b)
@@ -86,12 +118,13 @@ static struct kr_slot *new_slot(struct kr_worker *w)
         slot = &w->slots[w->last_id & w->slot_mask];
     } while (slot->used || w->last_id == 0);
     slot->used = true;
+    slot->abandoned = false;
     slot->id = w->last_id;
     w->inflight++;
     return slot;
 }
 
-static void attach_fd(struct kr_worker *w, int fd)
+static bool attach_fd(struct kr_worker *w, int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
@@ -99,15 +132,16 @@ static void attach_fd(struct kr_worker *w, int fd)
         kr_log(KR_LOG_ERROR, "worker", "worker %d: descriptor could not be sent", w->index);
         if (copy >= 0)
             (void)close(copy);
-        return;
+        return false;
     }
     w->out_fds[w->out_fd_n].at = w->out.n;
     w->out_fds[w->out_fd_n++].fd = copy;
+    return true;
 }
 
-static void put_request(struct kr_worker *w, struct kr_call *call)
+static bool put_request(struct kr_worker *w, struct kr_call *call)
 {
-    struct kr_slot *slot = new_slot(w);
+    struct kr_slot *slot;
     int64_t left = call->deadline_ms - w->pool->loop->now_ms;
     bool by_fd = call->body_fd >= 0;
     bool arguments = call->arguments.p != NULL && call->edition == w->edition;
@@ -115,16 +149,20 @@ static void put_request(struct kr_worker *w, struct kr_call *call)
     size_t body = by_fd ? 8 : bytes.n + (call->head.p != NULL ? call->head.n + 4 : 0);
     char lead[KR_FRAME_REQUEST_LEAD], size[8];
 
+    if (by_fd && !attach_fd(w, call->body_fd)) { /* a frame without it would shift all others */
+        call->ops->failure(call, 503, true, "The server has no descriptor left for this request");
+        return false;
+    }
+    slot = new_slot(w);
     slot->call = call;
     slot->deadline_ms = call->deadline_ms;
+    slot->limit_ms = call->limit_ms;
     call->id = slot->id;
     call->worker = w;
     call->where = KR_CALL_SENT;
     if (w->unstarted_n == 0)
         w->progress_us = w->pool->loop->now_us;
     w->unstarted[(w->unstarted_at + w->unstarted_n++) % KR_WINDOW_MAX] = slot->id;
-    if (by_fd)
-        attach_fd(w, call->body_fd);
     kr_frame_put(&w->out, KR_T_REQUEST,
                  (uint8_t)((by_fd ? KR_F_FD : 0) | (call->more ? KR_F_MORE : 0)),
                  arguments ? KR_K_ARGUMENTS : (uint16_t)call->kind, slot->id,
@@ -135,7 +173,7 @@ static void put_request(struct kr_worker *w, struct kr_call *call)
     if (by_fd) {
         kr_u64_put(size, call->body_size);
         kr_buf_add(&w->out, size, 8);
-        return;
+        return true;
     }
     if (call->head.p != NULL) {
         kr_u32_put(size, (uint32_t)call->head.n);
@@ -143,11 +181,13 @@ static void put_request(struct kr_worker *w, struct kr_call *call)
         kr_buf_add(&w->out, call->head.p, call->head.n);
     }
     kr_buf_add(&w->out, bytes.p, bytes.n);
+    return true;
 }
 
 void kr_worker_send_call(struct kr_worker *w, struct kr_call *call)
 {
-    put_request(w, call);
+    if (!put_request(w, call))
+        return;
     if (call->left)
         kr_worker_send_flagged(w, KR_T_CANCEL, KR_F_MORE, call->id);
     if (call->more)
@@ -199,6 +239,10 @@ void kr_worker_flush(struct kr_worker *w)
 {
     size_t at = 0;
 
+    if (w->out.failed) { /* part of a frame is missing: what follows would be read wrongly */
+        kr_pool_out_of_step(w, "more waits for it than it may");
+        return;
+    }
     while (w->sock.fd >= 0 && at < w->out.n) {
         ssize_t n = send_part(w, at);
 
@@ -212,7 +256,10 @@ void kr_worker_flush(struct kr_worker *w)
     }
     if (at == w->out.n) {
         kr_buf_reset(&w->out);
+        w->blocked_us = 0;
     } else {
+        if (at > 0 || w->blocked_us == 0)
+            w->blocked_us = w->pool->loop->now_us;
         kr_buf_drop(&w->out, at);
         for (size_t i = 0; i < w->out_fd_n; i++)
             w->out_fds[i].at -= at;
@@ -220,11 +267,11 @@ void kr_worker_flush(struct kr_worker *w)
     kr_watch_set(w->pool->loop, &w->sock, w->out.n > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-void kr_worker_promote(struct kr_worker *w)
+void kr_worker_promote(struct kr_worker *w, char why)
 {
     w->promoted = true;
     if (w->wake_fd >= 0)
-        (void)!write(w->wake_fd, "p", 1);
+        (void)!write(w->wake_fd, &why, 1);
 }
 
 void kr_worker_kill(struct kr_worker *w, int signal_number)
@@ -265,6 +312,10 @@ static bool handle_frames(struct kr_worker *w)
             pop_unstarted(w, frame.id);
         }
         kr_pool_frame(w, &frame);
+        if (w->sock.fd < 0) { /* out of step: what follows means nothing */
+            kr_buf_reset(&w->in);
+            return true;
+        }
         at += (size_t)n;
     }
     if (at == w->in.n)
@@ -287,9 +338,8 @@ static void on_socket(struct kr_watch *watch, uint32_t events)
         kr_worker_flush(w);
     }
     if (n > 0 && !handle_frames(w)) {
-        kr_log(KR_LOG_ERROR, "worker", "worker %d (pid %d) sent an invalid frame", w->index,
-               (int)w->pid);
-        n = -1;
+        kr_pool_out_of_step(w, "an invalid frame");
+        return;
     }
     if (n < 0)
         kr_pool_lost(w);
@@ -366,6 +416,9 @@ static void reset(struct kr_worker *w)
 {
     w->last_id = w->inflight = w->unstarted_at = w->unstarted_n = w->seen_mark = 0;
     w->answers = w->seen_answers = 0;
+    w->progress_us = w->ping_us = w->blocked_us = 0;
+    w->abandoned = 0;
+    w->pings = w->frees = false;
     w->mean_us = w->edition = 0;
     w->promoted = false;
     w->killed_for = NULL;

@@ -21,17 +21,16 @@ enum kr_worker_state {
     KR_W_DOWN,     /* no process; respawn_at says when */
     KR_W_STARTING, /* process, not READY yet */
     KR_W_READY,
-    KR_W_CONDEMNED, /* overran a deadline or its memory: gets no more work */
+    KR_W_CONDEMNED, /* is replaced: gets no more work, what runs may end */
     KR_W_DRAINING,  /* told to finish */
     KR_W_DYING      /* SIGKILL sent or socket closed, not reaped yet */
 };
 
-/* Only with --reload there are others than those that serve. */
 enum kr_worker_role {
     KR_ROLE_SERVES,
     KR_ROLE_SPARE, /* no process: the place of the next one */
     KR_ROLE_COMES, /* has new code; serves when all of its kind are ready */
-    KR_ROLE_GOES   /* has former code, or code that could not start */
+    KR_ROLE_GOES   /* another serves in its stead; its place is spare when it has ended */
 };
 
 /* A request in the worker. call is NULL when nobody waits for it any more. */
@@ -39,7 +38,9 @@ struct kr_slot {
     bool used;
     uint32_t id;
     struct kr_call *call;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* of the answer; later: when to look at it again */
+    int64_t limit_ms;    /* the operator's */
+    bool abandoned;      /* it had started when the last that waited for it went */
 };
 
 struct kr_worker {
@@ -62,6 +63,11 @@ struct kr_worker {
     uint32_t seen_mark;
     uint64_t answers, seen_answers; /* answers of this process */
     int64_t progress_us;            /* last time the mark or an answer moved */
+    int64_t ping_us;                /* when the PING was sent that is not answered, 0: none */
+    int64_t blocked_us;             /* since when the socket takes nothing, 0: it does */
+    uint32_t abandoned;             /* slots that are */
+    uint32_t threads;               /* requests at a time, as READY says */
+    bool pings, frees;              /* what READY says that it can */
     bool promoted;                  /* since the last progress */
     uint32_t mean_us;               /* moving average of the run time */
     uint32_t edition;               /* of the arguments that it wants, 0: none */
@@ -97,7 +103,7 @@ void kr_worker_send_control(struct kr_worker *w, uint8_t type, uint32_t id);
 void kr_worker_send_flagged(struct kr_worker *w, uint8_t type, uint8_t flags, uint32_t id);
 void kr_worker_send_part(struct kr_worker *w, uint32_t id, struct kr_view bytes, bool last);
 void kr_worker_flush(struct kr_worker *w);
-void kr_worker_promote(struct kr_worker *w);
+void kr_worker_promote(struct kr_worker *w, char why);
 void kr_worker_kill(struct kr_worker *w, int signal_number);
 
 /* Takes the mark into account. Returns how many requests it has that are not started. */
@@ -106,6 +112,13 @@ bool kr_worker_started(const struct kr_worker *w, uint32_t id);
 
 struct kr_slot *kr_worker_slot(struct kr_worker *w, uint32_t id);
 void kr_worker_free_slot(struct kr_worker *w, struct kr_slot *slot);
+
+/* Nobody waits for the request any more: the worker is told, and if it runs on, its place in the
+ * worker is given to another as far as the worker can do that. */
+void kr_worker_drop(struct kr_worker *w, struct kr_slot *slot);
+
+/* How many requests it may run now: abandoned ones do not count, up to as many again. */
+uint32_t kr_worker_places(const struct kr_worker *w);
 
 /* worker_process.c: descriptors, fork and exec. */
 int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *err) KR_MUST_USE;

@@ -86,14 +86,14 @@ const struct kr_pipeline kourou_pipeline = {.abi = KR_PIPELINE_ABI, .name = "bad
 def bad(tmp_path):
     servers = []
 
-    def run(env=None, ready=True, **deployment):
+    def run(env=None, ready=True, args=(), **deployment):
         (tmp_path / "bad.c").write_text(BAD)
         subprocess.run(["cc", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", tmp_path / "libbad.so", tmp_path / "bad.c"],
                        check=True)
         made = json.loads(subprocess.run([NATIVE, "--describe", "libbad.so", "--root", tmp_path], check=True,
                                          capture_output=True).stdout)
         made["settings"] = {"deployment": deployment}
-        server = Server(tmp_path, made, env=env)
+        server = Server(tmp_path, made, args, env=env)
         servers.append(server)
         return server.ready() if ready else server.listen()
 
@@ -134,16 +134,17 @@ def test_crash_is_one_502(bad):
 
 
 def test_deadline_and_threads(bad):
-    server = bad()
+    server = bad(args=["--request-timeout", "3"])
     with ThreadPoolExecutor(8) as pool:
         assert all(a.status == 200 for a in pool.map(lambda _: op(server, "meet", 8), range(8)))
     box = {}
-    thread = threading.Thread(target=lambda: box.update(a=op(server, "spin", 10_000_000, 2)))
+    thread = threading.Thread(target=lambda: box.update(a=op(server, "spin", 10_000_000, 1)))
     thread.start()
     wait_for(lambda: server.metric("kourou_in_flight") >= 1, "it spins")
     assert op(server, "ok").status == 200
     thread.join()
-    assert box["a"].status == 504
+    assert box["a"].status == 504 and server.metric("kourou_worker_restarts_total") == 0
+    wait_for(lambda: server.metric("kourou_worker_restarts_total") == 1, "the server's own limit ends it")
 
 
 def test_large_bodies(bad):

@@ -10,8 +10,10 @@
 #include "serve/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,6 +29,7 @@ enum { STREAM_GOES, STREAM_PAUSED, STREAM_CANCELLED };
 struct pending {
     uint32_t id;
     uint16_t kind;
+    enum { RUN, DROPPED, RECALLED } how;
     char run_id[KR_RUN_ID_LEN + 1];
     char *body; /* owned; mapped when fd bodies */
     size_t n;
@@ -42,8 +45,6 @@ struct loop {
     unsigned at, n;
     int fds[KR_FDS_MAX];
     size_t fd_n;
-    uint32_t cancelled[PENDING_MAX];
-    unsigned cancelled_n;
     atomic_uint streams[STREAMS_MAX]; /* ids of running streams, 0: free */
     atomic_int stream_state[STREAMS_MAX];
     bool draining, ended;
@@ -239,15 +240,51 @@ static void free_pending(struct pending *p)
     p->body = NULL;
 }
 
-static bool is_cancelled(struct loop *l, uint32_t id)
+/* It is answered in its turn, but not run. */
+static void mark_pending(struct loop *l, uint32_t id, bool recalled)
 {
-    for (unsigned i = 0; i < l->cancelled_n; i++) {
-        if (l->cancelled[i] == id) {
-            l->cancelled[i] = l->cancelled[--l->cancelled_n];
-            return true;
-        }
+    for (unsigned i = 0; i < l->n; i++) {
+        struct pending *p = &l->pending[(l->at + i) % PENDING_MAX];
+
+        if (p->id == id)
+            p->how = recalled ? RECALLED : DROPPED;
     }
-    return false;
+}
+
+static void skip(struct loop *l, struct kr_work *work, struct pending *p)
+{
+    if (p->how == RECALLED) {
+        (void)pthread_mutex_lock(&l->out_lock);
+        kr_native_send(l->opt.fd, KR_T_RETURNED, 0, 0, p->id, "", 0);
+        (void)pthread_mutex_unlock(&l->out_lock);
+    } else {
+        kr_buf_reset(&work->answer);
+        answer(l, p->id, 499, false, 0, &work->answer);
+    }
+    free_pending(p);
+}
+
+/* A child that a step forks never becomes a second worker: what is the worker's alone is closed in
+ * it, and in programs that steps start. */
+static int shared_fds[3] = {-1, -1, -1};
+static pid_t worker_pid;
+
+static void in_child(void)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(shared_fds); i++)
+        (void)close(shared_fds[i]);
+}
+
+static void keep_for_this(const struct kr_native_options *options)
+{
+    shared_fds[0] = options->fd;
+    shared_fds[1] = options->wake_r;
+    shared_fds[2] = options->wake_w;
+    for (size_t i = 0; i < KR_ARRAY_LEN(shared_fds); i++)
+        (void)fcntl(shared_fds[i], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(options->mark, F_SETFD, FD_CLOEXEC);
+    worker_pid = getpid();
+    (void)pthread_atfork(NULL, NULL, in_child);
 }
 
 static void run_one(struct loop *l, struct kr_work *work, struct pending *p)
@@ -267,6 +304,10 @@ static void run_one(struct loop *l, struct kr_work *work, struct pending *p)
         kr_buf_reset(&work->answer);
         kr_buf_adds(&work->answer, "{\"detail\":\"native pipelines have no custom endpoints\"}");
         status = 501;
+    }
+    if (getpid() != worker_pid) { /* a child that a step forked and forgot to end */
+        (void)fflush(NULL);
+        _exit(0);
     }
     answer(l, p->id, status, ok, kr_mono_us() - began, &work->answer);
     free_pending(p);
@@ -304,8 +345,13 @@ static bool handle(struct loop *l, const struct kr_frame *f)
         (void)tell_stream(l, f->id, f->type == KR_T_PAUSE ? STREAM_PAUSED : STREAM_GOES);
     else if (f->type == KR_T_CANCEL && tell_stream(l, f->id, STREAM_CANCELLED))
         return true;
-    else if (f->type == KR_T_CANCEL && l->cancelled_n < PENDING_MAX)
-        l->cancelled[l->cancelled_n++] = f->id;
+    else if (f->type == KR_T_CANCEL || f->type == KR_T_RECALL)
+        mark_pending(l, f->id, f->type == KR_T_RECALL);
+    if (f->type == KR_T_PING) {
+        (void)pthread_mutex_lock(&l->out_lock);
+        kr_native_send(l->opt.fd, KR_T_PONG, 0, 0, f->id, "", 0);
+        (void)pthread_mutex_unlock(&l->out_lock);
+    }
     if (f->type != KR_T_REQUEST)
         return true;
     if (f->size < KR_FRAME_REQUEST_LEAD || l->n == PENDING_MAX)
@@ -313,6 +359,7 @@ static bool handle(struct loop *l, const struct kr_frame *f)
     p = &l->pending[(l->at + l->n) % PENDING_MAX];
     p->id = f->id;
     p->kind = f->status;
+    p->how = RUN;
     memcpy(p->run_id, f->payload + 4, KR_RUN_ID_LEN);
     p->run_id[KR_RUN_ID_LEN] = '\0';
     if (!take_body(l, f, p))
@@ -361,10 +408,8 @@ static bool lead(struct loop *l, struct kr_work *work)
         p = l->pending[l->at % PENDING_MAX];
         l->at++;
         l->n--;
-        if (is_cancelled(l, p.id)) {
-            kr_buf_reset(&work->answer);
-            answer(l, p.id, 499, false, 0, &work->answer);
-            free_pending(&p);
+        if (p.how != RUN) {
+            skip(l, work, &p);
             continue;
         }
         *l->mark = p.id;
@@ -446,9 +491,8 @@ int kr_native_loop(struct kr_native *native, const struct kr_native_options *opt
         abort();
     l->native = native;
     l->opt = *options;
-    if (!native->pipeline->concurrent)
-        l->opt.threads = 1;
     l->mark = page;
+    keep_for_this(options);
     kr_buf_init(&l->in, KR_FRAME_MAX + 2 * READ_SIZE);
     kr_buf_init(&l->out, 64u << 20);
     (void)pthread_mutex_init(&l->out_lock, NULL);

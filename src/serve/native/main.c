@@ -123,8 +123,8 @@ static void send_fatal(int fd, const struct kr_err *err)
 
 int main(int argc, char **argv)
 {
-    static const char hello[] = "{\"language\":\"native\"}",
-                      ready[] = "{\"routes\":[],\"middleware\":false}";
+    static const char hello[] = "{\"language\":\"native\"}";
+    char ready[80];
     struct kr_native native = {.library = NULL};
     struct kr_err err = KR_ERR_INIT;
     struct arguments a;
@@ -143,7 +143,12 @@ int main(int argc, char **argv)
         kr_native_unload(&native);
         return 1;
     }
-    kr_native_send(a.opt.fd, KR_T_READY, 0, 0, 0, ready, sizeof(ready) - 1);
+    if (!native.pipeline->concurrent)
+        a.opt.threads = 1;
+    (void)snprintf(ready, sizeof(ready),
+                   "{\"routes\":[],\"middleware\":false,\"pings\":true,\"threads\":%d}",
+                   a.opt.threads);
+    kr_native_send(a.opt.fd, KR_T_READY, 0, 0, 0, ready, strlen(ready));
     (void)kr_native_loop(&native, &a.opt);
     if (native.pipeline->on_cleanup != NULL)
         native.pipeline->on_cleanup(native.state);
