@@ -1,163 +1,298 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Built from the parser's events, not from its document: a document is there only when all of it
+ * was read, however deep, and does not say whether a tag was written. */
 #include "base/yaml.h"
 
 #include "base/alloc.h"
 #include "base/path.h"
 #include "base/view.h"
+#include "base/yaml_scalar.h"
 
-#include <math.h>
 #include <string.h>
 #include <yaml.h>
 
-enum { MAX_DEPTH = 64, MAX_NODES = 200000, LONG_KEY = 160 };
+#define CORE_TAG "tag:yaml.org,2002:"
+
+enum { MAX_DEPTH = 64, MAX_NODES = 200000 };
 
 struct reader {
-    yaml_document_t doc;
+    yaml_parser_t parser;
     const char *what;
     struct kr_err *err;
-    int nodes; /* counts visits, so an alias bomb ends here */
+    int nodes;       /* aliases count what they stand for, so an alias bomb ends here */
+    json_t *anchors; /* name: [value, nodes] */
 };
 
-static json_t *convert(struct reader *r, int index, int depth);
-
-static json_t *fail_at(struct reader *r, const yaml_node_t *node, const char *text)
+static void event_finish(yaml_event_t *event)
 {
-    (void)kr_fail(r->err, KR_E_INVALID, "%s: line %zu, column %zu: %s", r->what,
-                  node->start_mark.line + 1, node->start_mark.column + 1, text);
+    yaml_event_delete(event);
+}
+#define auto_event kr_auto(event_finish)
+
+static json_t *fail_at(struct reader *r, const yaml_mark_t *at, const char *text)
+{
+    (void)kr_fail(r->err, KR_E_INVALID, "%s: line %zu, column %zu: %s", r->what, at->line + 1,
+                  at->column + 1, text);
     return NULL;
 }
 
-static bool any_of(const char *text, const char *const *words)
+static bool next(struct reader *r, yaml_event_t *event)
 {
-    for (; *words != NULL; words++) {
-        if (strcmp(text, *words) == 0)
-            return true;
-    }
+    const yaml_mark_t *at = &r->parser.problem_mark;
+
+    if (yaml_parser_parse(&r->parser, event) != 0)
+        return true;
+    *event = (yaml_event_t){0};
+    (void)kr_fail(r->err, KR_E_INVALID, "%s is not valid YAML: line %zu, column %zu: %s", r->what,
+                  at->line + 1, at->column + 1,
+                  r->parser.problem != NULL ? r->parser.problem : "syntax error");
     return false;
 }
 
-static json_t *number(const char *text)
-{
-    int64_t i;
-    double d;
+static json_t *node(struct reader *r, const yaml_event_t *event, int depth);
 
-    if (kr_view_i64(kr_view_of(text[0] == '+' ? text + 1 : text), &i))
-        return json_integer(i);
-    if (strpbrk(text, "0123456789") != NULL && text[strspn(text, "+-.0123456789eE")] == '\0' &&
-        strpbrk(text, ".eE") != NULL && kr_parse_double(text, &d))
-        return json_real(d);
-    return NULL;
+/* -- tags -------------------------------------------------------------------------------------- */
+
+static json_t *fail_tag(struct reader *r, const yaml_event_t *event, const char *tag)
+{
+    bool core = kr_starts_with(tag, CORE_TAG);
+    kr_auto_free char *text =
+        kr_asprintf("the tag %s%.100s is not understood here, or does not fit its value",
+                    core ? "!!" : "", core ? tag + strlen(CORE_TAG) : tag);
+
+    return fail_at(r, &event->start_mark, text);
 }
 
-/* What a plain (unquoted) scalar means under the core schema. */
-static json_t *plain(const char *text)
+/* "" for none, otherwise the name of a tag of the core schema, or the whole tag. */
+static const char *tag_name(const yaml_char_t *tag)
 {
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const yes[] = {"true", "True", "TRUE", NULL};
-    static const char *const no[] = {"false", "False", "FALSE", NULL};
-    json_t *value;
+    const char *text = (const char *)tag;
 
-    if (any_of(text, nulls))
-        return json_null();
-    if (any_of(text, yes))
-        return json_true();
-    if (any_of(text, no))
-        return json_false();
-    value = number(text);
-    return value != NULL ? value : json_string(text);
+    if (text == NULL)
+        return "";
+    return kr_starts_with(text, CORE_TAG) ? text + strlen(CORE_TAG) : text;
 }
 
-static json_t *convert_scalar(struct reader *r, const yaml_node_t *node)
+static bool tag_fits(const char *name, const char *wanted)
 {
-    const char *text = (const char *)node->data.scalar.value;
-    json_t *value;
-
-    if (strlen(text) != node->data.scalar.length)
-        return fail_at(r, node, "a NUL character in a string");
-    value = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain(text) : json_string(text);
-    return value != NULL ? value : fail_at(r, node, "not UTF-8");
+    return name[0] == '\0' || strcmp(name, wanted) == 0;
 }
 
-static json_t *convert_map(struct reader *r, const yaml_node_t *node, int depth)
-{
-    kr_auto_json json_t *map = json_object();
-    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+/* -- scalars and aliases ----------------------------------------------------------------------- */
 
-    for (; pair < node->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->doc, pair->key);
-        const char *name;
+static json_t *scalar(struct reader *r, const yaml_event_t *event)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    const char *tag = tag_name(event->data.scalar.tag), *problem = "not UTF-8";
+    bool as_text = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || strcmp(tag, "!") == 0 ||
+                   strcmp(tag, "str") == 0;
+    kr_auto_json json_t *value = NULL;
+
+    if (strlen(text) != event->data.scalar.length)
+        return fail_at(r, &event->start_mark, "a NUL character in a string");
+    if (tag[0] != '\0' && strcmp(tag, "!") != 0 && strcmp(tag, "str") != 0)
+        as_text = false;
+    value = as_text ? json_string(text) : kr_yaml_plain(text, &problem);
+    if (value == NULL)
+        return fail_at(r, &event->start_mark, problem);
+    if (as_text || tag[0] == '\0' || (strcmp(tag, "int") == 0 && json_is_integer(value)) ||
+        (strcmp(tag, "float") == 0 && json_is_real(value)) ||
+        (strcmp(tag, "bool") == 0 && json_is_boolean(value)) ||
+        (strcmp(tag, "null") == 0 && json_is_null(value)))
+        return kr_steal(&value);
+    if (strcmp(tag, "float") == 0 && json_is_integer(value))
+        return json_real((double)json_integer_value(value));
+    return fail_tag(r, event, (const char *)event->data.scalar.tag);
+}
+
+static json_t *alias(struct reader *r, const yaml_event_t *event)
+{
+    json_t *anchor = json_object_get(r->anchors, (const char *)event->data.alias.anchor);
+
+    if (anchor == NULL)
+        return fail_at(r, &event->start_mark, "an alias of nothing that stands before it");
+    r->nodes += (int)json_integer_value(json_array_get(anchor, 1));
+    if (r->nodes > MAX_NODES)
+        return fail_at(r, &event->start_mark, "too many values");
+    return json_deep_copy(json_array_get(anchor, 0));
+}
+
+static json_t *remember(struct reader *r, const yaml_char_t *name, int nodes_before, json_t *value)
+{
+    json_t *anchor;
+
+    if (name == NULL || value == NULL)
+        return value;
+    anchor = json_array();
+    (void)json_array_append_new(anchor, json_deep_copy(value));
+    (void)json_array_append_new(anchor, json_integer(r->nodes - nodes_before));
+    kr_json_set(r->anchors, (const char *)name, anchor);
+    return value;
+}
+
+/* -- maps and lists ---------------------------------------------------------------------------- */
+
+/* `<<: *base` and `<<: [*first, *second]`: what stands earlier wins. */
+static bool merge(struct reader *r, const yaml_event_t *event, json_t *into, const json_t *value)
+{
+    size_t n = json_is_array(value) ? json_array_size(value) : 1;
+
+    for (size_t i = 0; i < n; i++) {
+        json_t *map = json_is_array(value) ? json_array_get(value, i) : (json_t *)(uintptr_t)value;
+
+        if (!json_is_object(map)) {
+            (void)fail_at(r, &event->start_mark, "only maps can be merged with <<");
+            return false;
+        }
+        (void)json_object_update_missing(into, map);
+    }
+    return true;
+}
+
+/* A key of the map, or false after the problem was said. */
+static bool key_is_good(struct reader *r, const yaml_event_t *key, bool taken)
+{
+    const char *tag;
+
+    if (key->type != YAML_SCALAR_EVENT ||
+        strlen((const char *)key->data.scalar.value) != key->data.scalar.length)
+        return fail_at(r, &key->start_mark, "a key must be a plain word") != NULL;
+    tag = tag_name(key->data.scalar.tag);
+    if (!tag_fits(tag, "str") && strcmp(tag, "!") != 0)
+        return fail_tag(r, key, (const char *)key->data.scalar.tag) != NULL;
+    if (!kr_json_is_text((const char *)key->data.scalar.value))
+        return fail_at(r, &key->start_mark, "not UTF-8") != NULL;
+    return !taken || fail_at(r, &key->start_mark, "the key stands twice") != NULL;
+}
+
+static bool is_merge_key(const yaml_event_t *key)
+{
+    return key->type == YAML_SCALAR_EVENT && key->data.scalar.tag == NULL &&
+           key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           strcmp((const char *)key->data.scalar.value, "<<") == 0;
+}
+
+/* Reads the value of a key into the map, or into merged. */
+static bool pair(struct reader *r, const yaml_event_t *key, json_t *map, json_t **merged, int depth)
+{
+    auto_event yaml_event_t event = {0};
+    bool merges = is_merge_key(key);
+    const char *name = key->type == YAML_SCALAR_EVENT ? (const char *)key->data.scalar.value : "";
+    kr_auto_json json_t *value = NULL;
+
+    if (!key_is_good(r, key, merges ? *merged != NULL : json_object_get(map, name) != NULL))
+        return false;
+    json_decref(remember(r, key->data.scalar.anchor, r->nodes, json_string(name)));
+    if (!next(r, &event))
+        return false;
+    value = node(r, &event, depth + 1);
+    if (value == NULL)
+        return false;
+    if (!merges) {
+        kr_json_set(map, name, kr_steal(&value));
+        return true;
+    }
+    *merged = json_object();
+    return merge(r, &event, *merged, value);
+}
+
+static json_t *map(struct reader *r, const yaml_event_t *start, int depth)
+{
+    kr_auto_json json_t *out = json_object(), *merged = NULL;
+
+    if (!tag_fits(tag_name(start->data.mapping_start.tag), "map"))
+        return fail_tag(r, start, (const char *)start->data.mapping_start.tag);
+    for (;;) {
+        auto_event yaml_event_t key = {0};
+
+        if (!next(r, &key))
+            return NULL;
+        if (key.type == YAML_MAPPING_END_EVENT)
+            break;
+        if (!pair(r, &key, out, &merged, depth))
+            return NULL;
+    }
+    if (merged != NULL)
+        (void)json_object_update_missing(out, merged);
+    return kr_steal(&out);
+}
+
+static json_t *list(struct reader *r, const yaml_event_t *start, int depth)
+{
+    kr_auto_json json_t *out = json_array();
+
+    if (!tag_fits(tag_name(start->data.sequence_start.tag), "seq"))
+        return fail_tag(r, start, (const char *)start->data.sequence_start.tag);
+    for (;;) {
+        auto_event yaml_event_t event = {0};
         json_t *value;
 
-        if (key->type != YAML_SCALAR_NODE)
-            return fail_at(r, key, "a key must be a plain word");
-        name = (const char *)key->data.scalar.value;
-        if (json_object_get(map, name) != NULL)
-            return fail_at(r, key, "the key stands twice");
-        value = convert(r, pair->value, depth + 1);
+        if (!next(r, &event))
+            return NULL;
+        if (event.type == YAML_SEQUENCE_END_EVENT)
+            break;
+        value = node(r, &event, depth + 1);
         if (value == NULL)
             return NULL;
-        if (kr_json_put(map, name, value, "YAML", NULL) < 0)
-            return fail_at(r, key, "not UTF-8");
+        (void)json_array_append_new(out, value);
     }
-    return kr_steal(&map);
+    return kr_steal(&out);
 }
 
-static json_t *convert_list(struct reader *r, const yaml_node_t *node, int depth)
+static json_t *node(struct reader *r, const yaml_event_t *event, int depth)
 {
-    kr_auto_json json_t *list = json_array();
-    const yaml_node_item_t *item = node->data.sequence.items.start;
-
-    for (; item < node->data.sequence.items.top; item++) {
-        json_t *value = convert(r, *item, depth + 1);
-
-        if (value == NULL)
-            return NULL;
-        (void)json_array_append_new(list, value);
-    }
-    return kr_steal(&list);
-}
-
-static json_t *convert(struct reader *r, int index, int depth)
-{
-    const yaml_node_t *node = yaml_document_get_node(&r->doc, index);
+    int before = r->nodes;
 
     if (depth > MAX_DEPTH)
-        return fail_at(r, node, "nested too deeply");
+        return fail_at(r, &event->start_mark, "nested too deeply");
     if (++r->nodes > MAX_NODES)
-        return fail_at(r, node, "too many values");
-    switch (node->type) {
-    case YAML_SCALAR_NODE:
-        return convert_scalar(r, node);
-    case YAML_MAPPING_NODE:
-        return convert_map(r, node, depth);
-    case YAML_SEQUENCE_NODE:
-        return convert_list(r, node, depth);
-    case YAML_NO_NODE:
-        break;
+        return fail_at(r, &event->start_mark, "too many values");
+    if (event->type == YAML_ALIAS_EVENT)
+        return alias(r, event);
+    if (event->type == YAML_SCALAR_EVENT)
+        return remember(r, event->data.scalar.anchor, before, scalar(r, event));
+    if (event->type == YAML_MAPPING_START_EVENT)
+        return remember(r, event->data.mapping_start.anchor, before, map(r, event, depth));
+    return remember(r, event->data.sequence_start.anchor, before, list(r, event, depth));
+}
+
+/* -- documents --------------------------------------------------------------------------------- */
+
+/* The one document of the stream. */
+static json_t *document(struct reader *r)
+{
+    kr_auto_json json_t *value = NULL;
+
+    for (;;) {
+        auto_event yaml_event_t event = {0};
+
+        if (!next(r, &event))
+            return NULL;
+        if (event.type == YAML_STREAM_END_EVENT)
+            return value != NULL ? kr_steal(&value) : json_object();
+        if (event.type == YAML_STREAM_START_EVENT || event.type == YAML_DOCUMENT_END_EVENT)
+            continue;
+        if (event.type == YAML_DOCUMENT_START_EVENT && value == NULL)
+            continue;
+        if (value != NULL)
+            return fail_at(r, &event.start_mark, "a second document begins, where one is expected");
+        value = node(r, &event, 0);
+        if (value == NULL)
+            return NULL;
     }
-    return fail_at(r, node, "an unknown kind of value");
 }
 
 int kr_yaml_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
 {
     struct reader r = {.what = what, .err = err};
-    yaml_parser_t parser;
-    const yaml_node_t *root;
 
-    if (yaml_parser_initialize(&parser) == 0)
+    if (yaml_parser_initialize(&r.parser) == 0)
         return kr_fail(err, KR_E_SYSTEM, "%s: no memory", what);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
-    if (yaml_parser_load(&parser, &r.doc) == 0) {
-        (void)kr_fail(err, KR_E_INVALID, "%s is not valid YAML: line %zu, column %zu: %s", what,
-                      parser.problem_mark.line + 1, parser.problem_mark.column + 1,
-                      parser.problem != NULL ? parser.problem : "syntax error");
-        yaml_parser_delete(&parser);
-        return -(int)KR_E_INVALID;
-    }
-    root = yaml_document_get_root_node(&r.doc);
-    *out = root != NULL ? convert(&r, 1, 0) : json_object();
-    yaml_document_delete(&r.doc);
-    yaml_parser_delete(&parser);
+    r.anchors = json_object();
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, n);
+    *out = document(&r);
+    json_decref(r.anchors);
+    yaml_parser_delete(&r.parser);
     return *out != NULL ? 0 : -(int)KR_E_INVALID;
 }
 
@@ -168,161 +303,4 @@ int kr_yaml_read_file(const char *path, size_t max, json_t **out, struct kr_err 
     if (kr_file_read(path, &text, err) < 0)
         return -(int)err->code;
     return kr_yaml_parse(kr_buf_str(&text), text.n, path, out, err);
-}
-
-/* Code point at p and its length; text is UTF-8, as every JSON string. */
-static unsigned code_point(const unsigned char *p, size_t *n)
-{
-    if (p[0] < 0x80) {
-        *n = 1;
-        return p[0];
-    }
-    *n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (*n == 2)
-        return (p[0] & 0x1fU) << 6 | (p[1] & 0x3fU);
-    if (*n == 3)
-        return (p[0] & 0xfU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU);
-    return (p[0] & 7U) << 18 | (p[1] & 0x3fU) << 12 | (p[2] & 0x3fU) << 6 | (p[3] & 0x3fU);
-}
-
-/* What YAML does not allow as it is, or takes for a line end. */
-static bool needs_escape(unsigned c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
-           c == 0xfffe || c == 0xffff;
-}
-
-static bool has_escapes(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n;
-
-    for (; *p != '\0'; p += n) {
-        if (needs_escape(code_point(p, &n)))
-            return true;
-    }
-    return false;
-}
-
-static void write_quoted(const char *text, struct kr_buf *out)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n;
-
-    kr_buf_addc(out, '"');
-    for (; *p != '\0'; p += n) {
-        unsigned c = code_point(p, &n);
-
-        if (c == '"' || c == '\\')
-            kr_buf_addf(out, "\\%c", (int)c);
-        else if (c == '\n' || c == '\t')
-            kr_buf_adds(out, c == '\n' ? "\\n" : "\\t");
-        else if (needs_escape(c))
-            kr_buf_addf(out, "\\u%04x", c);
-        else
-            kr_buf_add(out, p, n);
-    }
-    kr_buf_addc(out, '"');
-}
-
-static bool needs_quotes(const char *text)
-{
-    json_t *meant = plain(text);
-    bool other = meant == NULL || !json_is_string(meant);
-
-    json_decref(meant);
-    if (other || strpbrk(text, ":#{}[],&*!|>'\"%@`\\") != NULL || has_escapes(text) ||
-        kr_starts_with(text, "..."))
-        return true;
-    return strchr("-?= ", text[0]) != NULL || text[strlen(text) - 1] == ' ';
-}
-
-static void write_string(const char *text, struct kr_buf *out)
-{
-    if (needs_quotes(text))
-        write_quoted(text, out);
-    else
-        kr_buf_adds(out, text);
-}
-
-static void write_value(const json_t *value, int indent, bool in_list, struct kr_buf *out);
-
-static void pad(int indent, struct kr_buf *out)
-{
-    for (int i = 0; i < indent; i++)
-        kr_buf_adds(out, "  ");
-}
-
-/* Keys of the short form end within 1024 characters. */
-static void write_key(const char *key, int indent, struct kr_buf *out)
-{
-    bool is_long = strlen(key) > LONG_KEY;
-
-    if (is_long)
-        kr_buf_adds(out, "? ");
-    write_string(key, out);
-    if (is_long) {
-        kr_buf_addc(out, '\n');
-        pad(indent, out);
-    }
-    kr_buf_addc(out, ':');
-}
-
-static void write_inner(const json_t *value, int indent, struct kr_buf *out)
-{
-    if ((json_is_object(value) && json_object_size(value) > 0) ||
-        (json_is_array(value) && json_array_size(value) > 0)) {
-        kr_buf_addc(out, '\n');
-        write_value(value, indent, false, out);
-    } else {
-        kr_buf_addc(out, ' ');
-        write_value(value, indent, false, out);
-    }
-}
-
-static void write_scalar(const json_t *value, struct kr_buf *out)
-{
-    kr_auto_free char *text = NULL;
-
-    if (json_is_string(value)) {
-        write_string(json_string_value(value), out);
-    } else {
-        text = kr_json_canonical(value); /* {} and [] are the same in YAML */
-        kr_buf_adds(out, text);
-    }
-    kr_buf_addc(out, '\n');
-}
-
-static void write_value(const json_t *value, int indent, bool in_list, struct kr_buf *out)
-{
-    const char *key;
-    json_t *child;
-    size_t i;
-
-    if (json_is_object(value) && json_object_size(value) > 0) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, child)
-        {
-            if (!in_list)
-                pad(indent, out);
-            in_list = false;
-            write_key(key, indent, out);
-            write_inner(child, indent + 1, out);
-        }
-    } else if (json_is_array(value) && json_array_size(value) > 0) {
-        json_array_foreach(value, i, child)
-        {
-            if (!in_list)
-                pad(indent, out);
-            in_list = false;
-            kr_buf_adds(out, "- ");
-            write_value(child, indent + 1, true, out);
-        }
-    } else {
-        write_scalar(value, out);
-    }
-}
-
-void kr_yaml_write(const json_t *value, struct kr_buf *out)
-{
-    write_value(value, 0, false, out);
 }

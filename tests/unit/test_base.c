@@ -152,6 +152,92 @@ static void test_yaml_core_schema(void **state)
         json, "{\"a\":1,\"b\":\"no\",\"c\":\"5\",\"d\":[1.5,null,true],\"e\":{\"f\":\"x y\"}}");
 }
 
+/* What a text means, as JSON; or what is wrong with it. */
+static char *yaml_means(const char *text)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *v = NULL;
+
+    if (kr_yaml_parse(text, strlen(text), "c", &v, &err) < 0)
+        return kr_strdup(err.msg);
+    return kr_json_canonical(v);
+}
+
+static void test_yaml_means(void **state)
+{
+    static const char *const table[][2] = {
+        {"[0x1F, 0o17, 017, +5, -0, 1_000, 0b11, 1:30]",
+         "[31,15,17,5,0,\"1_000\",\"0b11\",\"1:30\"]"},
+        {"[.5, 5., -1.5e3, 1e3, 1., 0.98.0, 1e, .]",
+         "[0.5,5.0,-1500.0,1000.0,1.0,\"0.98.0\",\"1e\",\".\"]"},
+        {"[yes, on, True, TRUE, tRUE, ~, Null, '', '~']",
+         "[\"yes\",\"on\",true,true,\"tRUE\",null,null,\"\",\"~\"]"},
+        {"base: &b {x: 1, y: 2}\nc: {<<: *b, y: 3}",
+         "{\"base\":{\"x\":1,\"y\":2},\"c\":{\"x\":1,\"y\":3}}"},
+        {"c: {y: 3, <<: [{y: 1, z: 2}, {z: 9, w: 4}]}", "{\"c\":{\"w\":4,\"y\":3,\"z\":2}}"},
+        {"{'<<': 1}", "{\"<<\":1}"},
+        {"[!!str 5, !!int '5', !!float 5, ! 5, !!str true]", "[\"5\",5,5.0,\"5\",\"true\"]"},
+        {"!!map {a: !!seq [1]}", "{\"a\":[1]}"},
+        {"a: &x 1\nb: *x\nc: &y [*x]\nd: *y", "{\"a\":1,\"b\":1,\"c\":[1],\"d\":[1]}"},
+        {"&k key: *k", "{\"key\":\"key\"}"},
+        {"", "{}"},
+        {"# nothing\n", "{}"},
+        {"--- {a: 1}\n...\n", "{\"a\":1}"},
+        {".inf", "c: line 1, column 1: a number that is infinite or none at all has no place here; "
+                 "in quotes it is a text"},
+        {"a: -.INF", "c: line 1, column 4: a number that is infinite or none at all has no place "
+                     "here; in quotes it is a text"},
+        {"a: .nan", "c: line 1, column 4: a number that is infinite or none at all has no place "
+                    "here; in quotes it is a text"},
+        {"a: 1e999", "c: line 1, column 4: a number that is infinite or none at all has no place "
+                     "here; in quotes it is a text"},
+        {"a: 123456789012345678901",
+         "c: line 1, column 4: a whole number beyond 64 bits; in quotes it is a text"},
+        {"a: 0xFFFFFFFFFFFFFFFFF",
+         "c: line 1, column 4: a whole number beyond 64 bits; in quotes it is a text"},
+        {"a: 1\n---\nb: 2\n",
+         "c: line 2, column 1: a second document begins, where one is expected"},
+        {"a: !env HOME", "c: line 1, column 4: the tag !env is not understood here, or does not "
+                         "fit its value"},
+        {"a: !!binary aGk=", "c: line 1, column 4: the tag !!binary is not understood here, or "
+                             "does not fit its value"},
+        {"a: !!int x", "c: line 1, column 4: the tag !!int is not understood here, or does not fit "
+                       "its value"},
+        {"!!set {a: }", "c: line 1, column 1: the tag !!set is not understood here, or does not "
+                        "fit its value"},
+        {"<<: 5", "c: line 1, column 5: only maps can be merged with <<"},
+        {"<<: {a: 1}\n<<: {b: 1}", "c: line 2, column 1: the key stands twice"},
+        {"a: &x [*x]", "c: line 1, column 8: an alias of nothing that stands before it"},
+        {"a: *x", "c: line 1, column 4: an alias of nothing that stands before it"},
+        {"? [a]\n: 1", "c: line 1, column 3: a key must be a plain word"},
+        {"a: &x b\n*x : 1", "c: line 2, column 1: a key must be a plain word"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(table); i++) {
+        kr_auto_free char *means = yaml_means(table[i][0]);
+
+        assert_string_equal(means, table[i][1]);
+    }
+}
+
+/* Each of these took seconds, or an end for lack of stack, before the depth was looked at. */
+static void test_yaml_that_is_deep_ends_at_once(void **state)
+{
+    static const char *const openings[] = {"[", "{a: ", "- ", "[{", "? "};
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(openings); i++) {
+        kr_auto_buf struct kr_buf text = KR_BUF_INIT(1 << 20);
+        kr_auto_free char *means = NULL;
+
+        for (int n = 0; n < 16000; n++)
+            kr_buf_adds(&text, openings[i]);
+        means = yaml_means(kr_buf_str(&text));
+        assert_non_null(strstr(means, i >= 3 ? "a key must be a plain word" : "nested too deeply"));
+    }
+}
+
 static void test_yaml_refuses_bombs_and_doubles(void **state)
 {
     static const char twice[] = "a: 1\na: 2\n";
@@ -179,9 +265,12 @@ static void test_yaml_written_reads_back(void **state)
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(10000);
 
     (void)state;
-    v = json_pack("{s:s,s:[{s:i,s:s},[i,i],{}],s:{s:s,s:b},s:s,s:s}", "plain", "x y", "list", "k",
-                  1, "l", "true", 1, 2, "map", "a", "-x: #", "b", 1, "empty", "", "nl", "a\nb");
+    v = json_pack("{s:s,s:[{s:i,s:s},[i,i],{}],s:{s:s,s:b},s:s,s:s,s:[s,s,s,s,s]}", "plain", "x y",
+                  "list", "k", 1, "l", "true", 1, 2, "map", "a", "-x: #", "b", 1, "empty", "", "nl",
+                  "a\nb", "old", "yes", "0x1F", ".inf", "1_0", "2026-11-30");
     kr_yaml_write(v, &out);
+    assert_non_null(strstr(kr_buf_str(&out), "- \"yes\"\n  - \"0x1F\"\n  - \".inf\"\n  - \"1_0\"\n"
+                                             "  - \"2026-11-30\"\n"));
     assert_int_equal(kr_yaml_parse(out.p, out.n, "out", &again, &err), 0);
     assert_true(json_equal(v, again));
 }
@@ -379,6 +468,8 @@ int main(void)
         cmocka_unit_test(test_git_and_sha_vectors),
         cmocka_unit_test(test_json_is_canonical_and_strict),
         cmocka_unit_test(test_yaml_core_schema),
+        cmocka_unit_test(test_yaml_means),
+        cmocka_unit_test(test_yaml_that_is_deep_ends_at_once),
         cmocka_unit_test(test_yaml_refuses_bombs_and_doubles),
         cmocka_unit_test(test_yaml_written_reads_back),
         cmocka_unit_test(test_process_output_status_and_timeout),
