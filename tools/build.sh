@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1
 shift
-options="${CC:-cc} $*"
+# With the place: a folder that was moved or copied with its clone would build the former one.
+options="${CC:-cc} $* in $PWD"
 if [ "$(cat "$folder/.options" 2>/dev/null)" != "$options" ]; then
   rm -rf "$folder"
   log=$(mktemp)

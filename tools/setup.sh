@@ -50,14 +50,16 @@ install_packages() {
     -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null
 }
 
-# A virtual environment is made again when one of the files that describe it changed.
+# A virtual environment is made again when one of the files that describe it changed, or when its
+# clone was moved or copied: its programs name the folder that it was made in.
 python_env() {
   local folder=$1 stamp
   shift
+  stands_here() { grep -qsF "$(realpath "$1")" "$1/bin/activate"; }
   stamp=$(cat "$@" tools/setup.sh 2>/dev/null | sha256sum | cut -d' ' -f1)
-  [ "$(cat "$folder/.stamp-$level" 2>/dev/null)" = "$stamp" ] && return 0
+  [ "$(cat "$folder/.stamp-$level" 2>/dev/null)" = "$stamp" ] && stands_here "$folder" && return 0
   echo "setup: preparing Python environment $folder" >&2
-  [ -x "$folder/bin/python" ] || /usr/bin/python3 -m venv "$folder"
+  [ -x "$folder/bin/python" ] && stands_here "$folder" || /usr/bin/python3 -m venv --clear "$folder"
   local args=() file
   for file in "$@"; do
     case $file in *.txt) args+=(-r "$file") ;; esac

@@ -161,6 +161,13 @@ static int find_places(struct kr_app *app, struct kr_err *err)
     if (getcwd(cwd, sizeof(cwd)) == NULL)
         return kr_fail_errno(err, errno, "the current folder");
     app->source_root = source_root_of(cwd, &app->initialised);
+    if (app->config_dir == NULL || app->data_dir == NULL) {
+        (void)kr_fail(err, KR_E_PLAN,
+                      "there is no folder for records: HOME is not set, and user %d has "
+                      "no home",
+                      (int)geteuid());
+        return kr_hint(err, "set KOUROU_HOME to a folder that can be written");
+    }
     if (kr_mkdir_p(app->config_dir, 0700, err) < 0 || kr_mkdir_p(app->data_dir, 0700, err) < 0)
         return kr_hint(err, "set KOUROU_HOME to a folder that can be written");
     return 0;

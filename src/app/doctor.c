@@ -240,10 +240,10 @@ int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows, struc
 {
     kr_auto_free char *config = kr_env_config_dir(), *data = kr_env_data_dir();
     kr_auto_free char *self = kr_path_of_self();
-    char here[] = ".";
+    char here[] = ".", no_home[] = "below a home that is not there";
     struct kr_app none = {.prog = "kourou",
-                          .config_dir = config,
-                          .data_dir = data,
+                          .config_dir = config != NULL ? config : no_home,
+                          .data_dir = data != NULL ? data : no_home,
                           .source_root = here,
                           .runtime_dir = self != NULL ? self : here};
     struct kr_app *at = app != NULL ? app : &none;

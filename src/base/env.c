@@ -2,7 +2,6 @@
 #include "base/env.h"
 
 #include "base/alloc.h"
-#include "base/path.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -24,26 +23,4 @@ bool kr_env_truthy(const char *name)
             return true;
     }
     return false;
-}
-
-static char *place(const char *xdg, const char *under_home)
-{
-    const char *own = kr_env_get("KOUROU_HOME"), *base = kr_env_get(xdg), *home;
-
-    if (own != NULL)
-        return kr_path_expand_home(own);
-    if (base != NULL)
-        return kr_path_join(base, "kourou");
-    home = kr_env_get("HOME");
-    return kr_asprintf("%s/%s/kourou", home != NULL ? home : "/", under_home);
-}
-
-char *kr_env_config_dir(void)
-{
-    return place("XDG_CONFIG_HOME", ".config");
-}
-
-char *kr_env_data_dir(void)
-{
-    return place("XDG_DATA_HOME", ".local/share");
 }

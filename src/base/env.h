@@ -13,7 +13,12 @@ const char *kr_env_get(const char *name);
 /* 1, ON, YES, TRUE in any case. */
 bool kr_env_truthy(const char *name);
 
-/* Config and data folders: $KOUROU_HOME if set, else the XDG places. Caller frees. */
+/* $HOME, else the home of the user that we run as, else NULL. Not in kourou-serve, as the two
+ * below. */
+const char *kr_env_home(void);
+
+/* Config and data folders: $KOUROU_HOME if set, else the XDG places; NULL without a home. Caller
+ * frees. */
 char *kr_env_config_dir(void) KR_MUST_USE;
 char *kr_env_data_dir(void) KR_MUST_USE;
 

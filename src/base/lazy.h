@@ -10,6 +10,8 @@
 #ifndef KR_BASE_LAZY_H
 #define KR_BASE_LAZY_H
 
+#include "base/attrs.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,6 +21,11 @@ struct kr_lazy {
     const char *files[4]; /* the first that is there is taken */
     void *handle;
 };
+
+/* What is done when a library is missing or is not the right one: why is what the loader says of
+ * it. Must not return. Without a handler the process is aborted. */
+void kr_lazy_on_missing(void (*handler)(const char *file, const char *why));
+KR_NORETURN void kr_lazy_missing(const char *file, const char *why);
 
 /* A function of the library. Without it nothing can go on, as if it were missing at the start. */
 static inline void *kr_lazy_find(struct kr_lazy *library, const char *name)
@@ -32,8 +39,11 @@ static inline void *kr_lazy_find(struct kr_lazy *library, const char *name)
     if (library->handle != NULL)
         found = dlsym(library->handle, name);
     (void)pthread_mutex_unlock(&lock);
-    if (found == NULL)
-        abort();
+    if (found == NULL) {
+        const char *why = dlerror();
+
+        kr_lazy_missing(library->files[0], why != NULL ? why : name);
+    }
     return found;
 }
 

@@ -211,12 +211,3 @@ char *kr_path_of_self(void)
     *slash = '\0';
     return kr_strdup(exe[0] != '\0' ? exe : "/");
 }
-
-char *kr_path_expand_home(const char *path)
-{
-    const char *home = kr_env_get("HOME");
-
-    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home != NULL)
-        return kr_asprintf("%s%s", home, path + 1);
-    return kr_strdup(path);
-}

@@ -38,8 +38,6 @@ void kr_view_catch_interrupt(void)
 
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN; /* a closed pipe is an error of fflush, not the end */
-    (void)sigaction(SIGPIPE, &action, NULL);
 }
 
 bool kr_view_interrupted(void)

@@ -290,7 +290,7 @@ static const struct kr_listing listing = {
 #define ATTRIBUTES                                                                                 \
     .free_rule = KR_FREE_ATTRIBUTES, .free_offset = AT(attributes),                                \
     .free_help = "An attribute of the flavor (see flavor describe); {{SECRET.KEY}} refers to a "   \
-                 "secret, @FILE reads a file"
+                 "secret, @FILE reads a file, - standard input"
 
 /* All commands of one group. name: a component that the examples may use; attribute: one of it. */
 #define GROUP(type, group, title, titles, name, set, unset, ...)                                   \

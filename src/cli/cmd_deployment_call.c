@@ -94,7 +94,8 @@ static const struct kr_cmd rows[] = {
      .more = "Values are typed by the pipeline's input schema. A parameter that has the name of an "
              "option of this command goes behind `--`.",
      .free_rule = KR_FREE_ATTRIBUTES, .free_offset = AT(parameters),
-     .free_help = "A parameter of the pipeline; objects and lists as JSON, @FILE reads a file",
+     .free_help = "A parameter of the pipeline; objects and lists as JSON, @FILE reads a file, - "
+                  "standard input",
      KR_EXAMPLES("deployment invoke my_deployment --name=Ada"), .run = run_invoke},
     {CALL("logs", "Print the log of a deployment"), .opts = logs_opts,
      KR_EXAMPLES("deployment logs my_deployment --tail 20"), .run = run_logs},

@@ -353,12 +353,14 @@ static const char *const export_examples[] = {"secret export hf_token --filename
 #define SECRET .needs = KR_NEEDS_STORE, .size = sizeof(struct secret_args)
 #define FREE_KEYS                                                                                  \
     .free_rule = KR_FREE_KEYS, .free_offset = AT(fields),                                          \
-    .free_help = "A value of the secret; @FILE reads it from a file, @@ stands for a plain @"
+    .free_help =                                                                                   \
+        "A value of the secret; - reads standard input, @FILE a file, @@ stands for a plain @"
 
 static const struct kr_cmd rows[] = {
     {SECRET, .path = "secret create", .help = "Create a secret", .opts = create_opts,
      .args = new_args, FREE_KEYS, .examples = create_examples, .run = run_create,
-     .more = "Values are encrypted at rest. Component attributes refer to them as {{NAME.KEY}}."},
+     .more = "Values are encrypted at rest. Component attributes refer to them as {{NAME.KEY}}. "
+             "--KEY=- < FILE and --interactive keep a value out of the history of the shell."},
     {.needs = KR_NEEDS_STORE,
      .path = "secret list",
      .help = "List secrets, without their values",

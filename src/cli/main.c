@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/lazy.h"
 #include "base/redact.h"
 #include "cli/cmd.h"
 #include "cli/help.h"
@@ -39,8 +41,6 @@ static void print_error(struct kr_cli *cli, struct kr_err *err)
 {
     const struct kr_term *term = &cli->err;
 
-    if (err->sys_errno == EPIPE && ferror(stdout) != 0)
-        return; /* the reader of our output went away: nobody to tell */
     kr_view_clear(cli->view);
     kr_redact(err->msg, strlen(err->msg));
     kr_redact(err->hint, strlen(err->hint));
@@ -133,7 +133,11 @@ static int dispatch(struct kr_cli *cli, char **argv, int argc, struct kr_err *er
 static int finish(struct kr_cli *cli, int rc, struct kr_err *err)
 {
     struct kr_err out_err = KR_ERR_INIT;
+    bool written = kr_out_finish(&out_err) == 0;
 
+    /* The reader has seen enough and went away: `logs | head -1` is no failure. */
+    if (kr_out_is_unread() && (rc == 0 || err->code == KR_E_CANCELLED) && !kr_view_interrupted())
+        return 0;
     if (rc < 0 && cli->declined && err->code == KR_E_CANCELLED) {
         kr_say(cli, KR_NOTE_INFO, "%s %s canceled", cli->prog, cli->cmd->path);
         rc = 0;
@@ -144,13 +148,23 @@ static int finish(struct kr_cli *cli, int rc, struct kr_err *err)
             (void)kr_hint(err, "the same command goes on from here");
         print_error(cli, err);
     }
-    if (kr_out_finish(&out_err) < 0 && rc == 0) {
+    if (!written && rc == 0) {
         print_error(cli, &out_err);
         return 1;
     }
     if (rc < 0 && err->code == KR_E_CANCELLED && kr_view_interrupted())
         return 128 + kr_view_signal();
     return rc == 0 ? 0 : err->code == KR_E_USAGE ? 2 : 1;
+}
+
+/* Nothing is half-written by that: commands may be killed at any time. */
+static void library_is_missing(const char *file, const char *why)
+{
+    (void)fprintf(stderr,
+                  "Error: the library %s cannot be used: %s\n  install it, or the whole package, "
+                  "again\n",
+                  file, why);
+    _exit(1);
 }
 
 int main(int argc, char **argv)
@@ -160,6 +174,8 @@ int main(int argc, char **argv)
     int status, rc;
 
     fill_standard_fds();
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, not the end */
+    kr_lazy_on_missing(library_is_missing);
     /* Widths of characters need UTF-8 even where the environment names no language. */
     if (setlocale(LC_CTYPE, "") == NULL || MB_CUR_MAX == 1)
         (void)setlocale(LC_CTYPE, "C.UTF-8");

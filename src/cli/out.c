@@ -36,6 +36,15 @@ int kr_format_of(const char *name, enum kr_format *format, struct kr_err *err)
     return kr_fail(err, KR_E_USAGE, "%s is one of table|json|yaml|csv|tsv, not '%s'", where, name);
 }
 
+/* Why stdout could not be written, from the first time; 0: it could. */
+static int first_errno;
+
+static void remember_errno(void)
+{
+    if (first_errno == 0)
+        first_errno = errno;
+}
+
 void kr_out(struct kr_cli *cli, struct kr_buf *text)
 {
     if (text->n == 0)
@@ -43,7 +52,8 @@ void kr_out(struct kr_cli *cli, struct kr_buf *text)
     if (!cli->reveal)
         kr_redact(text->p, text->n);
     kr_view_clear(cli->view);
-    (void)fwrite(text->p, 1, text->n, stdout);
+    if (fwrite(text->p, 1, text->n, stdout) != text->n)
+        remember_errno();
 }
 
 void kr_out_text(struct kr_cli *cli, const char *text)
@@ -201,15 +211,16 @@ void kr_out_row(struct kr_cli *cli, enum kr_format format, const json_t *row)
     kr_out_rows(cli, format, columns, rows);
 }
 
-/* Why stdout could not be written, from the first flush that failed; 0: it could. */
 static int flush_stdout(void)
 {
-    static int first_errno;
-
-    errno = 0;
-    if (fflush(stdout) != 0 && first_errno == 0)
-        first_errno = errno;
+    if (fflush(stdout) != 0)
+        remember_errno();
     return first_errno != 0 ? first_errno : ferror(stdout) != 0 ? EIO : 0;
+}
+
+bool kr_out_is_unread(void)
+{
+    return first_errno == EPIPE;
 }
 
 int kr_out_finish(struct kr_err *err)

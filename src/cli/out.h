@@ -48,6 +48,9 @@ void kr_plain_line(char *text);
 /* Flushes stdout; what could not be written is an error. */
 int kr_out_finish(struct kr_err *err) KR_MUST_USE;
 
+/* Has the reader of stdout gone away? */
+bool kr_out_is_unread(void);
+
 /* A line on stderr through the live display: notes, warnings. */
 void kr_say(struct kr_cli *cli, enum kr_note kind, const char *fmt, ...) KR_PRINTF(3, 4);
 

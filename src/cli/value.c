@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/value.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -17,6 +19,39 @@ int kr_value_string(const char *what, const char *text, json_t **out, struct kr_
         return kr_fail(err, KR_E_USAGE, "the value of %s is not UTF-8 text", what);
     *out = value;
     return 0;
+}
+
+/* All of standard input. Who types a value is asked for it elsewhere, without an echo. */
+static int read_stdin(const char *what, struct kr_buf *text, struct kr_err *err)
+{
+    static bool taken;
+    char bytes[4096];
+    ssize_t n;
+
+    if (taken)
+        return kr_fail(err, KR_E_USAGE, "%s: standard input was the value of an option already",
+                       what);
+    taken = true;
+    if (isatty(STDIN_FILENO) == 1)
+        return kr_fail(err, KR_E_USAGE, "%s: standard input is a terminal", what),
+               kr_hint(err, "send the value through a pipe, or from a file: %s=- < FILE", what);
+    while ((n = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0 || (n < 0 && errno == EINTR))
+        kr_buf_add(text, bytes, n > 0 ? (size_t)n : 0);
+    if (n < 0)
+        return kr_fail_errno(err, errno, "%s: standard input", what);
+    if (text->failed)
+        return kr_fail(err, KR_E_USAGE, "%s: standard input has more than %d bytes", what,
+                       KR_AT_FILE_MAX);
+    return 0;
+}
+
+/* `-` is a value that was sent by `echo`: its line end is not part of it. */
+static void cut_line_end(struct kr_buf *text)
+{
+    if (text->n > 0 && text->p[text->n - 1] == '\n')
+        text->p[--text->n] = '\0';
+    if (text->n > 0 && text->p[text->n - 1] == '\r')
+        text->p[--text->n] = '\0';
 }
 
 /* The text of what "@file" names. */
@@ -43,14 +78,21 @@ int kr_value_text(const char *what, const char *text, json_t **out, struct kr_er
 {
     kr_auto_buf struct kr_buf file = KR_BUF_INIT(KR_AT_FILE_MAX);
 
-    if (text[0] != '@')
+    bool input = strcmp(text, "-") == 0 || strcmp(text, "@-") == 0;
+    int rc;
+
+    if (text[0] != '@' && !input)
         return kr_value_string(what, text, out, err);
     if (text[1] == '@')
         return kr_value_string(what, text + 1, out, err);
-    if (read_at(what, text + 1, &file, err) < 0)
-        return -(int)err->code;
+    rc = input ? read_stdin(what, &file, err) : read_at(what, text + 1, &file, err);
+    if (rc < 0)
+        return rc;
     if (memchr(kr_buf_str(&file), '\0', file.n) != NULL)
-        return kr_fail(err, KR_E_USAGE, "%s: the file '%s' is not text", what, text + 1);
+        return kr_fail(err, KR_E_USAGE, "%s: %s%s%s is not text", what, input ? "" : "the file '",
+                       input ? "standard input" : text + 1, input ? "" : "'");
+    if (text[0] == '-')
+        cut_line_end(&file);
     return kr_value_string(what, kr_buf_str(&file), out, err);
 }
 

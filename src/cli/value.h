@@ -7,8 +7,9 @@
 
 #define KR_AT_FILE_MAX 10240 /* bytes that @file may bring */
 
-/* "@file" gives the file's contents ("~" is expanded), "@@x" gives "@x", anything else itself.
- * `what` names the argument in errors. *out is a new JSON string. */
+/* "@file" gives the file's contents ("~" is expanded), "@-" standard input, "-" the same without
+ * its last line end, "@@x" gives "@x", anything else itself. `what` names the argument in errors.
+ * *out is a new JSON string. */
 int kr_value_text(const char *what, const char *text, json_t **out, struct kr_err *err) KR_MUST_USE;
 
 /* A new JSON string, or an error when text is not UTF-8. */

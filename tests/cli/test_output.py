@@ -181,12 +181,28 @@ def test_output_that_cannot_be_written(build_dir, home, three):
 
 
 def test_reader_that_goes_away(build_dir, home, three):
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run([str(build_dir / "kourou"), "secret", "list", "-o", "json"], stdout=write,
-                          stderr=subprocess.PIPE, text=True)
-    os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    for words in (["secret", "list", "-o", "json"], ["__table"], ["deployer", "flavor", "describe", "huggingface"],
+                  ["pipeline", "deploy", "--help"]):  # less than a buffer, and more
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run([str(build_dir / "kourou"), *words], stdout=write, stderr=subprocess.PIPE, text=True)
+        os.close(write)
+        assert (done.returncode, done.stderr) == (0, ""), words
+
+
+def test_first_line_of_a_log(build_dir, deployed, project):
+    """More lines than a pipe holds; the log goes on, and its reader has seen enough."""
+    program = str(build_dir / "kourou")
+    subprocess.run([program, "deployment", "invoke", deployed, "--name=" + "x" * 7000, "--times=20"], check=True,
+                   capture_output=True)
+    for more in ([], ["-f"]):
+        logs = subprocess.Popen([program, "deployment", "logs", deployed, *more], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        assert logs.stdout.readline()
+        logs.stdout.close()
+        for _ in range(2):  # the second line is written when nobody reads any more
+            subprocess.run([program, "deployment", "invoke", deployed], check=True, capture_output=True)
+        assert (logs.wait(60), logs.stderr.read()) == (0, "")
 
 
 def test_closed_standard_streams(build_dir, home, three):

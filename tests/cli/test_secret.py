@@ -34,6 +34,29 @@ def test_values_as_json_yaml_and_file(kourou, tmp_path):
         "Error: --values must be a JSON or YAML object of keys and values, not ")
 
 
+def test_values_from_standard_input(build_dir, kourou):
+    def create(name, value, given):
+        return subprocess.run([str(build_dir / "kourou"), "secret", "create", name, *value], input=given,
+                              capture_output=True)
+
+    for name, value, given, kept in (("a", "-", b"tok\n", "tok"), ("b", "-", b"tok\r\n", "tok"), ("c", "-", b"t\n\n", "t\n"),
+                                     ("d", "@-", b"pem\n", "pem\n"), ("e", "-", b"", "")):
+        assert create(name, [f"--key={value}"], given).returncode == 0
+        assert json.loads(kourou("secret", "get", name, "-o", "json").stdout)["values"] == {"key": kept}
+    for name, value, given, problem in (
+            ("f", ["--key=-", "--other=@-"], b"x", "--other: standard input was the value of an option already"),
+            ("f", ["--key=-"], b"a\0b", "--key: standard input is not text"),
+            ("f", ["--key=-"], b"x" * 20000, "--key: standard input has more than 10240 bytes"),
+            ("f", ["--key=-"], b"\xff", "the value of --key is not UTF-8 text")):
+        done = create(name, value, given)
+        assert (done.returncode, done.stderr.decode().splitlines()[0]) == (2, f"Error: {problem}")
+
+
+def test_standard_input_that_is_a_terminal(terminal):
+    done = terminal("secret", "create", "s", "--key=-")
+    assert done.end() == 2 and "--key: standard input is a terminal" in done.seen and "--key=- < FILE" in done.seen
+
+
 @pytest.mark.parametrize("args,status,message", [
     (["create", "empty"], 2, "the secret 'empty' would be empty"),
     (["create", "x", "-i", "--a=b"], 2, "--interactive asks for the values: leave out --KEY=VALUE and --values"),

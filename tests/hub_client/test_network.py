@@ -88,6 +88,27 @@ def test_proxy(client):
         assert proxy.seen[0][0] == "http://hub.invalid/api/spaces/alice/x/runtime"
 
 
+def test_this_machine_is_asked_without_a_proxy(client):
+    """The proxy would get the calls of local deployments, with their keys."""
+    with Server(answers) as proxy, Server(answers) as hub:
+        for host in ("127.0.0.1", "127.0.0.2", "localhost", "LOCALHOST"):
+            for name in ("http_proxy", "all_proxy", "ALL_PROXY"):
+                client.extra = {"HF_ENDPOINT": f"http://{host}:{hub.port}", name: f"http://127.0.0.1:{proxy.port}"}
+                if host == "127.0.0.2":  # nobody listens there
+                    assert "cannot reach 127.0.0.2" in client.fails("network", "runtime", "alice/x")["message"]
+                else:
+                    assert client("runtime", "alice/x")["stage"] == "RUNNING"
+        assert proxy.seen == []
+
+
+def test_no_proxy(client):
+    with Server(answers) as proxy:
+        client.extra = {"HF_ENDPOINT": "http://hub.invalid", "http_proxy": f"http://127.0.0.1:{proxy.port}",
+                        "NO_PROXY": "example.com,.invalid"}
+        assert "cannot reach hub.invalid" in client.fails("network", "runtime", "alice/x")["message"]
+        assert proxy.seen == []
+
+
 def test_unknown_host(client):
     client.extra = {"HF_ENDPOINT": "http://hub.invalid"}
     assert "cannot reach hub.invalid" in client.fails("network", "runtime", "alice/x")["message"]

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/env.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/path.h"
@@ -13,6 +14,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <signal.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -275,6 +279,23 @@ static void test_yaml_written_reads_back(void **state)
     assert_true(json_equal(v, again));
 }
 
+/* Without HOME it is the home of the user that we run as. */
+static void test_home(void **state)
+{
+    kr_auto_free char *before = kr_strdup(getenv("HOME") != NULL ? getenv("HOME") : "/"),
+                      *expanded = NULL;
+    const struct passwd *user = getpwuid(geteuid());
+
+    (void)state;
+    assert_int_equal(setenv("HOME", "/somewhere", 1), 0);
+    expanded = kr_path_expand_home("~/x");
+    assert_string_equal(expanded, "/somewhere/x");
+    assert_int_equal(unsetenv("HOME"), 0);
+    if (user != NULL)
+        assert_string_equal(kr_env_home(), user->pw_dir);
+    assert_int_equal(setenv("HOME", before, 1), 0);
+}
+
 static int pipe_of_child[2];
 
 static void tell_child(void)
@@ -467,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_file_round_trip),
         cmocka_unit_test(test_git_and_sha_vectors),
         cmocka_unit_test(test_json_is_canonical_and_strict),
+        cmocka_unit_test(test_home),
         cmocka_unit_test(test_yaml_core_schema),
         cmocka_unit_test(test_yaml_means),
         cmocka_unit_test(test_yaml_that_is_deep_ends_at_once),
