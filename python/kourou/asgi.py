@@ -168,6 +168,12 @@ def _handler(spec, facade):
             raise LoadError(f"the builder {spec['handler']} gave {type(thing).__name__}, which cannot be called",
                             kind="config")
         given = False
+    if hasattr(thing, "include_router") and not hasattr(thing, "openapi"):  # FastAPI's, which needs an application
+        from fastapi import FastAPI
+
+        application = FastAPI()
+        application.include_router(thing, **(spec.get("extra_kwargs") or {}))
+        return application, False
     return thing, given
 
 
