@@ -36,6 +36,7 @@ struct starting {
     struct kr_docker *docker;
     const char *name;
     int port;
+    char *detail; /* why the app is not ready */
 };
 
 /* Why a container that ran does not run any more. */
@@ -53,17 +54,18 @@ static int fail_ended(const json_t *state, struct kr_err *err)
 static int look(void *data, int64_t *next_ms, struct kr_err *err)
 {
     struct starting *s = data;
-    kr_auto_free char *detail = NULL;
     kr_auto_json json_t *found = NULL;
     const json_t *state;
 
     (void)next_ms;
-    switch (kr_docker_health(s->docker, s->port, &detail)) {
+    free(s->detail);
+    s->detail = NULL;
+    switch (kr_docker_health(s->docker, s->port, &s->detail)) {
     case KR_LOCAL_HEALTHY:
         return KR_WAIT_DONE;
     case KR_LOCAL_BROKEN:
         return kr_fail(err, KR_E_INVALID, "the pipeline cannot start: %.1500s",
-                       detail != NULL ? detail : "its workers fail");
+                       s->detail != NULL ? s->detail : "its workers fail");
     case KR_LOCAL_STARTING:
         return KR_WAIT_MORE;
     case KR_LOCAL_SILENT:
@@ -85,11 +87,15 @@ int kr_docker_start(struct kr_docker *docker, const char *name, int port, int64_
     struct kr_wait wait = {.timeout_ms = timeout_ms,
                            .first_ms = FIRST_MS,
                            .most_ms = MOST_MS,
-                           .what = "the container"};
+                           .what = "the container",
+                           .why = &s.detail};
+    int rc;
 
     if (kr_docker_do(docker, "start", name, NULL, err) < 0)
         return -(int)err->code;
-    return kr_wait_for(docker->env, &wait, look, &s, err);
+    rc = kr_wait_for(docker->env, &wait, look, &s, err);
+    free(s.detail);
+    return rc;
 }
 
 /* -- replacing --------------------------------------------------------------------------------- */

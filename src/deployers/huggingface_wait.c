@@ -29,6 +29,7 @@ struct wait {
     int seen_port;
     bool seen_loopback;
     char *health;    /* what the app said last when asked, or NULL */
+    char *shown;     /* of that, to the user */
     bool crash_loop; /* the app itself says that its workers cannot start */
 };
 
@@ -46,6 +47,7 @@ static void wait_finish(struct wait *w)
     forget_lines(w);
     free(w->last_stage);
     free(w->health);
+    free(w->shown);
     free(w->log_problem);
 }
 
@@ -228,33 +230,57 @@ static void read_verdict(struct wait *w, const struct kr_http_response *res)
     }
 }
 
-/* One GET of the app's health check through its public address. */
-static bool healthy(struct wait *w)
+/* One GET of a path of the app through its public address; 0: no answer. */
+static int ask(struct wait *w, const char *base, const char *path, struct kr_http_response *res)
 {
-    kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT;
-    kr_auto_free char *base = kr_runtime_url(w->hf->hub, &w->rt);
-    kr_auto_free char *path = kr_endpoint_path(w->hf->what->snapshot, "health_url_path", "/health");
-    kr_auto_free char *bearer = NULL, *url = NULL;
-    struct kr_http_request req = {.method = "GET", .timeout_ms = 15000, .max_body = 65536};
+    kr_auto_free char *bearer = NULL, *url = kr_asprintf("%s%s", base, path);
+    struct kr_http_request req = {
+        .method = "GET", .url = url, .timeout_ms = 15000, .max_body = 65536};
     struct kr_err ignored = KR_ERR_INIT;
 
-    if (base == NULL)
-        return false;
-    req.url = url = kr_asprintf("%s%s", base, path);
     /* The token goes to the app's edge of a private Space only: a public app would receive it. */
     if (w->goal->is_private)
         req.authorization = bearer = kr_asprintf("Bearer %s", kr_hub_token(w->hf->hub));
     free(w->health);
     w->health = NULL;
-    if (kr_http_send(kr_hub_http(w->hf->hub), &req, &res, &ignored) < 0) {
+    if (kr_http_send(kr_hub_http(w->hf->hub), &req, res, &ignored) < 0) {
         w->health = kr_strdup(ignored.msg);
-        return false;
+        return 0;
     }
-    if (res.status == 200)
-        return true;
-    w->health = kr_asprintf("GET %s answers %d: %.200s", path, res.status, kr_buf_str(&res.body));
-    read_verdict(w, &res);
-    return false;
+    w->health = kr_asprintf("GET %s answers %d: %.200s", path, res->status, kr_buf_str(&res->body));
+    return res->status;
+}
+
+/* Whether the app can be invoked: its server says so itself; one of a former version in its health
+ * check. */
+static bool healthy(struct wait *w)
+{
+    kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT,
+                                             former = KR_HTTP_RESPONSE_INIT;
+    kr_auto_free char *base = kr_runtime_url(w->hf->hub, &w->rt);
+    kr_auto_free char *path = kr_endpoint_path(w->hf->what->snapshot, "health_url_path", "/health");
+    int status = base != NULL ? ask(w, base, KR_READY_PATH, &res) : 0;
+
+    if (status == 0)
+        return false;
+    if (kr_ready_says(status, kr_buf_str(&res.body), res.body.n)) {
+        read_verdict(w, &res);
+        return status == 200;
+    }
+    status = ask(w, base, path, &former);
+    if (status != 0 && status != 200)
+        read_verdict(w, &former);
+    return status == 200;
+}
+
+/* Why an app that runs is not ready, once for each reason. */
+static void show_health(struct wait *w)
+{
+    if (w->health == NULL || (w->shown != NULL && strcmp(w->shown, w->health) == 0))
+        return;
+    free(w->shown);
+    w->shown = kr_strdup(w->health);
+    kr_hf_step(w->hf, "wait", false, "Space is RUNNING, its app is not ready: %.300s", w->health);
 }
 
 /* Reads the end of the right log when it was not followed, and prints it. That it cannot be read is
@@ -403,6 +429,7 @@ static int turn(struct wait *w, struct kr_err *err)
     case KR_SPACE_UP:
         if (healthy(w))
             return 1;
+        show_health(w);
         return w->crash_loop ? crashed(w, err) : 0;
     case KR_SPACE_FAILED:
         return failed(w, err);

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { NAP_MS = 50, TEXT_MAX = 8192 };
+enum { NAP_MS = 50, TEXT_MAX = 8192, WHY_AFTER_MS = 3000 };
 
 void kr_denv_step(const struct kr_deployer_env *env, const char *step, const char *text,
                   int64_t done, int64_t total, bool bytes, bool finished)
@@ -62,10 +62,43 @@ static bool pause_for(const struct kr_deployer_env *env, int64_t ms)
     }
 }
 
+bool kr_ready_says(int status, const char *body, size_t n)
+{
+    kr_auto_json json_t *answer = NULL;
+
+    return (status == 200 || status == 503) &&
+           kr_json_parse(body, n, "health", &answer, NULL) == 0 &&
+           kr_json_str(answer, "status", NULL) != NULL;
+}
+
+/* Says once why something is not ready, when it has not been for a while. */
+static void show_why(const struct kr_deployer_env *env, const struct kr_wait *wait, char **shown)
+{
+    const char *why = wait->why != NULL ? *wait->why : NULL;
+
+    if (why == NULL || (*shown != NULL && strcmp(*shown, why) == 0))
+        return;
+    free(*shown);
+    *shown = kr_strdup(why);
+    kr_denv_note(env, false, "%s is not ready yet: %.400s", wait->what, why);
+}
+
+static int fail_late(const struct kr_wait *wait, struct kr_err *err)
+{
+    const char *why = wait->why != NULL ? *wait->why : NULL;
+    long long seconds = (long long)(wait->timeout_ms / 1000);
+
+    if (why != NULL)
+        return kr_fail(err, KR_E_TIMEOUT, "%s is not ready after %lld s: %.400s", wait->what,
+                       seconds, why);
+    return kr_fail(err, KR_E_TIMEOUT, "%s does not answer after %lld s", wait->what, seconds);
+}
+
 int kr_wait_for(const struct kr_deployer_env *env, const struct kr_wait *wait, kr_wait_look look,
                 void *data, struct kr_err *err)
 {
-    int64_t end = kr_mono_ms() + wait->timeout_ms, next = wait->first_ms;
+    int64_t start = kr_mono_ms(), end = start + wait->timeout_ms, next = wait->first_ms;
+    kr_auto_free char *shown = NULL;
 
     for (;;) {
         int64_t before = next, left;
@@ -77,8 +110,9 @@ int kr_wait_for(const struct kr_deployer_env *env, const struct kr_wait *wait, k
             return 0;
         left = end - kr_mono_ms();
         if (left <= 0)
-            return kr_fail(err, KR_E_TIMEOUT, "%s does not answer after %lld s", wait->what,
-                           (long long)(wait->timeout_ms / 1000));
+            return fail_late(wait, err);
+        if (kr_mono_ms() - start >= WHY_AFTER_MS)
+            show_why(env, wait, &shown);
         if (!pause_for(env, next < left ? next : left))
             return kr_fail(err, KR_E_CANCELLED, "stopped while waiting for %s", wait->what);
         if (next == before)

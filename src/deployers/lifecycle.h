@@ -28,6 +28,7 @@ struct kr_wait {
     int64_t timeout_ms;        /* of the wait as a whole */
     int64_t first_ms, most_ms; /* pause between looks: grows by half from the first to the most */
     const char *what;          /* for messages: "deployment 'digits'" */
+    char *const *why;          /* NULL, or what the last look found, which is shown when it lasts */
 };
 
 /* KR_E_TIMEOUT when time is over, KR_E_CANCELLED when the user pressed Ctrl-C. */
@@ -41,6 +42,13 @@ char *kr_endpoint_path(const json_t *snapshot, const char *setting, const char *
 /* "http://127.0.0.1:8000" + path of the endpoint. Caller frees. */
 char *kr_endpoint_url(const char *base, const json_t *snapshot, const char *setting,
                       const char *dflt) KR_MUST_USE;
+
+/* Whether the app can be invoked, as its server itself says: no endpoint of the user's and no
+ * setting changes that path or takes its place. Servers of former versions do not know it. */
+#define KR_READY_PATH "/.kourou/health"
+
+/* Whether an answer on that path is the server's own: 200, or 503 with the reason. */
+bool kr_ready_says(int status, const char *body, size_t n);
 
 /* Whether the default endpoint of that name ("health", "invoke") is switched on. */
 bool kr_endpoint_on(const json_t *snapshot, const char *name);

@@ -222,8 +222,11 @@ static int attempt(struct kr_local *local, bool takeover, int64_t timeout_ms, bo
 {
     kr_auto_free char *port_file = kr_local_file(local, "port", local->next.generation, "");
     struct starting s = {.local = local, .takeover = takeover, .port_file = port_file};
-    struct kr_wait wait = {
-        .timeout_ms = timeout_ms, .first_ms = FIRST_MS, .most_ms = MOST_MS, .what = "the server"};
+    struct kr_wait wait = {.timeout_ms = timeout_ms,
+                           .first_ms = FIRST_MS,
+                           .most_ms = MOST_MS,
+                           .what = "the server",
+                           .why = &s.detail};
     int64_t log_from = kr_local_log_end(local);
     int rc;
 

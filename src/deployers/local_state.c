@@ -218,7 +218,7 @@ static enum kr_local_health judge_503(const char *body, size_t n, char **detail)
         return KR_LOCAL_STARTING;
     broken = kr_json_int(answer, "failures", 0) >= BROKEN_AFTER ||
              strcmp(kr_json_str(answer, "status", ""), "crash-loop") == 0;
-    if (detail != NULL && (broken || kr_json_int(answer, "failures", 0) > 0))
+    if (detail != NULL)
         *detail = kr_strdup(kr_json_str(answer, "detail", NULL));
     return broken ? KR_LOCAL_BROKEN : KR_LOCAL_STARTING;
 }
@@ -235,10 +235,15 @@ enum kr_local_health kr_local_look(const struct kr_local *local,
                                    char **detail)
 {
     kr_auto_free char *path = kr_endpoint_path(local->what->snapshot, "health_url_path", "/health");
-    struct kr_probe probe = {
-        .address = kr_local_reachable(server->address), .port = server->port, .path = path};
+    struct kr_probe probe = {.address = kr_local_reachable(server->address),
+                             .port = server->port,
+                             .path = KR_READY_PATH};
 
     kr_probe_get(&probe, timeout_ms);
+    if (probe.status != 0 && !kr_ready_says(probe.status, probe.body, probe.n)) {
+        probe.path = path; /* a server of a former version */
+        kr_probe_get(&probe, timeout_ms);
+    }
     if (probe.status == 0)
         return KR_LOCAL_SILENT;
     if (probe.status == 503)

@@ -117,8 +117,7 @@ static void add_json_text(struct kr_buf *out, struct kr_view text)
 static bool wanted(struct kr_conn *conn)
 {
     struct kr_server *srv = conn->srv;
-    bool quiet =
-        conn->status < 400 && conn->route != NULL && conn->route->handler == kr_handle_health;
+    bool quiet = conn->status < 400 && conn->route != NULL && conn->route->probe;
 
     if (srv->log_second != srv->loop.now_ms / 1000) {
         if (srv->log_dropped > 0)

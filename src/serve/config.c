@@ -140,6 +140,26 @@ static void load_paths(struct kr_config *c, const json_t *dep)
     c->runs_path = url_path(c->api_prefix, "/runs");
 }
 
+/* What the server answers itself cannot be moved onto its own paths. */
+static int check_paths(const struct kr_config *c, struct kr_err *err)
+{
+    const struct {
+        const char *setting, *path;
+    } all[] = {{"docs_url_path", c->docs_path},       {"redoc_url_path", c->redoc_path},
+               {"invoke_url_path", c->invoke_path},   {"stream_invoke_url_path", c->stream_path},
+               {"health_url_path", c->health_path},   {"info_url_path", c->info_path},
+               {"metrics_url_path", c->metrics_path}, {"root_url_path", c->root_prefix},
+               {"api_url_path", c->api_prefix}};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(all); i++) {
+        if (strcmp(all[i].path, KR_PATH_LIVE) == 0 || kr_starts_with(all[i].path, KR_PATH_OWN))
+            return kr_fail(err, KR_E_INVALID,
+                           "setting %s: %s is the server's own, choose another path",
+                           all[i].setting, all[i].path);
+    }
+    return 0;
+}
+
 static bool list_has_star(const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -332,7 +352,7 @@ int kr_config_load(struct kr_options *o, struct kr_config *c, struct kr_err *err
     c->version = kr_json_str(dep, "app_version", KR_VERSION);
     c->endpoints = endpoints_of(json_object_get(dep, "include_default_endpoints"));
     load_paths(c, dep);
-    if (load_limits(c, o, err) < 0 || load_memory(c, o, err) < 0)
+    if (check_paths(c, err) < 0 || load_limits(c, o, err) < 0 || load_memory(c, o, err) < 0)
         return -(int)err->code;
     load_cors(c, dep, o);
     load_secure_headers(c, dep, o);

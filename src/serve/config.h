@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Paths of the server itself, whatever the settings say. */
+#define KR_PATH_LIVE  "/livez"
+#define KR_PATH_OWN   "/.kourou/"
+#define KR_PATH_READY KR_PATH_OWN "health"
+
 enum kr_endpoint {
     KR_EP_DOCS = 1,
     KR_EP_REDOC = 2,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /health and GET /info. */
+/* GET /health, /livez and /info. */
 #include "serve/serve.h"
 
 #include "base/alloc.h"
@@ -62,6 +62,20 @@ void kr_handle_health(struct kr_conn *conn)
         kr_json_set_str(doc, "detail", why != NULL ? why : "the server is stopping");
     }
     reply_json(conn, 503, doc);
+}
+
+void kr_handle_ready(struct kr_conn *conn)
+{
+    kr_handle_health(conn);
+}
+
+/* Whether workers are there is not its question: who restarts the server for its sake would gain
+ * nothing. */
+void kr_handle_livez(struct kr_conn *conn)
+{
+    static const char alive[] = "{\"status\":\"alive\"}";
+
+    kr_conn_reply_text(conn, 200, "application/json", alive, sizeof(alive) - 1);
 }
 
 static json_t *named(const char *id, const char *name)

@@ -32,12 +32,21 @@ static void add_invoke(struct kr_server *srv, const char *path, enum kr_kind kin
     route->auth = route->run_data = route->json_body = route->takes_body = true;
 }
 
+static void add_fixed(struct kr_server *srv, const char *path, kr_handler handler)
+{
+    struct kr_route *route = add(srv, path, KR_M_GET, handler);
+
+    route->fixed = route->probe = true;
+}
+
 void kr_routes_init(struct kr_server *srv)
 {
     const struct kr_config *c = &srv->cfg;
     char *home = kr_asprintf("%s/", c->root_prefix);
     struct kr_route *runs;
 
+    add_fixed(srv, KR_PATH_LIVE, kr_handle_livez);
+    add_fixed(srv, KR_PATH_READY, kr_handle_ready);
     if ((c->endpoints & KR_EP_INVOKE) != 0) {
         add_invoke(srv, c->invoke_path, KR_K_INVOKE);
         if (c->streams)
@@ -134,6 +143,8 @@ static void insert_custom(struct kr_server *srv, struct kr_route *route)
 {
     struct kr_route **link = &srv->routes;
 
+    while (*link != NULL && (*link)->fixed)
+        link = &(*link)->next;
     while (*link != NULL && (route->mounted ? (*link)->handler != kr_handle_dashboard
                                             : (*link)->said != NULL && !(*link)->mounted))
         link = &(*link)->next;
@@ -158,6 +169,11 @@ static void add_custom(struct kr_server *srv, const json_t *ready, const json_t 
     for (struct kr_route *r = srv->routes; r != NULL; r = r->next) {
         bool same = strcmp(r->path, full.p) == 0;
 
+        if (same && r->fixed) {
+            kr_log(KR_LOG_ERROR, "serve",
+                   "endpoint %s %s is left out: the path is the server's own", method, full.p);
+            return;
+        }
         if (same && r->handler == kr_handle_custom && (r->methods & bit) != 0) {
             r->uploads = uploads; /* reported by an earlier worker */
             return;

@@ -42,6 +42,7 @@ struct kr_route {
     bool auth;
     bool run_data; /* shows or changes what other web sites must not */
     bool probe;    /* asked by supervisors, under whatever name */
+    bool fixed;    /* the server's own: no endpoint or setting takes its place */
     bool takes_body;
     bool json_body;      /* the body must be JSON: else 415 */
     bool any_type;       /* custom endpoints take what they are sent */
@@ -137,6 +138,8 @@ void kr_invoke_submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_m
 void kr_invoke_left(struct kr_conn *conn); /* the client has gone while a worker had its request */
 void kr_handle_custom(struct kr_conn *conn);
 void kr_handle_health(struct kr_conn *conn);
+void kr_handle_ready(struct kr_conn *conn); /* what /health says, where no endpoint can be put */
+void kr_handle_livez(struct kr_conn *conn);
 void kr_handle_info(struct kr_conn *conn);
 void kr_handle_metrics(struct kr_conn *conn);
 void kr_handle_openapi(struct kr_conn *conn);
