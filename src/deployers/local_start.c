@@ -270,8 +270,8 @@ static int promote(struct kr_local *local, bool takeover, struct kr_err *err)
     kr_local_boot_id(local->boot);
     if (kr_local_save(local, err) < 0)
         return -(int)err->code;
-    if (!takeover && old.pid != 0 && !kr_process_stop(old, 10000))
-        kr_denv_note(local->env, true, "the former server (pid %d) could not be ended",
+    if (!takeover && old.pid != 0 && !kr_process_ask_to_end(old, 10000))
+        kr_denv_note(local->env, false, "the former server (pid %d) finishes what it runs",
                      (int)old.pid);
     kr_local_tidy(local, false);
     return 0;

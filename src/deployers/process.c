@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { MAX_ARGS = 1 << 18, MAX_FOUND = 64 };
+enum { MAX_ARGS = 1 << 18, MAX_FOUND = 64, FAREWELL_MS = 3000 };
 
 struct stat_line {
     char state;
@@ -112,6 +112,16 @@ bool kr_process_wait_gone(struct kr_process process, int64_t ms)
     return wait_gone(fd, process, ms);
 }
 
+bool kr_process_ask_to_end(struct kr_process process, int64_t ms)
+{
+    kr_auto_fd int fd = open_process(process);
+
+    if (!kr_process_alive(process))
+        return true;
+    send_signal(fd, process, SIGTERM);
+    return wait_gone(fd, process, ms);
+}
+
 bool kr_process_stop(struct kr_process process, int64_t grace_ms)
 {
     kr_auto_fd int fd = open_process(process);
@@ -120,6 +130,9 @@ bool kr_process_stop(struct kr_process process, int64_t grace_ms)
         return true;
     send_signal(fd, process, SIGTERM);
     if (wait_gone(fd, process, grace_ms))
+        return true;
+    send_signal(fd, process, SIGTERM); /* asked again, a server tells those who wait, and ends */
+    if (wait_gone(fd, process, FAREWELL_MS))
         return true;
     if (getpgid(process.pid) == process.pid && kr_process_alive(process))
         (void)kill(-process.pid, SIGKILL);

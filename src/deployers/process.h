@@ -21,7 +21,11 @@ struct kr_process kr_process_now(pid_t pid);
 /* Whether it still runs. A child of ours that ended is reaped. */
 bool kr_process_alive(struct kr_process process);
 
-/* SIGTERM, and SIGKILL to it and its group after grace_ms. False: it could not be ended. */
+/* SIGTERM. False: it still runs after ms, and is left alone. */
+bool kr_process_ask_to_end(struct kr_process process, int64_t ms);
+
+/* SIGTERM, again after grace_ms, and SIGKILL to it and its group a moment later. False: it could
+ * not be ended. */
 bool kr_process_stop(struct kr_process process, int64_t grace_ms);
 
 /* Waits until it is gone; false when it is still there after ms. */

@@ -21,7 +21,7 @@ static struct kr_conn *conn_of(struct kr_call *call)
     return (struct kr_conn *)((char *)call - offsetof(struct kr_conn, call));
 }
 
-static void record(struct kr_conn *conn, int status, bool ok)
+static void record_run(struct kr_conn *conn, int status, bool ok)
 {
     struct kr_server *srv = conn->srv;
     struct kr_run_record r = {
@@ -31,8 +31,6 @@ static void record(struct kr_conn *conn, int status, bool ok)
     if (conn->call.kind == KR_K_CUSTOM && conn->route != NULL &&
         conn->route->handler == kr_handle_custom)
         return;
-    if (status == 422 || status == 503)
-        return; /* nothing ran */
     srv->metrics.executions++;
     srv->metrics.executions_failed += !ok;
     srv->metrics.last_execution_wall_ms = kr_wall_ms();
@@ -43,6 +41,12 @@ static void record(struct kr_conn *conn, int status, bool ok)
     r.started_ms = srv->metrics.last_execution_wall_ms - us / 1000;
     r.duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     kr_journal_add(srv, &r);
+}
+
+static void record(struct kr_conn *conn, int status, bool ok)
+{
+    if (status != 422 && status != 503) /* else nothing ran */
+        record_run(conn, status, ok);
 }
 
 void kr_invoke_left(struct kr_conn *conn)
@@ -134,7 +138,8 @@ static void on_failure(struct kr_call *call, int status, bool retryable, const c
     struct kr_conn *conn = conn_of(call);
     kr_auto_free char *text = kr_answer_failure(conn, retryable, detail);
 
-    record(conn, status, false);
+    if (status != 503 || !retryable)
+        record_run(conn, status, false);
     kr_upload_stop(conn);
     if (conn->state == KR_C_STREAM && call->kind == KR_K_CUSTOM) {
         kr_conn_stream_end(conn, true); /* of its form nothing is known here */

@@ -84,8 +84,9 @@ static const struct row rows[] = {
      "kept connections are closed after"},
     {"write-timeout", SECONDS, AT(write_timeout_ms), 1, DAY * 1000LL, "30",
      "a client must take some bytes of an answer within"},
-    {"drain-timeout", SECONDS, AT(drain_timeout_ms), 1, DAY * 1000LL, "30",
-     "running requests have this long after SIGTERM"},
+    {"drain-timeout", SECONDS, AT(drain_timeout_ms), 0, 30 * DAY * 1000LL, "0",
+     "running requests have this long after SIGTERM (default: until their own deadlines; 25 in a "
+     "Space)"},
     {"queue-size", NUMBER, AT(queue_size), 1, 1000000, "1024",
      "requests that may wait for a worker", "max_queue"},
     {"max-connections", NUMBER, AT(max_connections), 1, 1000000, "10000", "open connections"},

@@ -131,6 +131,10 @@ static void on_tick(struct kr_timer *timer)
 bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, const char **detail)
 {
     *status = 503;
+    if (pool->stopping) {
+        *detail = "The server is stopping";
+        return false;
+    }
     if (kr_pool_count(pool, KR_W_READY) == 0 && (kr_pool_crash_loop(pool) || !pool->was_ready)) {
         *detail = pool->was_ready || kr_pool_crash_loop(pool)
                       ? "The pipeline's workers keep failing, see /health"

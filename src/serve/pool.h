@@ -35,6 +35,7 @@ struct kr_pool {
     struct kr_pool_counters count;
     bool was_ready; /* a worker has been ready once */
     bool draining;
+    bool stopping;     /* nothing is taken any more */
     bool reload_again; /* the code changed while workers of former code were ending */
     uint32_t edition;  /* of the arguments of the worker that was ready last; on_ready sets it */
     void *owner;
@@ -62,6 +63,7 @@ void kr_pool_extend(struct kr_pool *pool, struct kr_call *call, int64_t deadline
 void kr_pool_flush(struct kr_pool *pool);
 void kr_pool_reap(struct kr_pool *pool);                    /* after SIGCHLD */
 void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms); /* then SIGKILL */
+void kr_pool_give_up(struct kr_pool *pool); /* every call fails now, and those that come */
 
 /* Whether a request that came now would be run. If not, *why says what stands in the way. */
 bool kr_pool_invocable(struct kr_pool *pool, const char **why);

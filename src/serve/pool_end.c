@@ -95,14 +95,7 @@ static void fail_queue(struct kr_pool *pool)
     while (pool->head != NULL) {
         struct kr_call *call = pool->head;
 
-        pool->head = call->next;
-        if (pool->head != NULL)
-            pool->head->prev = NULL;
-        else
-            pool->tail = NULL;
-        call->next = call->prev = NULL;
-        call->where = KR_CALL_IDLE;
-        pool->queued--;
+        kr_pool_unqueue(pool, call);
         call->ops->failure(call, 503, true, "The pipeline's workers keep failing, see /health");
     }
 }
@@ -247,6 +240,36 @@ void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms)
         }
     }
     all_gone(pool);
+}
+
+static void give_up_running(struct kr_worker *w)
+{
+    for (uint32_t i = 0; w->inflight > 0 && i <= w->slot_mask; i++) {
+        struct kr_slot *slot = &w->slots[i];
+        struct kr_call *call = slot->used ? slot->call : NULL;
+        bool started = call != NULL && kr_worker_started(w, slot->id);
+
+        if (call == NULL)
+            continue;
+        kr_worker_drop(w, slot);
+        call->ops->failure(
+            call, 503, !started,
+            started ? "The server stopped while it ran this request" : "The server is stopping");
+    }
+    kr_pool_settle(w);
+}
+
+void kr_pool_give_up(struct kr_pool *pool)
+{
+    pool->stopping = true;
+    while (pool->head != NULL) {
+        struct kr_call *call = pool->head;
+
+        kr_pool_unqueue(pool, call);
+        call->ops->failure(call, 503, true, "The server is stopping");
+    }
+    for (int64_t i = 0; i < pool->slots; i++)
+        give_up_running(&pool->workers[i]);
 }
 
 void kr_pool_finish(struct kr_pool *pool)

@@ -22,6 +22,9 @@
 
 #define DRAIN_GRACE_MS  10000 /* for on_cleanup */
 #define DRAIN_FORCED_MS 1000
+#define DRAIN_SPACE_MS  25000 /* the Hub kills after half a minute */
+#define DRAIN_ROOM_MS   5000  /* beyond the last deadline */
+#define FAREWELL_MS     1000  /* for the last answers to go out */
 
 /* -- identifiers ------------------------------------------------------------------------------- */
 
@@ -198,12 +201,21 @@ void kr_server_check_drained(struct kr_server *srv)
         kr_pool_drain(&srv->pool, srv->drain_forced ? DRAIN_FORCED_MS : DRAIN_GRACE_MS);
 }
 
+/* How long what runs may go on: as long as its deadline allows, or as the operator says. */
+static int64_t drain_ms(const struct kr_server *srv)
+{
+    if (srv->opt.drain_timeout_ms > 0)
+        return srv->opt.drain_timeout_ms;
+    return srv->opt.space ? DRAIN_SPACE_MS : srv->cfg.request_timeout_ms + DRAIN_ROOM_MS;
+}
+
 void kr_server_drain(struct kr_server *srv)
 {
     if (srv->draining)
         return;
-    kr_log(KR_LOG_INFO, "serve", "draining: %u connections, %u requests wait", srv->conn_count,
-           srv->pool.queued);
+    kr_log(KR_LOG_INFO, "serve",
+           "draining: %u connections, %u requests wait; for %.3g seconds at most", srv->conn_count,
+           srv->pool.queued, (double)drain_ms(srv) / 1000.0);
     srv->draining = true;
     srv->listening = false;
     kr_watch_close(&srv->loop, &srv->listener);
@@ -211,8 +223,17 @@ void kr_server_drain(struct kr_server *srv)
         if (conn->state == KR_C_HEAD)
             kr_conn_deadline(conn, 1000);
     }
-    kr_timer_at(&srv->loop, &srv->drain_timer, srv->loop.now_ms + srv->opt.drain_timeout_ms);
+    kr_timer_at(&srv->loop, &srv->drain_timer, srv->loop.now_ms + drain_ms(srv));
     kr_server_check_drained(srv);
+}
+
+/* Whoever still waits is told that there will be no answer of the pipeline. */
+static void stop_waiting(struct kr_server *srv)
+{
+    kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->conn_count);
+    srv->drain_forced = true;
+    kr_pool_give_up(&srv->pool);
+    kr_timer_at(&srv->loop, &srv->drain_timer, srv->loop.now_ms + FAREWELL_MS);
 }
 
 static void on_drain_timer(struct kr_timer *timer)
@@ -220,8 +241,10 @@ static void on_drain_timer(struct kr_timer *timer)
     struct kr_server *srv =
         (struct kr_server *)((char *)timer - offsetof(struct kr_server, drain_timer));
 
-    kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->conn_count);
-    srv->drain_forced = true;
+    if (!srv->drain_forced) {
+        stop_waiting(srv);
+        return;
+    }
     while (srv->conns != NULL)
         kr_conn_close(srv->conns);
 }
@@ -236,8 +259,10 @@ static void on_signal(struct kr_watch *watch, uint32_t events)
     while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
             kr_pool_reap(&srv->pool);
-        else
+        else if (!srv->draining)
             kr_server_drain(srv);
+        else if (!srv->drain_forced) /* asked again: now */
+            stop_waiting(srv);
     }
 }
 
