@@ -335,7 +335,10 @@ class Runner:
                 p = tuple(p[field] for field in inputs.fields.values())
             return p, request["run_name"], inputs.write(instance)
         except Exception as error:
-            from .schema import ValidationError, json_bytes, problems_of
+            from .schema import NotJSON, ValidationError, json_bytes, not_json, problems_of
+
+            if isinstance(error, NotJSON):
+                return None, None, json_bytes({"detail": [not_json(error)]})
 
             if isinstance(error, ValidationError):
                 return None, None, json_bytes({"detail": problems_of(error, body)})
@@ -399,9 +402,9 @@ class Runner:
                 yield event("user_message", data)
 
     def _run_streaming(self, ctx, used, started, emit):
-        from .schema import json_bytes
+        from .schema import message_bytes
 
-        ctx.emit = lambda data: emit(json_bytes(data if isinstance(data, dict) else {"value": data}))
+        ctx.emit = lambda data: emit(message_bytes(data if isinstance(data, dict) else {"value": data}))
         token = _run.set(ctx)
         try:
             out = self._written(self._plan(ctx, ctx.parameters))

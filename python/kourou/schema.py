@@ -42,6 +42,33 @@ def json_bytes(value) -> bytes:
     return to_json(value, bytes_mode="base64", inf_nan_mode="null", fallback=plain)
 
 
+def finite(value, depth=60) -> bool:
+    """Whether there is no NaN and no infinity in it, which JSON cannot say."""
+    if isinstance(value, float):
+        return value - value == 0
+    if value is None or isinstance(value, (str, bytes, int)) or depth == 0:
+        return True
+    if isinstance(value, dict):
+        return all(finite(item, depth - 1) for item in value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(finite(item, depth - 1) for item in value)
+    if callable(getattr(value, "tolist", None)):
+        return finite(value.tolist(), depth - 1)
+    inner = getattr(value, "__dict__", None)
+    return not isinstance(inner, dict) or all(finite(item, depth - 1) for item in inner.values())
+
+
+_NOT_FINITE = "NaN or an infinity, which JSON cannot say; return None or text in its place"
+
+
+def message_bytes(value) -> bytes:
+    """What a step streams, as JSON. ValueError for a number that JSON does not have."""
+    text = json_bytes(value)
+    if b"null" in text and not finite(value):
+        raise ValueError(f"a streamed message holds {_NOT_FINITE}")
+    return text
+
+
 def canonical(value):
     """The value as plain JSON types; sets are sorted, so that equal values give equal text."""
     if isinstance(value, (set, frozenset)):
@@ -123,6 +150,14 @@ def convert(value, annotation, what):
         raise _no_schema(what, annotation, error, (None, None)) from error
 
 
+class NotJSON(ValueError):
+    """A body with NaN or Infinity as numbers."""
+
+
+def _refuse_constant(text):
+    raise NotJSON(text)
+
+
 class InputTypes:
     """The parameters of a pipeline as a model, whose fields are called as field_names() says."""
 
@@ -135,7 +170,7 @@ class InputTypes:
             fields[self.fields[p.name]] = (Annotated[_any(p.annotation), Field(alias=p.name)], default)
         try:
             self.model = create_model(
-                "PipelineInput", __config__=ConfigDict(extra="forbid", **_BYTES), **fields)
+                "PipelineInput", __config__=ConfigDict(extra="forbid", allow_inf_nan=False, **_BYTES), **fields)
             self.request = create_model(
                 "InvokeRequest", __config__=ConfigDict(title="InvokeRequest"),
                 parameters=(self.model, ...),
@@ -145,8 +180,21 @@ class InputTypes:
         except Exception as error:
             self._explain(what, place)
             raise _no_schema(f"{what}: its parameters", "(unknown)", error, place) from error
-        self.read_request = self.request.__pydantic_validator__.validate_json
+        self._read_request = self.request.__pydantic_validator__.validate_json
         self._write = self.model.__pydantic_serializer__.to_json
+
+    def read_request(self, body):
+        """The request in a body. ValidationError says what is wrong; NotJSON: NaN and Infinity, which pydantic reads."""
+        if b"NaN" in body or b"Infinity" in body:
+            import json
+
+            try:
+                json.loads(body, parse_constant=_refuse_constant)
+            except NotJSON:
+                raise
+            except (ValueError, RecursionError):
+                pass  # pydantic says better what is wrong
+        return self._read_request(body)
 
     def _explain(self, what, place):
         for p in self.parameters:
@@ -188,6 +236,8 @@ class InputTypes:
             default = p.default
             if default is MISSING:
                 continue
+            if not finite(default):
+                raise SchemaError(f"default of parameter '{p.name}' is {_NOT_FINITE.replace('return', 'use')}")
             info = self.model.model_fields[self.fields[p.name]]
             if info.is_required():
                 continue
@@ -248,20 +298,31 @@ class OutputTypes:
 
     def write_exact(self, values: dict) -> bytes:
         """JSON of values whose types were checked already."""
-        return self._serialize(values, fallback=plain)
+        return self._checked(self._serialize(values, fallback=plain), values)
+
+    def _checked(self, text, values) -> bytes:
+        """pydantic writes null for numbers that JSON does not have."""
+        if b"null" in text:
+            for name, ref in self.named:
+                if not finite(values[name]):
+                    from .errors import OutputError
+
+                    raise OutputError(f"step '{ref.node.name}' returned for its output '{ref.output.name}' {_NOT_FINITE}")
+        return text
 
     def write(self, values: dict) -> bytes:
         """JSON of the values. OutputError when one is not what its annotation says."""
         try:
             if any(values[name] is None for name in self._never_none):
                 raise ValueError
-            return self._serialize(values, warnings="error", fallback=plain)
+            text = self._serialize(values, warnings="error", fallback=plain)
         except Exception:  # noqa: BLE001 - looked at one by one below
             import json
 
-            return b"{" + b",".join(
+            text = b"{" + b",".join(
                 json.dumps(name).encode() + b":" + self._write_one(name, ref, values[name])
                 for name, ref in self.named) + b"}"
+        return self._checked(text, values)
 
     def _write_one(self, name, ref, value) -> bytes:
         from .errors import OutputError
@@ -307,6 +368,12 @@ def problems_of(error, body) -> list:
                             for key, value in one["ctx"].items()}
         result.append(entry)
     return result
+
+
+def not_json(error) -> dict:
+    """The problem of a body that has NaN or Infinity among its values."""
+    return {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error", "input": {},
+            "ctx": {"error": f"{error} is no JSON"}}
 
 
 def _bad_json(body) -> dict:

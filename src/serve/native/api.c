@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "serve/value.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ void kr_work_reset(struct kr_work *work)
     }
     work->arena_n = 0;
     work->message[0] = '\0';
+    work->wrong = false;
     work->run.data = NULL;
     for (size_t i = 0; i < work->native->outputs; i++)
         kr_buf_reset(&work->output[i]);
@@ -147,9 +149,23 @@ static void put_integer(struct kr_run *run, size_t output, int64_t value)
     kr_write_integer(output_of(run, output), value);
 }
 
+/* JSON has no NaN and no infinity. */
+static void add_number(struct kr_run *run, size_t output, double value, struct kr_buf *out)
+{
+    struct kr_work *work = work_of(run);
+
+    kr_write_number(out, value);
+    if (isfinite(value) || work->wrong)
+        return;
+    work->wrong = true;
+    (void)snprintf(work->message, sizeof(work->message), "output '%s' is %s, which JSON cannot say",
+                   work->native->pipeline->outputs[output].name,
+                   isnan(value) ? "not a number" : "infinite");
+}
+
 static void put_number(struct kr_run *run, size_t output, double value)
 {
-    kr_write_number(output_of(run, output), value);
+    add_number(run, output, value, output_of(run, output));
 }
 
 static void put_numbers(struct kr_run *run, size_t output, const double *values, size_t n)
@@ -160,7 +176,7 @@ static void put_numbers(struct kr_run *run, size_t output, const double *values,
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             kr_buf_addc(out, ',');
-        kr_write_number(out, values[i]);
+        add_number(run, output, values[i], out);
     }
     kr_buf_addc(out, ']');
 }
@@ -177,6 +193,8 @@ static void *alloc(struct kr_run *run, size_t size)
 
 static int fail(struct kr_run *run, const char *message)
 {
+    if (work_of(run)->wrong)
+        return -1; /* that is what was wrong first */
     (void)snprintf(work_of(run)->message, sizeof(work_of(run)->message), "%s", message);
     return -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/native/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,10 @@ void kr_problem(struct kr_problems *problems, const char *type, const char *loc,
 
 static bool in_range(const struct kr_field *field, double value, char *message, size_t size)
 {
+    if (!isfinite(value)) { /* 1e999 */
+        (void)snprintf(message, size, "Input should be a finite number");
+        return false;
+    }
     if (!(field->minimum < field->maximum) || (value >= field->minimum && value <= field->maximum))
         return true;
     (void)snprintf(message, size, "Input should be from %.17g to %.17g", field->minimum,

@@ -30,7 +30,8 @@ struct kr_work {
     size_t arena_n;
     struct kr_block *blocks; /* further ones */
     char message[512];
-    int step; /* that runs, for messages */
+    bool wrong; /* an output is none: the run has failed, whatever the step says */
+    int step;   /* that runs, for messages */
     bool (*emit)(void *data, const char *event, const char *json, size_t n);
     void *emit_data;
 };
