@@ -84,12 +84,46 @@ def _order(version: str):
     return (0, int(version), "") if version.isdigit() else (1, 0, version)
 
 
+class _Alone:
+    """One at a time in the folder of an artifact, among threads and processes."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __enter__(self):
+        import fcntl
+
+        self.lock = os.open(os.path.join(self.folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+
+    def __exit__(self, *_):
+        os.close(self.lock)
+
+
+def _replace_folder(made, target):
+    """Puts a folder in the place of another at once, so that there is always one; without that call of the kernel nearly
+    at once. What was there is removed."""
+    import ctypes
+    import shutil
+
+    try:
+        exchange = ctypes.CDLL(None, use_errno=True).renameat2
+        swapped = exchange(-100, os.fsencode(made), -100, os.fsencode(target), 2) == 0  # AT_FDCWD, RENAME_EXCHANGE
+    except (AttributeError, OSError):
+        swapped = False
+    if not swapped:
+        os.rename(target, made + ".old")
+        os.rename(made, target)
+        made += ".old"
+    shutil.rmtree(made, ignore_errors=True)
+
+
 def versions(name: str):
     """The kept versions of an artifact, oldest first; numbers before other words."""
     folder = os.path.join(store_folder(), _checked(name, "an artifact"))
     if not os.path.isdir(folder):
         return []
-    found = [v for v in os.listdir(folder) if os.path.exists(os.path.join(folder, v, "about.json"))]
+    found = [v for v in os.listdir(folder) if v[0] != "." and os.path.exists(os.path.join(folder, v, "about.json"))]
     return [_read(os.path.join(folder, v)) for v in sorted(found, key=_order)]
 
 
@@ -128,7 +162,6 @@ def save_artifact(data, name, version=None, tags=None, metadata=None, **_more) -
     """Keeps a value under a name. The version is the next number unless given; an equal one is replaced."""
     import json
     import pickle
-    import shutil
     import tempfile
 
     folder = os.path.join(store_folder(), _checked(name, "an artifact"))
@@ -137,20 +170,32 @@ def save_artifact(data, name, version=None, tags=None, metadata=None, **_more) -
         content = pickle.dumps(data)
     except Exception as error:
         raise TypeError(f"artifact '{name}' of type {type(data).__name__} cannot be kept: {error}") from error
-    if version is None:
-        numbers = [int(v) for v in os.listdir(folder) if v.isdigit()]
-        version = str(max(numbers, default=0) + 1)
-    about = {"name": str(name), "version": _checked(version, "a version"), "tags": sorted(set(tags or [])),
-             "metadata": metadata or {}, "type": f"{type(data).__module__}.{type(data).__qualname__}"}
+    if version is not None:
+        version = _checked(version, "a version")
+        if version[0] == ".":
+            raise ValueError(f"{version!r} is not a name of a version: it must not begin with a dot")
+    about = {"name": str(name), "tags": sorted(set(tags or [])), "metadata": metadata or {},
+             "type": f"{type(data).__module__}.{type(data).__qualname__}"}
     made = tempfile.mkdtemp(prefix=".new-", dir=folder)
-    with open(os.path.join(made, "data.pickle"), "wb") as file:
-        file.write(content)
-    with open(os.path.join(made, "about.json"), "w", encoding="utf-8") as file:
-        json.dump(about, file, indent=1, sort_keys=True, default=str)
-    target = os.path.join(folder, about["version"])
-    if os.path.exists(target):
-        shutil.rmtree(target)
-    os.rename(made, target)
+    try:
+        with open(os.path.join(made, "data.pickle"), "wb") as file:
+            file.write(content)
+        with _Alone(folder):
+            if version is None:
+                version = str(max((int(v) for v in os.listdir(folder) if v.isdigit()), default=0) + 1)
+            about["version"] = version
+            with open(os.path.join(made, "about.json"), "w", encoding="utf-8") as file:
+                json.dump(about, file, indent=1, sort_keys=True, default=str)
+            target = os.path.join(folder, version)
+            if os.path.exists(target):
+                _replace_folder(made, target)
+            else:
+                os.rename(made, target)
+    except BaseException:
+        import shutil
+
+        shutil.rmtree(made, ignore_errors=True)
+        raise
     return ArtifactVersion(target, about)
 
 
@@ -176,12 +221,13 @@ def add_tags(tags, artifact=None, artifact_name=None, artifact_version=None, inf
         return
     one = find(name, artifact_version)
     path = os.path.join(one.uri, "about.json")
-    with open(path, encoding="utf-8") as file:
-        about = json.load(file)
-    about["tags"] = sorted(set(about.get("tags", [])) | {str(t) for t in tags})
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(about, file, indent=1, sort_keys=True)
-    os.replace(path + ".new", path)
+    with _Alone(os.path.dirname(one.uri)):
+        with open(path, encoding="utf-8") as file:
+            about = json.load(file)
+        about["tags"] = sorted(set(about.get("tags", [])) | {str(t) for t in tags})
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(about, file, indent=1, sort_keys=True)
+        os.replace(path + ".new", path)
 
 
 def keep_outputs(run, graph, values) -> None:

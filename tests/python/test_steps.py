@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps and pipelines in this process: graphs, calling, options."""
 import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +12,8 @@ import kourou
 from kourou import (ArtifactConfig, ParameterError, PipelineDefinitionError, SettingsError, StepRetryConfig,
                     get_pipeline_context, get_step_context, log_metadata, pipeline, step)
 from typing import Annotated, Dict, Generator, Iterator, List, Optional, Tuple
+
+from .conftest import PYTHON
 
 
 @step
@@ -500,6 +506,54 @@ def test_steps_as_classes():
         return scale(x)
 
     assert p(2) == 6 and p.graph.outputs[0][0] == "scaled"
+
+
+SAVER = """
+import sys
+from kourou import add_tags, save_artifact
+first, count = int(sys.argv[1]), int(sys.argv[2])
+for i in range(first, first + count):
+    save_artifact({"value": i}, "crowd")
+    save_artifact(i, "one", version="fixed")
+    add_tags([f"t{i}"], artifact_name="tagged")
+"""
+
+
+def test_artifacts_kept_at_once_are_all_kept(project):
+    """By 16 threads, and by processes beside them; a reader meanwhile finds nothing half done."""
+    from kourou import Client, add_tags, load_artifact, save_artifact
+
+    save_artifact(0, "tagged")
+    save_artifact(-1, "one", version="fixed")
+    processes = [subprocess.Popen([sys.executable, "-c", SAVER, str(1000 * n), "5"], env={**os.environ, "PYTHONPATH": str(PYTHON)})
+                 for n in range(1, 4)]
+    seen, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            seen.append(load_artifact("one", "fixed"))
+            assert all(one.version.isdigit() for one in Client().list_artifact_versions("crowd"))
+
+    def keep(n):
+        for i in range(5):
+            save_artifact({"value": n * 5 + i}, "crowd")
+            save_artifact(n, "one", version="fixed")
+            add_tags([f"t{n * 5 + i}"], artifact_name="tagged")
+
+    with ThreadPoolExecutor(17) as pool:
+        reader = pool.submit(read)
+        list(pool.map(keep, range(16)))
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+        stop.set()
+        reader.result()
+    kept = Client().list_artifact_versions("crowd")
+    assert sorted(int(one.version) for one in kept) == list(range(1, 96))
+    want = set(range(80)) | {1000 * n + i for n in (1, 2, 3) for i in range(5)}
+    assert {one.load()["value"] for one in kept} == want and seen
+    assert set(Client().get_artifact_version("tagged").tags) == {f"t{i}" for i in want}
+    assert not [name for name in os.listdir(os.path.dirname(kept[0].uri)) if name.startswith(".new")]
+    with pytest.raises(ValueError, match="must not begin with a dot"):
+        save_artifact(1, "one", version=".new-x")
 
 
 def test_artifacts_are_kept(project):
