@@ -92,7 +92,9 @@ def _convert(kind, value):
         if not isinstance(value, dict):
             raise TypeError
         inner = _split(kind)[1]
-        return {_convert("str", key): _convert(inner, item) for key, item in value.items()}
+        # os.getenv() of what is not there: not set
+        return {_convert("str", key): _convert(inner, item) for key, item in value.items()
+                if item is not None or inner != "str"}
     return _convert_plain(kind, value)
 
 
@@ -175,8 +177,9 @@ class Settings:
                 raise SettingsError(f"{owner} has no field '{name}': {self._not_here[name]}")
             raise SettingsError(f"{owner} has no field '{name}'{suggestion(name, self._fields)}")
         kind = self._fields[name][0]
-        if kind == "str" and value is None:
-            raise SettingsError(f"{owner}: {name} is None, expected text")
+        if value is None and not kind.startswith("Optional[") and kind != "Any" and "None" not in kind:
+            self._set.pop(name, None)  # not set, as when os.getenv() found nothing
+            return
         try:
             value = _convert(kind, value)
         except TypeError:

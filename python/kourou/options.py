@@ -70,6 +70,8 @@ def _environment(value, where):
     for name, text in value.items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
             raise SettingsError(f"{where}: environment: {name!r} is not a name of a variable")
+        if text is None:  # os.getenv() of what is not there: not set
+            continue
         if isinstance(text, bool) or not isinstance(text, (str, int, float)):
             raise SettingsError(f"{where}: environment: '{name}' is {text!r}, expected text or a number")
         result[name] = str(text)

@@ -115,18 +115,32 @@ static json_t *public_settings(const char *flavor, json_t *merged, json_t **auth
     return out;
 }
 
+/* Variables as texts; null is not set. */
+static json_t *variables_of(const json_t *map)
+{
+    json_t *made = json_object(), *value;
+    const char *name;
+
+    json_object_foreach((json_t *)(uintptr_t)map, name, value)
+    {
+        kr_auto_free char *text =
+            json_is_string(value) ? kr_strdup(json_string_value(value)) : kr_json_canonical(value);
+
+        if (!json_is_null(value))
+            kr_json_set_str(made, name, text);
+    }
+    return made;
+}
+
 /* YAML first, code over it. */
 static int merge_environment(const json_t *config, json_t *document, struct kr_err *err)
 {
     kr_auto_json json_t *wrapped = json_object(), *expanded = NULL;
-    json_t *merged = json_object(), *names, *item, *known;
-    const json_t *from_yaml = json_object_get(config, "environment");
+    json_t *merged = variables_of(json_object_get(config, "environment")), *names, *item, *known;
     size_t i, k;
 
     if (json_object_get(document, "environment") != NULL)
         kr_json_set(wrapped, "environment", json_incref(json_object_get(document, "environment")));
-    if (json_is_object(from_yaml))
-        kr_json_merge(merged, from_yaml);
     if (kr_settings_expand_env(wrapped, "environment of the pipeline", &expanded, err) < 0) {
         json_decref(merged);
         return -(int)err->code;

@@ -199,7 +199,7 @@ static json_t *from_text(const struct kr_setting *row, const char *text)
     return NULL;
 }
 
-/* Numbers and booleans in a map become the text they are written as. */
+/* Numbers and booleans in a map become the text they are written as; null is left out. */
 static json_t *text_map(const json_t *map)
 {
     kr_auto_json json_t *made = json_object();
@@ -212,11 +212,13 @@ static json_t *text_map(const json_t *map)
 
         if (json_is_object(value) || json_is_array(value))
             return NULL;
+        if (json_is_null(value)) /* not set */
+            continue;
         if (json_is_string(value)) {
             kr_json_set(made, key, json_incref(value));
             continue;
         }
-        text = json_is_null(value) ? kr_strdup("") : kr_json_canonical(value);
+        text = kr_json_canonical(value);
         kr_json_set_str(made, key, text);
     }
     return kr_steal(&made);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings classes: every field of the C tables is here too, and mistakes are named."""
+import os
 import pathlib
 import re
 
@@ -7,7 +8,7 @@ import pytest
 
 from kourou import (AppExtensionSpec, CORSConfig, DeploymentDefaultEndpoints, DeploymentSettings, DockerDeployerSettings,
                     DockerSettings, EndpointMethod, EndpointSpec, HuggingFaceDeployerSettings, LocalDeployerSettings,
-                    MiddlewareSpec, PythonPackageInstaller, ResourceSettings, SecureHeadersConfig, SettingsError)
+                    MiddlewareSpec, PythonPackageInstaller, ResourceSettings, SecureHeadersConfig, SettingsError, pipeline, step)
 from kourou.config import DockerBuildConfig, check_settings
 
 CORE = pathlib.Path(__file__).resolve().parents[2] / "src" / "core"
@@ -161,3 +162,34 @@ def test_copies_and_dumps():
     assert one.model_dump(exclude_unset=True) == {"cpu_count": 1, "memory": "1GB"}
     assert one == ResourceSettings(memory="1GB", cpu_count=1) and one != two
     assert one.model_fields_set == {"cpu_count", "memory"}
+
+
+def test_none_is_not_set(monkeypatch):
+    """As os.getenv() gives it for a variable that is not there."""
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    absent = os.getenv("NOT_THERE")
+    docker = DockerSettings(environment={"K": absent, "L": "1"}, runtime_environment={"K": absent}, python_package_installer=absent,
+                            apt_packages=absent, skip_build=absent, build_config=absent)
+    assert (docker.environment, docker.runtime_environment) == ({"L": "1"}, {})
+    assert (docker.python_package_installer, docker.apt_packages, docker.skip_build) == ("pip", [], False)
+    assert check_settings({"docker": docker}, "here")["docker"] == \
+        {"environment": {"L": "1"}, "runtime_environment": {}, "build_config": None}
+    assert check_settings({"docker": {"environment": {"K": absent}}}, "here") == {"docker": {"environment": {}}}
+    hub = HuggingFaceDeployerSettings(space_prefix=absent, app_port=absent, private=absent, organization=absent)
+    assert (hub.space_prefix, hub.app_port, hub.organization) == ("zenml", 7860, None)
+    assert DeploymentSettings(root_url_path=absent, log_level=absent, uvicorn_port=absent).model_fields_set == set()
+    with pytest.raises(SettingsError, match="EndpointSpec: path is missing"):
+        EndpointSpec(path=absent, method="GET", handler=handler)
+
+
+def test_variables_that_are_none_are_not_set():
+    @step(environment={"K": None, "L": 1})
+    def work() -> int:
+        return 1
+
+    @pipeline(environment={"K": None, "M": "x"})
+    def p():
+        return work()
+
+    assert p.environment == {"L": "1", "M": "x"}
+    assert p.with_options(environment={"M": None}).environment == {"L": "1", "M": "x"}

@@ -104,7 +104,7 @@ static void test_words_of_the_command_line_become_typed(void **state)
         {&kr_docker_settings, "{\"environment\":\"{\\\"A\\\": 1}\"}",
          "{\"environment\":{\"A\":\"1\"}}"},
         {&kr_docker_settings, "{\"environment\":{\"A\":true,\"B\":1.5,\"C\":null}}",
-         "{\"environment\":{\"A\":\"true\",\"B\":\"1.5\",\"C\":\"\"}}"},
+         "{\"environment\":{\"A\":\"true\",\"B\":\"1.5\"}}"},
         {&kr_docker_settings, "{\"requirements\":[\"numpy\"]}", "{\"requirements\":[\"numpy\"]}"},
         {&kr_docker_settings, "{\"requirements\":\"req.txt\"}", "{\"requirements\":\"req.txt\"}"},
         {&kr_deployment_settings, "{\"include_default_endpoints\":5}",
