@@ -44,8 +44,26 @@ class _Loader(_importer.SourceFileLoader):
         return code
 
 
-def import_from(root: str) -> None:
-    """Puts the source root first in the search path. Its modules come by _Loader, what is installed below it not."""
+class _Renamed:
+    """Finds packages whose folders have another name, as some editable installs do."""
+
+    def __init__(self, places):
+        self._places = places
+
+    def find_spec(self, name, _path=None, _target=None):
+        place = self._places.get(name)
+        if place is None:
+            return None
+        if os.path.isdir(place):
+            file = os.path.join(place, "__init__.py")
+            return _importer.spec_from_file_location(name, file, loader=_Loader(name, file),
+                                                     submodule_search_locations=[place])
+        return _importer.spec_from_file_location(name, place, loader=_Loader(name, place))
+
+
+def import_from(root: str, paths=(), modules=None) -> None:
+    """Puts the source root first in the search path, folders below it behind it. Its modules come by _Loader, what
+    is installed below it not. ``modules``: folders or files below it of packages that have another name."""
     root = os.path.abspath(root)
     here = root.rstrip(os.sep) + os.sep
     library = os.path.dirname(os.__file__) + os.sep
@@ -55,7 +73,7 @@ def import_from(root: str) -> None:
 
     def hook(path):
         full = path + os.sep
-        if not full.startswith(here) or full.startswith(library) or \
+        if not full.startswith(here) or full.startswith(library) or os.path.isfile(path) or \
                 any(f"{os.sep}{name}{os.sep}" in full[len(here) - 1:] for name in _INSTALLED):
             raise ImportError("no folder of the user's code", path=path)
         return make(path)
@@ -64,6 +82,7 @@ def import_from(root: str) -> None:
     for path in list(sys.path_importer_cache):
         if (path + os.sep).startswith(here):
             del sys.path_importer_cache[path]
-    while root in sys.path:
-        sys.path.remove(root)
-    sys.path.insert(0, root)
+    folders = [root, *(os.path.join(root, path) for path in paths)]
+    sys.path[:] = folders + [path for path in sys.path if path not in folders]
+    if modules:
+        sys.meta_path.insert(0, _Renamed({name: os.path.join(root, place) for name, place in modules.items()}))

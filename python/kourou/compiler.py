@@ -9,6 +9,7 @@ import sys
 
 from . import options as opt
 from ._loader import import_from
+from ._needs import Watch
 from ._source import Loading, code_location, describe_source, one_line, short_path, short_traceback, user_frames
 from ._version import SNAPSHOT_VERSION, __version__
 from .errors import KourouError, SettingsError
@@ -192,14 +193,59 @@ def error_document(error: BaseException, root) -> dict:
     return {"error": found}
 
 
+def _source_layout(source, root):
+    """Folders below the root that hold the source's package when neither the root nor sys.path does."""
+    top = source.split(".")[0]
+
+    def holds(folder):
+        return os.path.isdir(os.path.join(folder, top)) or os.path.isfile(os.path.join(folder, top + ".py"))
+
+    if any(holds(folder) for folder in [root, *sys.path]):
+        return []
+    return [folder for folder in _declared_folders(root) if holds(os.path.join(root, folder))][:1]
+
+
+def _declared_folders(root):
+    """Where pyproject.toml says that packages lie, and `src`."""
+    found = []
+    try:
+        try:
+            import tomllib
+        except ImportError:  # before Python 3.11
+            from pip._vendor import tomli as tomllib
+        with open(os.path.join(root, "pyproject.toml"), "rb") as file:
+            tools = tomllib.load(file).get("tool") or {}
+        setuptools = tools.get("setuptools") or {}
+        found += [(setuptools.get("package-dir") or {}).get("")]
+        packages = setuptools.get("packages")
+        found += (packages.get("find") or {}).get("where") or [] if isinstance(packages, dict) else []
+    except (ImportError, OSError, ValueError, AttributeError):
+        pass  # none, or one that others complain about
+    return [os.path.normpath(folder) for folder in found
+            if isinstance(folder, str) and folder and not folder.startswith(("/", ".."))] + ["src"]
+
+
+def _add_needs(document, watch):
+    """What the deploy compares with what it sends, and where the served code finds its modules."""
+    document["needs"] = watch.needs()
+    paths, modules = watch.paths(), watch.modules()
+    if paths:
+        document["python"]["paths"] = paths
+    if modules:
+        document["python"]["modules"] = modules
+
+
 def main(argv=None) -> int:
     """The command ``compile``; the result is the exit status."""
     options = _options(argv)
     root = os.path.abspath(options.root)
-    import_from(root)
+    import_from(root, _source_layout(options.source, root))
+    watch = Watch(root)
     try:
-        with Loading():
-            document, status = snapshot_of(options.source, _read_config(options.config), options.name, root), 0
+        config = _read_config(options.config)
+        with Loading(), watch:
+            document, status = snapshot_of(options.source, config, options.name, root), 0
+        _add_needs(document, watch)
         text = canonical_text(document)
     except KeyboardInterrupt:
         raise

@@ -78,7 +78,8 @@ def _not_a_pipeline(source, thing):
 def load(snapshot: dict, root: str, deployment=None) -> "Runner":
     """Imports the pipeline of a snapshot and prepares everything that does not depend on a request."""
     root = os.path.abspath(root)
-    import_from(root)
+    python = snapshot.get("python") or {}
+    import_from(root, python.get("paths") or (), python.get("modules"))
     for name, value in (snapshot.get("environment") or {}).items():
         os.environ.setdefault(name, os.path.expandvars(value))
     pipeline = find_pipeline(snapshot["pipeline"]["source"], root)

@@ -3,6 +3,7 @@
 
 #include "app/change.h"
 #include "app/compile.h"
+#include "app/needs.h"
 #include "base/alloc.h"
 #include "base/path.h"
 #include "base/yaml.h"
@@ -22,6 +23,7 @@ void kr_made_finish(struct kr_made *made)
 {
     json_decref(made->document);
     json_decref(made->auth_key);
+    json_decref(made->needs);
     free(made->source_root);
     free(made->python);
     *made = (struct kr_made){0};
@@ -164,31 +166,34 @@ static int merge_environment(const json_t *config, json_t *document, struct kr_e
     return 0;
 }
 
-static int digest_within(struct kr_app *app, const char *root, const json_t *document, uint64_t max,
-                         char digest[KR_SHA256_HEX + 7], struct kr_err *err)
+static int collect_within(struct kr_app *app, const char *root, const json_t *document,
+                          uint64_t max, struct kr_files *files, json_t *warnings,
+                          struct kr_err *err)
 {
     kr_auto_free char *cache = kr_path_join(app->data_dir, "cache"), *library = NULL;
-    kr_auto_json json_t *warnings = json_array();
-    kr_auto_files struct kr_files files = {0};
     struct kr_bundle bundle = {.root = root, .cache_dir = cache, .max_total = max};
     const char *source = kr_json_str(json_object_get(document, "pipeline"), "source", "");
 
-    if (kr_mkdir_p(cache, 0700, err) < 0 || kr_bundle_collect(&bundle, &files, warnings, err) < 0)
+    if (kr_mkdir_p(cache, 0700, err) < 0 || kr_bundle_collect(&bundle, files, warnings, err) < 0)
         return -(int)err->code;
-    if (kr_source_is_native(source, &library) && kr_files_find(&files, library) == NULL) {
+    if (kr_source_is_native(source, &library) && kr_files_find(files, library) == NULL) {
         kr_auto_free char *disk = kr_path_join(root, library); /* ignored as a product of a build */
 
-        if (kr_files_add_disk(&files, library, disk, err) < 0)
-            return -(int)err->code;
+        return kr_files_add_disk(files, library, disk, err);
     }
-    kr_files_digest(&files, digest);
     return 0;
 }
 
 int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
                    char digest[KR_SHA256_HEX + 7], struct kr_err *err)
 {
-    return digest_within(app, root, document, 0, digest, err);
+    kr_auto_files struct kr_files files = {0};
+    kr_auto_json json_t *warnings = json_array();
+
+    if (collect_within(app, root, document, 0, &files, warnings, err) < 0)
+        return -(int)err->code;
+    kr_files_digest(&files, digest);
+    return 0;
 }
 
 /* How much code may go where it is built; 0: any. What is built here goes into an image and not
@@ -213,19 +218,22 @@ static uint64_t code_max(const struct kr_deploy_request *request, const json_t *
 static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor, uint64_t max,
                     struct kr_err *err)
 {
+    kr_auto_files struct kr_files files = {0};
+    kr_auto_json json_t *warnings = json_array();
     char digest[KR_SHA256_HEX + 7];
     json_t *code = json_object();
 
     kr_json_set(made->document, "code", code);
-    if (digest_within(app, made->source_root, made->document, max, digest, err) < 0) {
+    if (collect_within(app, made->source_root, made->document, max, &files, warnings, err) < 0) {
         if (err->code != KR_E_LIMIT || strcmp(flavor, "local") != 0)
             return kr_wrap(err, "the code in %s", made->source_root);
         kr_note(app, KR_NOTE_WARN, "%s: changes of the code will not be noticed", err->msg);
         kr_err_clear(err);
         return 0;
     }
+    kr_files_digest(&files, digest);
     kr_json_set_str(code, "digest", digest);
-    return 0;
+    return kr_needs_code(app, made, flavor, &files, warnings, err);
 }
 
 static int complete(struct kr_app *app, const struct kr_deploy_request *request,
@@ -288,6 +296,8 @@ int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const c
     out->source_root = kr_strdup(root);
     if (kr_compile(app, &compile, &out->document, &out->python, err) < 0)
         return -(int)err->code;
+    out->needs = json_incref(json_object_get(out->document, "needs"));
+    (void)json_object_del(out->document, "needs");
     return complete(app, request, config, stack, deployer, out, err);
 }
 

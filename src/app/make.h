@@ -11,6 +11,7 @@ struct kr_made {
     json_t *document;
     json_t *
         auth_key; /* of the settings: text, {{secret.key}}, or null; plain text is in no snapshot */
+    json_t *needs; /* what the code loads and reads on import (pack/needs.h); in no snapshot */
     char digest[KR_SHA256_HEX + 7];
     char *source_root;
     char *python; /* NULL for native pipelines */
@@ -20,7 +21,7 @@ void kr_made_finish(struct kr_made *made);
 
 /* deployer: row of the component whose flavor and configuration take part in the merge. stack: row
  * with its components, or NULL; code that would not fit into a Space is refused by its size then,
- * before any of it is read. */
+ * before any of it is read. Code that needs what is not sent is KR_E_INVALID. */
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,
             const json_t *stack, const json_t *deployer, struct kr_made *out,
             struct kr_err *err) KR_MUST_USE;

@@ -4,6 +4,7 @@
 #include "deployers/engine.h"
 #include "pack/launch.h"
 #include "pack/machine.h"
+#include "pack/needs.h"
 #include "pack/requirements.h"
 
 #include <stdio.h>
@@ -92,4 +93,32 @@ int kr_needs_check(struct kr_target *target, char machine[16], struct kr_err *er
     if (kr_json_bool(docker_of(target), "skip_build", false))
         return 0;
     return check_requirements(target, err);
+}
+
+int kr_needs_code(struct kr_app *app, const struct kr_made *made, const char *flavor,
+                  const struct kr_files *sent, const json_t *left_out, struct kr_err *err)
+{
+    const json_t *docker = kr_json_at(made->document, "settings", "docker", NULL), *item;
+    const char *named = kr_dockerignore_setting(docker, "build_config");
+    kr_auto_dockerignore struct kr_dockerignore *rules = NULL;
+    kr_auto_json json_t *warnings = json_array();
+    bool local = strcmp(flavor, "local") == 0;
+    struct kr_needs in = {.root = made->source_root,
+                          .needs = made->needs,
+                          .sent = sent,
+                          .left_out = left_out,
+                          .rules_name = named != NULL ? named : ".dockerignore",
+                          .only_warn = local,
+                          .prog = app->prog};
+    size_t i;
+    int rc;
+
+    if (made->needs == NULL)
+        return 0;
+    if (!local && kr_dockerignore_load(made->source_root, docker, true, &rules, err) < 0)
+        return -(int)err->code;
+    in.rules = rules;
+    rc = kr_needs_files(&in, warnings, err);
+    json_array_foreach(warnings, i, item) kr_note(app, KR_NOTE_WARN, "%s", json_string_value(item));
+    return rc;
 }

@@ -3,7 +3,16 @@
 #ifndef KR_APP_NEEDS_H
 #define KR_APP_NEEDS_H
 
+#include "app/make.h"
 #include "app/target.h"
+#include "core/files.h"
+
+/* Compares what the code needs with the files that are sent. left_out: sentences of the bundle
+ * about what it left out. For the local deployer, which serves the folder itself, what is missing
+ * is said and no more. */
+int kr_needs_code(struct kr_app *app, const struct kr_made *made, const char *flavor,
+                  const struct kr_files *sent, const json_t *left_out,
+                  struct kr_err *err) KR_MUST_USE;
 
 /* Programs for the processor it is sent to, requirements that can be read, and a value for each
  * ${NAME} in them. machine gets that processor, for target->what.machine of this and later targets.
