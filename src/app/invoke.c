@@ -9,8 +9,9 @@
 #include "net/http.h"
 
 #include <string.h>
+#include <strings.h>
 
-enum { DEFAULT_TIMEOUT_S = 300, MAX_HEADERS = 8, SLACK_MS = 5000 };
+enum { DEFAULT_TIMEOUT_S = 300, MAX_HEADERS = 8, SLACK_MS = 5000, WAKE_S = 600 };
 static const size_t max_answer = (size_t)256 << 20;
 
 struct header_lines {
@@ -81,9 +82,34 @@ static int fail_status(struct kr_app *app, const struct kr_target *t,
     return -(int)err->code;
 }
 
-static int take_answer(struct kr_app *app, const struct kr_target *t,
-                       const struct kr_http_response *res, json_t **answer, bool *ok,
-                       struct kr_err *err)
+/* What stands before the app answered, not the app: it gives JSON for everything. */
+static bool is_page(const struct kr_http_response *res, const json_t *body)
+{
+    const char *type = kr_http_header(res, "content-type");
+
+    return (type != NULL && strncasecmp(type, "text/html", 9) == 0) ||
+           (body == NULL && res->status >= 500);
+}
+
+/* How the deployment is says more than such an answer. */
+static int fail_page(struct kr_app *app, struct kr_target *t, const struct kr_http_response *res,
+                     struct kr_err *err)
+{
+    kr_auto_status struct kr_deployment_status status = {.state = KR_STATE_UNKNOWN};
+
+    if (kr_deployer_ready(t->deployer, &t->env, &t->what, 0, &status, err) < 0)
+        return kr_wrap(err, "deployment '%s' did not answer (status %d)", t->what.name,
+                       res->status);
+    (void)kr_fail(err, KR_E_REMOTE,
+                  "deployment '%s' did not answer: what stands before it gave %s with status %d",
+                  t->what.name, res->body.n > 0 ? "a page" : "nothing", res->status);
+    err->http_status = res->status;
+    return kr_hint(err, "run the command again; %s deployment describe %s", app->prog,
+                   t->what.name);
+}
+
+static int take_answer(struct kr_app *app, struct kr_target *t, const struct kr_http_response *res,
+                       json_t **answer, bool *ok, struct kr_err *err)
 {
     kr_auto_json json_t *body = NULL;
     bool parsed = kr_json_parse(kr_buf_str(&res->body), res->body.n, "answer", &body, NULL) == 0;
@@ -94,6 +120,8 @@ static int take_answer(struct kr_app *app, const struct kr_target *t,
         *answer = kr_steal(&body);
         return 0;
     }
+    if (is_page(res, body))
+        return fail_page(app, t, res, err);
     if (res->status == 200)
         return kr_fail(err, KR_E_REMOTE,
                        "deployment '%s' answered something that is no result: %.200s", t->what.name,
@@ -120,6 +148,21 @@ static int explain_silence(struct kr_app *app, const struct kr_target *t, struct
     return kr_hint(err, "%s deployment provision %s", app->prog, t->what.name);
 }
 
+static int get_ready(struct kr_target *t, struct kr_err *err)
+{
+    kr_auto_status struct kr_deployment_status status = {.state = KR_STATE_UNKNOWN};
+    int64_t wait_ms = kr_json_int(t->settings, "lcm_timeout", WAKE_S) * 1000;
+
+    if (kr_deployer_ready(t->deployer, &t->env, &t->what, wait_ms, &status, err) < 0)
+        return kr_wrap(err, "call '%s'", t->what.name);
+    if (status.metadata != NULL) {
+        json_decref(t->metadata);
+        t->metadata = json_incref(status.metadata);
+        t->what.metadata = t->metadata;
+    }
+    return 0;
+}
+
 static int send_call(struct kr_app *app, struct kr_target *t, const char *url, const char *body,
                      int timeout_s, json_t **answer, bool *ok, struct kr_err *err)
 {
@@ -138,7 +181,8 @@ static int send_call(struct kr_app *app, struct kr_target *t, const char *url, c
         .idle_ms = limit_ms,
     };
 
-    if (kr_deployer_headers(t->deployer, &t->env, &t->what, &headers, err) < 0)
+    if (get_ready(t, err) < 0 ||
+        kr_deployer_headers(t->deployer, &t->env, &t->what, &headers, err) < 0)
         return -(int)err->code;
     req.authorization = add_headers(headers, &lines);
     req.headers = (const char *const *)lines.v;

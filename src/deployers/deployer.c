@@ -111,6 +111,14 @@ void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known
     }
 }
 
+int kr_deployer_ready(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                      const struct kr_deployment *what, int64_t timeout_ms,
+                      struct kr_deployment_status *status, struct kr_err *err)
+{
+    *status = (struct kr_deployment_status){.state = KR_STATE_UNKNOWN};
+    return d != NULL && d->ready != NULL ? d->ready(env, what, timeout_ms, status, err) : 0;
+}
+
 int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,
                         const struct kr_deployment *what, json_t **headers, struct kr_err *err)
 {

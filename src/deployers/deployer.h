@@ -103,6 +103,13 @@ int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deploye
 typedef bool (*kr_record_known)(void *data, const char *id);
 void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data);
 
+/* Before a call: looks how the app is, where that can be asked. One that sleeps is woken and waited
+ * for; one that cannot answer is an error with its state and the cure. status->metadata: what the
+ * headers depend on, or NULL. */
+int kr_deployer_ready(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                      const struct kr_deployment *what, int64_t timeout_ms,
+                      struct kr_deployment_status *status, struct kr_err *err) KR_MUST_USE;
+
 /* Headers a client of the app must send: {"Name":"value"} (private Space: Hub token; auth key).
  * KR_E_NETWORK: it is known that the app does not run. */
 int kr_deployer_headers(const struct kr_deployer *d, const struct kr_deployer_env *env,

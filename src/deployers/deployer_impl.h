@@ -20,6 +20,8 @@ struct kr_deployer {
                 const struct kr_log_request *request, struct kr_err *err);
     int (*deprovision)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                        bool remove, int64_t timeout_ms, struct kr_err *err);
+    int (*ready)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                 int64_t timeout_ms, struct kr_deployment_status *status, struct kr_err *err);
     int (*headers)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                    json_t **headers, struct kr_err *err);
     void (*sweep)(const struct kr_deployer_env *env, kr_record_known known, void *data);

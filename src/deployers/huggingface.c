@@ -332,5 +332,6 @@ const struct kr_deployer kr_deployer_huggingface = {
     .status = status,
     .logs = logs,
     .deprovision = deprovision,
+    .ready = kr_hf_ready,
     .headers = headers,
 };

@@ -46,6 +46,12 @@ int kr_hf_start(struct kr_hf *hf, const char *id, bool *moving, struct kr_err *e
 int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deployment *what,
                     int64_t timeout_ms, struct kr_deployment_status *status, bool *changed,
                     struct kr_err *err);
+/* As `ready` of the table. */
+int kr_hf_ready(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                int64_t timeout_ms, struct kr_deployment_status *status, struct kr_err *err);
+/* One GET of a path of the app through its public address; 0: an answer of any status. */
+int kr_hf_visit(struct kr_hf *hf, const struct kr_runtime *rt, bool is_private, const char *path,
+                struct kr_http_response *res, struct kr_err *err) KR_MUST_USE;
 int kr_hf_plan(const struct kr_deployer_env *env, const struct kr_deployment *what, json_t **plan,
                struct kr_err *err);
 

@@ -231,20 +231,14 @@ static void read_verdict(struct wait *w, const struct kr_http_response *res)
 }
 
 /* One GET of a path of the app through its public address; 0: no answer. */
-static int ask(struct wait *w, const char *base, const char *path, struct kr_http_response *res)
+static int ask(struct wait *w, const char *path, struct kr_http_response *res)
 {
-    kr_auto_free char *bearer = NULL, *url = kr_asprintf("%s%s", base, path);
-    struct kr_http_request req = {
-        .method = "GET", .url = url, .timeout_ms = 15000, .max_body = 65536};
-    struct kr_err ignored = KR_ERR_INIT;
+    struct kr_err why = KR_ERR_INIT;
 
-    /* The token goes to the app's edge of a private Space only: a public app would receive it. */
-    if (w->goal->is_private)
-        req.authorization = bearer = kr_asprintf("Bearer %s", kr_hub_token(w->hf->hub));
     free(w->health);
     w->health = NULL;
-    if (kr_http_send(kr_hub_http(w->hf->hub), &req, res, &ignored) < 0) {
-        w->health = kr_strdup(ignored.msg);
+    if (kr_hf_visit(w->hf, &w->rt, w->goal->is_private, path, res, &why) < 0) {
+        w->health = kr_strdup(why.msg);
         return 0;
     }
     w->health = kr_asprintf("GET %s answers %d: %.200s", path, res->status, kr_buf_str(&res->body));
@@ -257,9 +251,8 @@ static bool healthy(struct wait *w)
 {
     kr_auto_response struct kr_http_response res = KR_HTTP_RESPONSE_INIT,
                                              former = KR_HTTP_RESPONSE_INIT;
-    kr_auto_free char *base = kr_runtime_url(w->hf->hub, &w->rt);
     kr_auto_free char *path = kr_endpoint_path(w->hf->what->snapshot, "health_url_path", "/health");
-    int status = base != NULL ? ask(w, base, KR_READY_PATH, &res) : 0;
+    int status = ask(w, KR_READY_PATH, &res);
 
     if (status == 0)
         return false;
@@ -267,7 +260,7 @@ static bool healthy(struct wait *w)
         read_verdict(w, &res);
         return status == 200;
     }
-    status = ask(w, base, path, &former);
+    status = ask(w, path, &former);
     if (status != 0 && status != 200)
         read_verdict(w, &former);
     return status == 200;

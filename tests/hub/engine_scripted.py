@@ -102,11 +102,16 @@ class ScriptedApp:
             self.log.add("Signal received, starting graceful shutdown")
 
     def respond(self, request):
-        """The tiny app: /health, /env, /echo and a page."""
+        """The tiny app: /health, /invoke, /env, /echo and a page."""
         path = request.raw_path
         self.log.add(f"{request.method} {path}")
         if path == "/health":
             return Response.json({"status": "ok", "sha": self.sha})
+        if path == "/invoke" and self.told.get("invoke") == "page":
+            return Response(self.told.get("status", 200), "<!DOCTYPE html><title>wait</title>", "text/html")
+        if path == "/invoke":
+            given = json.loads(request.body() or b"{}").get("parameters", {})
+            return Response.json({"success": True, "outputs": given, "execution_time": 0.0, "metadata": {}})
         if path == "/env":
             return Response.json(self.env)
         if path == "/echo":
