@@ -99,17 +99,25 @@ static void container(struct kr_app *app)
 {
     struct kr_deployer_env env = {
         .log_line = log_line, .data_dir = app->data_dir, .prog = app->prog};
-    struct kr_docker docker = {.env = &env, .name = (char *)(uintptr_t) "kourou-churn"};
+    struct kr_deployment what = {.id = "churn", .name = "churn"};
+    struct kr_docker docker = {.env = &env,
+                               .what = &what,
+                               .name = (char *)(uintptr_t) "kourou-churn",
+                               .gate = (char *)(uintptr_t) "kourou-churn-gate"};
+    kr_auto_json json_t *all = NULL;
     struct kr_err err = KR_ERR_INIT;
 
     if (kr_docker_look(&docker, &err) < 0)
         FUZZ_CHECK(err.code != KR_E_NOT_FOUND && docker.found == NULL);
     FUZZ_CHECK(kr_docker_port(&docker) >= 0 && kr_docker_port(&docker) < 65536);
-    fuzz_any(kr_docker_is(&docker, "running"));
-    (void)kr_docker_label(&docker, KR_LABEL_FINGERPRINT);
+    fuzz_any(kr_container_is(docker.found, "running"));
+    (void)kr_container_label(docker.found, KR_LABEL_FINGERPRINT);
+    fuzz_any(kr_docker_published(docker.gate_found, 8000, fuzz_err()));
     json_decref(docker.found);
+    json_decref(docker.gate_found);
+    fuzz_any(kr_docker_all(&docker, &all, fuzz_err()));
     fuzz_any(kr_docker_remove(&docker, docker.name, fuzz_err()));
-    kr_docker_show_end(&docker, docker.name);
+    free(kr_docker_show_end(&docker, docker.name));
 }
 
 static void compile(struct kr_app *app, const char *source)

@@ -56,9 +56,22 @@ const struct kr_settings_table kr_local_deployer_table = {
     KR_ROWS(local_rows),
 };
 
+static const char *const restart_policies[] = {"unless-stopped", "always", "on-failure", "no",
+                                               NULL};
+
 static const struct kr_setting docker_rows[] = {
     KR_COMMON_DEPLOYER_ROWS,
     PORT_ROWS,
+    {.name = "expose",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
+     .help = "Publish the port on every address of the engine's machine, not only for programs on "
+             "it; needs an auth_key"},
+    {.name = "restart_policy",
+     .type = KR_SET_CHOICE,
+     .choices = restart_policies,
+     .dflt = "\"unless-stopped\"",
+     .help = "When the engine starts the container again by itself"},
     {.name = "run_args",
      .type = KR_SET_OBJECT,
      .dflt = "{}",

@@ -2,7 +2,19 @@
 /* The tables `docker` (how the image of a pipeline is made) and `resources`. */
 #include "core/table.h"
 
+#include "base/alloc.h"
+#include "core/image_layout.h"
+
 #include <string.h>
+
+char *kr_image_user(const char *setting)
+{
+    if (setting == NULL)
+        return kr_asprintf("%d:%d", KR_IMAGE_UID, KR_IMAGE_UID);
+    if (setting[0] != '\0' && setting[strspn(setting, "0123456789")] == '\0')
+        return kr_asprintf("%s:%s", setting, setting);
+    return kr_strdup(setting);
+}
 
 static int check_environment(const json_t *value, struct kr_err *err)
 {

@@ -12,4 +12,8 @@
 #define KR_IMAGE_DATA     "/var/lib/kourou" /* data folder of kourou-serve; writable */
 #define KR_IMAGE_UID      1000              /* what a Space runs as */
 
+/* The docker setting `user` (NULL: as in a Space) in the one form that all builders and the
+ * deployer use: "1000:1000", "1001:1001" for "1001", names as they are. Caller frees. */
+char *kr_image_user(const char *setting);
+
 #endif

@@ -182,8 +182,7 @@ int kr_engine_options(const json_t *values, const char *setting, struct kr_words
 
 /* -- privileges -------------------------------------------------------------------------------- */
 
-/* The value of an option, whichever way its name is spelled; NULL: not given. */
-static const json_t *given(const json_t *run_args, const char *option)
+const json_t *kr_docker_run_arg(const json_t *run_args, const char *option)
 {
     const char *name;
     json_t *value;
@@ -215,11 +214,13 @@ static bool mentions(const json_t *value, const char *word)
 
 void kr_docker_privileges(const json_t *run_args, struct kr_words *words)
 {
-    bool more = given(run_args, "privileged") != NULL || given(run_args, "cap-add") != NULL;
+    bool more = kr_docker_run_arg(run_args, "privileged") != NULL ||
+                kr_docker_run_arg(run_args, "cap-add") != NULL;
 
-    if (!more && !mentions(given(run_args, "security-opt"), "no-new-privileges"))
+    if (!more && !mentions(kr_docker_run_arg(run_args, "security-opt"), "no-new-privileges"))
         kr_words_add(words, "--security-opt=no-new-privileges");
     /* Another user may be root, who needs some of them to write the app's files. */
-    if (!more && given(run_args, "cap-drop") == NULL && given(run_args, "user") == NULL)
+    if (!more && kr_docker_run_arg(run_args, "cap-drop") == NULL &&
+        kr_docker_run_arg(run_args, "user") == NULL)
         kr_words_add(words, "--cap-drop=ALL");
 }

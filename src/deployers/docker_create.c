@@ -14,6 +14,8 @@
 
 enum { BLOCK = 512 };
 #define ARCHIVE_MAX ((size_t)2 << 30)
+#define STR_(x)     #x
+#define STR(x)      STR_(x)
 
 json_t *kr_docker_secrets(const struct kr_deployment *what)
 {
@@ -29,7 +31,8 @@ json_t *kr_docker_secrets(const struct kr_deployment *what)
 /* -- the secrets ------------------------------------------------------------------------------- */
 
 /* An archive of one file that belongs to the app's user and that nobody else can read. */
-static void add_private_file(struct kr_buf *out, const char *name, const char *text)
+static void add_private_file(struct kr_buf *out, const char *name, const char *text, uint32_t uid,
+                             uint32_t gid)
 {
     char header[BLOCK] = {0};
     size_t n = strlen(text);
@@ -37,8 +40,8 @@ static void add_private_file(struct kr_buf *out, const char *name, const char *t
 
     (void)snprintf(header, 100, "%s", name);
     (void)snprintf(header + 100, 8, "%07o", 0400U);
-    (void)snprintf(header + 108, 8, "%07o", (unsigned)KR_IMAGE_UID);
-    (void)snprintf(header + 116, 8, "%07o", (unsigned)KR_IMAGE_UID);
+    (void)snprintf(header + 108, 8, "%07o", uid);
+    (void)snprintf(header + 116, 8, "%07o", gid);
     (void)snprintf(header + 124, 12, "%011o", (unsigned)n);
     (void)snprintf(header + 136, 12, "%011o", 0U);
     memset(header + 148, ' ', 8);
@@ -67,13 +70,14 @@ static int copy_archive(const struct kr_docker_run *run, const char *to,
     return kr_engine_run(&call, "copy into the container", NULL, err);
 }
 
-static int copy_secrets(const struct kr_docker_run *run, struct kr_err *err)
+static int copy_secrets(const struct kr_docker_run *run, uint32_t uid, uint32_t gid,
+                        struct kr_err *err)
 {
     kr_auto_free char *text = kr_json_canonical(run->secrets);
     struct kr_buf archive = KR_BUF_INIT((size_t)16 << 20);
     int rc;
 
-    add_private_file(&archive, "env.json", text);
+    add_private_file(&archive, "env.json", text, uid, gid);
     rc = kr_buf_check(&archive, err);
     if (rc == 0)
         rc = copy_archive(run, KR_DOCKER_SECRETS, &archive, err);
@@ -113,8 +117,8 @@ static int append(void *data, const void *bytes, size_t n, struct kr_err *err)
     return kr_buf_check(out, err);
 }
 
-static int copy_code(const struct kr_docker *docker, const struct kr_docker_run *run,
-                     struct kr_err *err)
+static int copy_code(const struct kr_docker *docker, const struct kr_docker_run *run, uint32_t uid,
+                     uint32_t gid, struct kr_err *err)
 {
     kr_auto_free char *cache = kr_asprintf("%s/cache", docker->env->data_dir);
     kr_auto_free char *snapshot = kr_launch_snapshot(docker->what->snapshot);
@@ -122,12 +126,11 @@ static int copy_code(const struct kr_docker *docker, const struct kr_docker_run 
     kr_auto_files struct kr_files code = {0}, runtime = {0};
     kr_auto_json json_t *warnings = json_array();
     kr_auto_buf struct kr_buf archive = KR_BUF_INIT(ARCHIVE_MAX);
-    const uint32_t uid = KR_IMAGE_UID;
     struct kr_tar_part parts[] = {
-        {.prefix = &KR_IMAGE_APP[1], .files = &code, .uid = uid, .gid = uid},
+        {.prefix = &KR_IMAGE_APP[1], .files = &code, .uid = uid, .gid = gid},
         {.prefix = &KR_IMAGE_RUNTIME[1], .files = &runtime},
-        {.prefix = &KR_IMAGE_HF_HOME[1], .uid = uid, .gid = uid},
-        {.prefix = &KR_IMAGE_DATA[1], .uid = uid, .gid = uid},
+        {.prefix = &KR_IMAGE_HF_HOME[1], .uid = uid, .gid = gid},
+        {.prefix = &KR_IMAGE_DATA[1], .uid = uid, .gid = gid},
     };
 
     if (kr_launch_source(&in, &code, warnings, err) < 0 ||
@@ -146,6 +149,9 @@ static void add_labels(const struct kr_docker *docker, const struct kr_docker_ru
     kr_words_addf(words, "--label=" KR_LABEL_ID "=%s", docker->what->id);
     kr_words_addf(words, "--label=" KR_LABEL_NAME "=%s", docker->what->name);
     kr_words_addf(words, "--label=" KR_LABEL_PORT "=%d", run->port);
+    kr_words_addf(words, "--label=" KR_LABEL_SNAPSHOT "=%s", docker->what->snapshot_id);
+    if (run->instance != NULL)
+        kr_words_addf(words, "--label=" KR_LABEL_INSTANCE "=%s", run->instance);
     if (run->fingerprint != NULL)
         kr_words_addf(words, "--label=" KR_LABEL_FINGERPRINT "=%s", run->fingerprint);
 }
@@ -207,6 +213,35 @@ static void add_command(const struct kr_docker *docker, const struct kr_docker_r
     kr_words_add(words, run->image);
     for (size_t i = 1; i < json_array_size(entry); i++)
         kr_words_add(words, json_string_value(json_array_get(entry, i)));
+    if (run->instance == NULL)
+        return;
+    kr_words_add(words, "--gate=" KR_GATE_SOCKET);
+    if (strcmp(kr_docker_bind(docker), "0.0.0.0") != 0)
+        kr_words_add(words, "--local-only");
+    kr_words_addf(words, "--instance=%s", run->instance);
+}
+
+/* What goes into a container before it starts. */
+static int fill(const struct kr_docker *docker, const struct kr_docker_run *run, const char *user,
+                struct kr_err *err)
+{
+    const json_t *run_args = json_object_get(docker->what->settings, "run_args");
+    bool read_only = json_is_true(kr_docker_run_arg(run_args, "read-only"));
+    uint32_t uid = KR_IMAGE_UID, gid = KR_IMAGE_UID;
+
+    if ((!run->rehearsal &&
+         kr_docker_find_user(docker, run->container, user, read_only, &uid, &gid, err) < 0) ||
+        (json_object_size(run->secrets) > 0 && copy_secrets(run, uid, gid, err) < 0))
+        return -(int)err->code;
+    return run->copy_code ? copy_code(docker, run, uid, gid, err) : 0;
+}
+
+/* The group comes from the user's entry in /etc/passwd, which is made when there is none. */
+static const char *short_of(const char *user)
+{
+    kr_auto_free char *usual = kr_image_user(NULL);
+
+    return strcmp(user, usual) == 0 ? STR(KR_IMAGE_UID) : user;
 }
 
 int kr_docker_create(const struct kr_docker *docker, const struct kr_docker_run *run,
@@ -214,16 +249,17 @@ int kr_docker_create(const struct kr_docker *docker, const struct kr_docker_run 
 {
     kr_auto_call struct kr_engine_call call = {.timeout_ms = 0};
     const json_t *run_args = json_object_get(docker->what->settings, "run_args");
-    bool host = kr_docker_host_network(run_args), local = strcmp(docker->address, "127.0.0.1") == 0;
+    kr_auto_free char *user = run->rehearsal ? kr_image_user(NULL) : kr_docker_user(docker->what);
+    bool read_only = json_is_true(kr_docker_run_arg(run_args, "read-only"));
     struct kr_err ignored = KR_ERR_INIT;
-    int rc;
 
     kr_words_add(&call.words, "create");
     kr_words_addf(&call.words, "--name=%s", run->container);
-    kr_words_addf(&call.words, "--user=%d", KR_IMAGE_UID);
-    if (!host)
-        kr_words_addf(&call.words, "--publish=%s:%d:%d", local ? "127.0.0.1" : "0.0.0.0", run->port,
+    if (run->instance == NULL)
+        kr_words_addf(&call.words, "--publish=%s:%d:%d", kr_docker_bind(docker), run->port,
                       run->inside);
+    else
+        kr_words_addf(&call.words, "--mount=type=volume,src=%s,dst=" KR_GATE_FOLDER, docker->gate);
     if (json_object_size(run->secrets) > 0)
         kr_words_add(&call.words, "--mount=type=volume,dst=" KR_DOCKER_SECRETS);
     add_labels(docker, run, &call.words);
@@ -235,13 +271,16 @@ int kr_docker_create(const struct kr_docker *docker, const struct kr_docker_run 
     kr_docker_privileges(run_args, &call.words);
     if (kr_engine_options(run_args, "run_args", &call.words, err) < 0)
         return -(int)err->code;
-    add_command(docker, run, host ? run->port : run->inside, &call.words);
+    /* Behind those of run_args: it counts. A container is made without a policy, and gets its own
+     * when it has come up. */
+    kr_words_addf(&call.words, "--user=%s", read_only ? user : short_of(user));
+    kr_words_add(&call.words, "--restart=no");
+    add_command(docker, run, run->inside, &call.words);
     if (kr_engine_run(&call, "make the container", NULL, err) < 0)
         return -(int)err->code;
-    rc = json_object_size(run->secrets) > 0 ? copy_secrets(run, err) : 0;
-    if (rc == 0 && run->copy_code)
-        rc = copy_code(docker, run, err);
-    if (rc < 0 && kr_docker_remove(docker, run->container, &ignored) < 0)
+    if (fill(docker, run, user, err) == 0)
+        return 0;
+    if (kr_docker_remove(docker, run->container, &ignored) < 0)
         kr_denv_note(docker->env, true, "%s", ignored.msg);
-    return rc;
+    return -(int)err->code;
 }

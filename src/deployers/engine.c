@@ -9,6 +9,7 @@
 #include "deployers/lifecycle.h"
 #include "net/base64.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -360,6 +361,24 @@ int kr_engine_inspect(const char *kind, const char *name, json_t **out, struct k
     return *out != NULL ? 0 : kr_fail(err, KR_E_NOT_FOUND, "no %s", what);
 }
 
+int kr_engine_containers(const char *const *names, json_t **out, struct kr_err *err)
+{
+    kr_auto_call struct kr_engine_call call = short_call();
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(OUTPUT_MAX);
+
+    *out = NULL;
+    kr_words_add(&call.words, "container");
+    kr_words_add(&call.words, "inspect");
+    for (; *names != NULL; names++)
+        kr_words_add(&call.words, *names);
+    if (kr_engine_run(&call, "containers", &text, err) < 0) {
+        if (err->code != KR_E_NOT_FOUND)
+            return -(int)err->code;
+        kr_err_clear(err); /* some are missing; the others were written all the same */
+    }
+    return kr_json_parse(kr_buf_str(&text), text.n, "containers", out, err);
+}
+
 int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
                          const struct kr_login *login, struct kr_err *err)
 {
@@ -375,22 +394,41 @@ int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
     return kr_engine_run(&call, what, NULL, err);
 }
 
+bool kr_engine_is_near(const char *address)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127 || v4.s_addr == htonl(INADDR_ANY);
+    if (inet_pton(AF_INET6, address, &v6) != 1)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+/* Host of tcp://user@[::1]:2375. Caller frees. */
+static char *host_of(const char *url)
+{
+    const char *at = strstr(url, "://") + 3, *user = strchr(at, '@');
+
+    if (user != NULL)
+        at = user + 1;
+    return at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]"))
+                        : kr_strndup(at, strcspn(at, ":/"));
+}
+
 int kr_engine_address(char address[64], struct kr_err *err)
 {
-    kr_auto_free char *host = engine_host(), *name = NULL;
-    const char *at = host != NULL ? strstr(host, "://") : NULL;
+    kr_auto_free char *url = engine_host(), *name = NULL;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     int problem;
 
     (void)snprintf(address, 64, "127.0.0.1");
-    if (at == NULL || kr_starts_with(host, "unix:") || kr_starts_with(host, "npipe:") ||
-        kr_starts_with(host, "fd:"))
+    if (url == NULL || strstr(url, "://") == NULL || kr_starts_with(url, "unix:") ||
+        kr_starts_with(url, "npipe:") || kr_starts_with(url, "fd:"))
         return 0;
-    at += 3;
-    if (strchr(at, '@') != NULL)
-        at = strchr(at, '@') + 1;
-    name =
-        at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]")) : kr_strndup(at, strcspn(at, ":/"));
+    name = host_of(url);
     problem = getaddrinfo(name, NULL, &hints, &found);
     if (problem != 0)
         return kr_fail(err, KR_E_NETWORK, "host of the Docker engine: %s: %s", name,

@@ -62,12 +62,20 @@ int kr_engine_machine(char machine[16], struct kr_err *err) KR_MUST_USE;
 int kr_engine_inspect(const char *kind, const char *name, json_t **out,
                       struct kr_err *err) KR_MUST_USE;
 
+/* Like kr_engine_inspect for containers by these names (NULL-terminated): an array of those that
+ * there are. */
+int kr_engine_containers(const char *const *names, json_t **out, struct kr_err *err) KR_MUST_USE;
+
 /* The image is on this engine afterwards: pulled when it is not there. */
 int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
                          const struct kr_login *login, struct kr_err *err) KR_MUST_USE;
 
-/* IP address at which published ports are reached: 127.0.0.1, or that of a remote engine. */
+/* IP address of the engine's machine: 127.0.0.1, or what DOCKER_HOST or the context names. */
 int kr_engine_address(char address[64], struct kr_err *err) KR_MUST_USE;
+
+/* Whether an address is reached by programs of this machine alone: 127.0.0.0/8, ::1, and those that
+ * mean "every address of this machine". */
+bool kr_engine_is_near(const char *address);
 
 /* docker_args.c: appends settings that are options of docker: {"mem_limit": "1g"} gives
  * --memory=1g. setting: its name, for messages. */

@@ -24,6 +24,7 @@ struct kr_local_server {
     int port;
     char address[64];
     char fingerprint[KR_SHA256_HEX];
+    char instance[72]; /* what has to answer, by its header; "": whoever does */
 };
 
 struct kr_local {

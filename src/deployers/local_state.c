@@ -244,6 +244,12 @@ enum kr_local_health kr_local_look(const struct kr_local *local,
         probe.path = path; /* a server of a former version */
         kr_probe_get(&probe, timeout_ms);
     }
+    if (probe.status != 0 && server->instance[0] != '\0' &&
+        strcmp(probe.instance, server->instance) != 0) {
+        if (detail != NULL)
+            *detail = kr_asprintf("something else answers on port %d", server->port);
+        return KR_LOCAL_SILENT;
+    }
     if (probe.status == 0)
         return KR_LOCAL_SILENT;
     if (probe.status == 503)

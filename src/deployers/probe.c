@@ -82,6 +82,18 @@ static bool connect_to(int fd, const union address *to, socklen_t n, int64_t dea
     return problem == 0;
 }
 
+int kr_port_reach(const char *address, int port, int64_t timeout_ms)
+{
+    union address to;
+    socklen_t n = make_address(address, port, &to);
+    kr_auto_fd int fd =
+        n != 0 ? socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+
+    if (fd < 0)
+        return n != 0 ? errno : EINVAL;
+    return connect_to(fd, &to, n, kr_mono_ms() + timeout_ms) ? 0 : errno;
+}
+
 /* Reads until the end, or until the buffer is full. */
 static bool read_answer(int fd, char *text, size_t size, size_t *n, int64_t deadline)
 {
@@ -101,6 +113,22 @@ static bool read_answer(int fd, char *text, size_t size, size_t *n, int64_t dead
     return true;
 }
 
+/* kourou-serve writes names of headers in small letters. */
+static void take_instance(struct kr_probe *probe, const char *head, size_t n)
+{
+    static const char name[] = "\r\nx-kourou-instance: ";
+    const char *at = memmem(head, n, name, sizeof(name) - 1);
+    const char *end = at != NULL ? memmem(at + 2, n - (size_t)(at + 2 - head), "\r\n", 2) : NULL;
+    size_t size;
+
+    if (end == NULL)
+        return;
+    at += sizeof(name) - 1;
+    size = (size_t)(end - at) < sizeof(probe->instance) ? (size_t)(end - at) : 0;
+    memcpy(probe->instance, at, size);
+    probe->instance[size] = '\0';
+}
+
 static void take_answer(struct kr_probe *probe, const char *text, size_t n)
 {
     static const char mark[] = "HTTP/1.";
@@ -115,6 +143,7 @@ static void take_answer(struct kr_probe *probe, const char *text, size_t n)
     probe->status = (int)status;
     if (body == NULL)
         return;
+    take_instance(probe, text, (size_t)(body - text) + 2);
     body += 4;
     probe->n = n - (size_t)(body - text);
     if (probe->n >= sizeof(probe->body))
@@ -135,6 +164,7 @@ void kr_probe_get(struct kr_probe *probe, int64_t timeout_ms)
         size != 0 ? socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
 
     probe->status = probe->sys_errno = 0;
+    probe->instance[0] = '\0';
     probe->n = 0;
     probe->body[0] = '\0';
     errno = size != 0 ? errno : EINVAL;

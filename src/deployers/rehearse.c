@@ -138,7 +138,7 @@ static int start(struct rehearsal *r, int *port, int64_t timeout_ms, struct kr_e
             break;
         kr_err_clear(err); /* somebody else was quicker to take the port */
     }
-    kr_docker_show_end(&r->docker, r->docker.name);
+    free(kr_docker_show_end(&r->docker, r->docker.name));
     return -(int)err->code;
 }
 
@@ -213,7 +213,7 @@ static int call_once(const struct rehearsal *r, int port, struct kr_err *err)
     if (kr_http_send(http, &req, &res, err) < 0)
         return kr_wrap(err, "sample call");
     if (judge(&res, err) < 0) {
-        kr_docker_show_end(&r->docker, r->docker.name);
+        free(kr_docker_show_end(&r->docker, r->docker.name));
         return -(int)err->code;
     }
     return 0;

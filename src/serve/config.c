@@ -246,6 +246,8 @@ static void load_secure_headers(struct kr_config *c, const json_t *dep, const st
     char csp[1024];
 
     kr_buf_init(&c->common, 16384);
+    if (o->instance != NULL)
+        kr_buf_addf(&c->common, "x-kourou-instance: %s\r\n", o->instance);
     if (!middleware_on(json_object_get(dep, "include_default_middleware"), "secure_headers", 2))
         return;
     (void)snprintf(csp, sizeof(csp), "%s%s", CSP,

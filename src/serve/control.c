@@ -81,15 +81,15 @@ static void close_peer(struct kr_peer *peer)
     kr_loop_later(&peer->control->srv->loop, &peer->later);
 }
 
-static void send_listener(struct kr_peer *peer)
+void kr_control_lend(int to, int listener)
 {
     static const char text[] = "{\"listener\":true}\n";
     struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof(text) - 1};
     char control[KR_FDPASS_ONE] = {0};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-    kr_fdpass_attach(&msg, control, peer->control->srv->listener.fd);
-    (void)sendmsg(peer->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    kr_fdpass_attach(&msg, control, listener);
+    (void)sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void send_status(struct kr_peer *peer)
@@ -112,7 +112,7 @@ static void command(struct kr_peer *peer, const char *line)
     if (strcmp(line, "status") == 0) {
         send_status(peer);
     } else if (strcmp(line, "takeover") == 0 && srv->listening) {
-        send_listener(peer);
+        kr_control_lend(peer->watch.fd, srv->listener.fd);
     } else if (strcmp(line, "drain") == 0 || strcmp(line, "taken") == 0) {
         (void)send(peer->watch.fd, "{\"draining\":true}\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
         kr_server_drain(srv);
@@ -193,11 +193,9 @@ static void watch_over(struct kr_control *control)
     kr_timer_at(loop, &control->guard, loop->now_ms + GUARD_MS);
 }
 
-/* Bound under another name and renamed, so that the path always leads to a server that listens. */
-int kr_control_open(struct kr_server *srv, struct kr_err *err)
+int kr_control_bind(const char *path, mode_t mode, ino_t *inode, struct kr_err *err)
 {
-    struct kr_control *control = control_of(srv);
-    kr_auto_free char *fresh = kr_asprintf("%s.%d", srv->opt.control, (int)getpid());
+    kr_auto_free char *fresh = kr_asprintf("%s.%d", path, (int)getpid());
     kr_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_un address;
     struct stat st;
@@ -205,16 +203,27 @@ int kr_control_open(struct kr_server *srv, struct kr_err *err)
     int bound;
 
     if (address_of(fresh, &address, err) < 0)
-        return -(int)err->code;
+        return -1;
     (void)unlink(fresh);
-    old = umask(0177);
+    old = umask(~mode & 0777);
     bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
     (void)umask(old);
-    if (bound < 0 || listen(fd, 16) < 0 || stat(fresh, &st) < 0 ||
-        rename(fresh, srv->opt.control) < 0)
-        return kr_fail_errno(err, errno, "control socket %s", srv->opt.control);
-    control->inode = st.st_ino;
-    control->listener = (struct kr_watch){.fd = kr_steal_fd(&fd), .on_ready = on_listener};
+    if (bound < 0 || listen(fd, 16) < 0 || stat(fresh, &st) < 0 || rename(fresh, path) < 0) {
+        (void)kr_fail_errno(err, errno, "control socket %s", path);
+        return -1;
+    }
+    *inode = st.st_ino;
+    return kr_steal_fd(&fd);
+}
+
+int kr_control_open(struct kr_server *srv, struct kr_err *err)
+{
+    struct kr_control *control = control_of(srv);
+    int fd = kr_control_bind(srv->opt.control, 0600, &control->inode, err);
+
+    if (fd < 0)
+        return -(int)err->code;
+    control->listener = (struct kr_watch){.fd = fd, .on_ready = on_listener};
     watch_over(control);
     return kr_watch_add(&srv->loop, &control->listener, EPOLLIN, err);
 }
@@ -241,6 +250,21 @@ void kr_control_close(struct kr_server *srv)
 }
 
 /* -- taking over ------------------------------------------------------------------------------- */
+
+int kr_control_connect(const char *path, struct kr_err *err)
+{
+    struct sockaddr_un address;
+    kr_auto_fd int fd = -1;
+
+    if (address_of(path, &address, err) < 0)
+        return -1;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        (void)kr_fail_errno(err, errno, "connect to %s", path);
+        return -1;
+    }
+    return kr_steal_fd(&fd);
+}
 
 static int receive_listener(int sock, struct kr_err *err)
 {
@@ -269,15 +293,13 @@ int kr_control_takeover(struct kr_server *srv, struct kr_err *err)
 {
     struct kr_control *control = control_of(srv);
     struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
-    struct sockaddr_un address;
     int fd;
 
-    if (address_of(srv->opt.takeover, &address, err) < 0)
-        return -(int)err->code;
-    control->old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    control->old = kr_control_connect(srv->opt.takeover, err);
+    if (control->old < 0)
+        return kr_wrap(err, "take over from %s", srv->opt.takeover);
     (void)setsockopt(control->old, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-    if (connect(control->old, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        send(control->old, "takeover\n", 9, MSG_NOSIGNAL) != 9)
+    if (send(control->old, "takeover\n", 9, MSG_NOSIGNAL) != 9)
         return kr_fail_errno(err, errno, "take over from %s", srv->opt.takeover);
     fd = receive_listener(control->old, err);
     if (fd < 0)

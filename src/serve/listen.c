@@ -42,24 +42,26 @@ static int parse_address(const char *host, int port, struct sockaddr_storage *ou
     return kr_fail(err, KR_E_USAGE, "--host=%s is not an address", host);
 }
 
-static int open_socket(struct kr_server *srv, struct kr_err *err)
+int kr_listen_open(const char *host, int port, struct kr_err *err)
 {
-    const char *host = srv->cfg.host;
     struct sockaddr_storage address;
     kr_auto_fd int fd = -1;
     socklen_t n = 0;
     int on = 1;
 
-    if (parse_address(host, (int)srv->cfg.port, &address, &n, err) < 0)
-        return -(int)err->code;
+    if (parse_address(host, port, &address, &n, err) < 0)
+        return -1;
     fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return kr_fail_errno(err, errno, "listen on %s", host);
+    if (fd < 0) {
+        (void)kr_fail_errno(err, errno, "listen on %s", host);
+        return -1;
+    }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&address, n) < 0 || listen(fd, BACKLOG) < 0)
-        return kr_fail_errno(err, errno, "listen on %s port %d", host, (int)srv->cfg.port);
-    srv->listener.fd = kr_steal_fd(&fd);
-    return 0;
+    if (bind(fd, (struct sockaddr *)&address, n) < 0 || listen(fd, BACKLOG) < 0) {
+        (void)kr_fail_errno(err, errno, "listen on %s port %d", host, port);
+        return -1;
+    }
+    return kr_steal_fd(&fd);
 }
 
 static int port_of(int fd)
@@ -132,7 +134,9 @@ static int write_port_file(const struct kr_server *srv, struct kr_err *err)
 
 int kr_server_listen(struct kr_server *srv, struct kr_err *err)
 {
-    if (srv->listener.fd < 0 && open_socket(srv, err) < 0)
+    if (srv->listener.fd < 0)
+        srv->listener.fd = kr_listen_open(srv->cfg.host, (int)srv->cfg.port, err);
+    if (srv->listener.fd < 0)
         return -(int)err->code;
     srv->listener.on_ready = on_listener;
     srv->port = port_of(srv->listener.fd);

@@ -33,6 +33,8 @@ int main(int argc, char **argv)
             status = report(&err, 1);
         else
             kr_options_show(&srv->opt, STDOUT_FILENO);
+    } else if (srv->opt.hold != NULL) {
+        status = kr_hold(&srv->opt, &err) < 0 ? report(&err, 1) : 0;
     } else if (kr_server_start(srv, &err) < 0 || kr_loop_run(&srv->loop, &err) < 0) {
         status = report(&err, err.code == KR_E_USAGE ? 2 : 1);
     } else {

@@ -29,6 +29,7 @@ struct row {
 
 #define AT(field) offsetof(struct kr_options, field)
 #define DAY       86400
+#define INSTANCE  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
 
 enum { ENV_FILE_MAX = 16 << 20 };
 
@@ -54,6 +55,11 @@ static const struct row rows[] = {
     {"snapshot-name", TEXT, AT(snapshot_name), 0, 0, NULL, "shown in answers and /info"},
     {"control", TEXT, AT(control), 0, 0, NULL, "unix socket for status, drain and hand-over"},
     {"takeover", TEXT, AT(takeover), 0, 0, NULL, "control socket of the server to take over from"},
+    {"instance", TEXT, AT(instance), 0, 0, NULL,
+     "name of this start, in the header x-kourou-instance of answers"},
+    {"hold", TEXT, AT(hold), 0, 0, NULL,
+     "be a gate: hold the port for servers that ask for it at this unix socket"},
+    {"gate", TEXT, AT(gate), 0, 0, NULL, "socket of the gate to take the port from"},
     {"public-url", TEXT, AT(public_url), 0, 0, NULL, "URL under which clients reach the server"},
     {"space", FLAG, AT(space), 0, 0, NULL,
      "runs as a Hugging Face Space: its page may frame this server"},
@@ -387,8 +393,14 @@ int kr_options_parse(int argc, char **argv, struct kr_options *out, struct kr_er
     take_secret_names();
     if (apply_environment(out, err) < 0 || apply_arguments(argc, argv, out, err) < 0)
         return -(int)err->code;
-    if (out->help || out->version)
+    if (out->help || out->version || out->hold != NULL)
         return 0;
+    if (out->instance != NULL &&
+        (strlen(out->instance) > 64 || out->instance[strspn(out->instance, INSTANCE)] != '\0'))
+        return kr_fail(err, KR_E_USAGE, "--instance=%s: up to 64 letters, digits and '-'",
+                       out->instance);
+    if (out->gate != NULL && out->takeover != NULL)
+        return kr_fail(err, KR_E_USAGE, "--gate and --takeover exclude each other");
     if (out->snapshot == NULL)
         return kr_fail(err, KR_E_USAGE, "--snapshot FILE is missing");
     return take_auth_key(out, err);

@@ -17,6 +17,7 @@ struct kr_options {
     char *snapshot, *root, *host, *python, *python_path, *data_dir, *log_file;
     char *deployment_id, *deployment_name, *snapshot_id, *snapshot_name;
     char *control, *takeover, *port_file, *public_url;
+    char *hold, *gate, *instance; /* gate.h */
     char *log_level;
     int64_t port; /* 0: any free one */
     int64_t workers, threads;

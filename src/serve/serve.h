@@ -7,6 +7,7 @@
 #include "serve/arguments.h"
 #include "serve/config.h"
 #include "serve/conn.h"
+#include "serve/gate.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
 #include "serve/record.h"
@@ -63,6 +64,7 @@ struct kr_server {
     struct kr_metrics metrics;
     struct kr_journal *journal;
     struct kr_control *control;
+    struct kr_gate *gate;
     struct kr_reload *reload;
     struct kr_watch listener, signals;
     struct kr_timer sweep, drain_timer;

@@ -165,7 +165,10 @@ static void on_pool_ready(struct kr_pool *pool, const json_t *ready)
     struct kr_err err = KR_ERR_INIT;
 
     kr_server_learn(srv, ready);
-    if (!srv->listening && !srv->draining) { /* a hand-over waits for the first ready worker */
+    if (srv->gate != NULL) {
+        kr_gate_ready(srv);
+    } else if (!srv->listening &&
+               !srv->draining) { /* a hand-over waits for the first ready worker */
         if (kr_server_listen(srv, &err) < 0) {
             kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
             srv->exit_status = 1;
@@ -369,7 +372,9 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
     kr_routes_init(srv);
     if (srv->opt.runs_kept > 0 && kr_journal_open(srv, err) < 0)
         return -(int)err->code;
-    if (srv->opt.takeover == NULL && kr_server_listen(srv, err) < 0)
+    if (srv->opt.gate != NULL)
+        kr_gate_open(srv);
+    else if (srv->opt.takeover == NULL && kr_server_listen(srv, err) < 0)
         return -(int)err->code;
     if (srv->opt.takeover == NULL && srv->opt.control != NULL && kr_control_open(srv, err) < 0)
         return -(int)err->code;
@@ -393,6 +398,7 @@ void kr_server_finish(struct kr_server *srv)
         kr_conn_close(srv->conns);
     log_counts(srv);
     kr_control_close(srv);
+    kr_gate_close(srv);
     kr_reload_close(srv->reload);
     kr_pool_finish(&srv->pool);
     kr_journal_close(srv);

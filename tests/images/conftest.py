@@ -115,8 +115,9 @@ def project(build_dir, tmp_path, images):
     home.mkdir()
     one = Project(build_dir, folder, home, images)
     yield one
-    for container in images.engine.containers("kourou.deployment.id"):
-        images.engine.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+    for label in ("kourou.deployment.id", "kourou.gate"):
+        for container in images.engine.containers(label):
+            images.engine.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ class Relay:
 
     def __init__(self, connect, address="127.0.0.1"):
         self.connect, self.lock, self.streams = connect, threading.Lock(), []
-        self.server = socket.create_server((address, 0), backlog=128)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.server = socket.create_server((address, 0), family=family, backlog=128)
         self.port = self.server.getsockname()[1]
         self.host = f"{address}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()

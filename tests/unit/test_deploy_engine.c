@@ -31,6 +31,24 @@ static void test_addresses(void **state)
     gives("fd://", "127.0.0.1");
 }
 
+static void test_near_and_far(void **state)
+{
+    static const char *const near[] = {"127.0.0.1", "127.255.3.4", "::1",
+                                       "0.0.0.0",   "::",          "::ffff:127.0.0.1"};
+    static const char *const far[] = {"10.0.0.1",    "192.168.127.1",   "128.0.0.1", "fe80::1",
+                                      "2001:db8::1", "::ffff:10.0.0.1", "1.127.0.0"};
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(near); i++) {
+        if (!kr_engine_is_near(near[i]))
+            fail_msg("%s is this machine", near[i]);
+    }
+    for (size_t i = 0; i < KR_ARRAY_LEN(far); i++) {
+        if (kr_engine_is_near(far[i]))
+            fail_msg("%s is another machine", far[i]);
+    }
+}
+
 static void test_build_options_by_either_spelling(void **state)
 {
     const char *text = "{\"build_options\":{\"a\":1},\"build_config\":{\"build_options\":{\"b\":2}}"
@@ -49,6 +67,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_near_and_far),
         cmocka_unit_test(test_build_options_by_either_spelling),
     };
 
