@@ -165,9 +165,10 @@ static void test_patience_ends(void **state)
     (void)state;
     for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
         kr_auto_free char *runtime = runtime_of(rows[i].stage, NULL);
-        struct fake_answer script[] = {{RUNTIME, 200, NULL, runtime},
-                                       {"GET http://app/.kourou/health", 503, NULL, "{\"status\":\"starting\"}"},
-                                       {"GET /logs/build", 404, NULL, "{}"}};
+        struct fake_answer script[] = {
+            {RUNTIME, 200, NULL, runtime},
+            {"GET http://app/.kourou/health", 503, NULL, "{\"status\":\"starting\"}"},
+            {"GET /logs/build", 404, NULL, "{}"}};
         struct kr_err err = KR_ERR_INIT;
         bool building = strcmp(rows[i].stage, "BUILDING") == 0;
         bool starting = strcmp(rows[i].stage, "APP_STARTING") == 0;
