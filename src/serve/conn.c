@@ -74,7 +74,7 @@ void kr_conn_close(struct kr_conn *conn)
 static void count_request(struct kr_conn *conn)
 {
     struct kr_server *srv = conn->srv;
-    int64_t us = srv->loop.now_us - conn->arrived_us;
+    int64_t us = kr_mono_us() - conn->arrived_us;
 
     if (conn->status == 0)
         return;
@@ -194,7 +194,7 @@ static void no_room(struct kr_conn *conn)
 {
     conn->srv->metrics.no_room++;
     if (conn->state == KR_C_HEAD)
-        conn->arrived_us = conn->srv->loop.now_us;
+        conn->arrived_us = conn->since_ms * 1000;
     kr_conn_refuse(conn, 503, KR_NO_ROOM);
 }
 
@@ -249,7 +249,7 @@ static void bad_request(struct kr_conn *conn)
     }
     srv->metrics.bad_requests++;
     if (conn->state == KR_C_HEAD)
-        conn->arrived_us = srv->loop.now_us;
+        conn->arrived_us = conn->since_ms * 1000;
     if (status == 405)
         kr_route_unknown_method(conn);
     else
@@ -461,7 +461,7 @@ static void expire(struct kr_conn *conn)
         kr_upload_fail(conn, 408, "The request body did not arrive in time");
     } else if (conn->state == KR_C_HEAD && conn->in_n > 0) {
         conn->srv->metrics.bad_requests++;
-        conn->arrived_us = conn->srv->loop.now_us;
+        conn->arrived_us = conn->since_ms * 1000;
         kr_conn_refuse(conn, 408, "The request head did not arrive in time");
     } else {
         kr_conn_close(conn);

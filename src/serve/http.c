@@ -49,8 +49,6 @@ static int on_field(llhttp_t *parser, const char *at, size_t n)
     struct kr_http *http = http_of(parser);
     struct kr_http_header *h;
 
-    if (http->head_done)
-        return 0; /* trailers carry nothing we use */
     if (http->header_count == 0 || http->in_value) {
         if (http->header_count == KR_HTTP_HEADERS_MAX)
             return bad(http, 431, "Too many header fields");
@@ -67,8 +65,6 @@ static int on_value(llhttp_t *parser, const char *at, size_t n)
 {
     struct kr_http *http = http_of(parser);
 
-    if (http->head_done)
-        return 0;
     http->in_value = true;
     if (n != 0 && !extend(&http->headers[http->header_count - 1].value, http, at, n))
         return bad(http, 400, "Folded header lines are not allowed");
@@ -90,32 +86,12 @@ static int on_head(llhttp_t *parser)
     return HPE_PAUSED;
 }
 
-static int on_body(llhttp_t *parser, const char *at, size_t n)
-{
-    struct kr_http *http = http_of(parser);
-    int status;
-
-    http->body_n += n;
-    if (http->body_n > http->body_max)
-        return bad(http, 413, "Request body too large");
-    status = http->on_body(http, at, n);
-    return status == 0 ? 0 : bad(http, status, "Request body could not be kept");
-}
-
-static int on_done(llhttp_t *parser)
-{
-    (void)parser;
-    return HPE_PAUSED;
-}
-
 static const llhttp_settings_t settings = {
     .on_url = on_url,
     .on_header_field = on_field,
     .on_header_value = on_value,
     .on_header_value_complete = on_value_complete,
     .on_headers_complete = on_head,
-    .on_body = on_body,
-    .on_message_complete = on_done,
 };
 
 void kr_http_init(struct kr_http *http, uint64_t body_max,
@@ -140,6 +116,7 @@ void kr_http_reset(struct kr_http *http)
     http->bad_status = 0;
     http->bad_reason = NULL;
     http->body_raw = http->body_n = 0;
+    http->chunks = (struct kr_chunks){0};
 }
 
 struct kr_view kr_http_view(const char *base, struct kr_span span)
@@ -207,7 +184,7 @@ static bool index_headers(struct kr_http *http)
     return true;
 }
 
-/* Every line must end in CRLF and none may be continued on the next. */
+/* Every line must end in CRLF, none may be continued on the next, each begins with a name. */
 static bool lines_are_strict(const char *head, size_t n)
 {
     const char *p = head, *end = head + n;
@@ -216,10 +193,81 @@ static bool lines_are_strict(const char *head, size_t n)
         if (p == head || p[-1] != '\r')
             return false;
         p++;
-        if (p < end && (*p == ' ' || *p == '\t'))
+        if (p < end && (*p == ' ' || *p == '\t' || *p == ':'))
             return false;
     }
     return true;
+}
+
+/* "GET /path HTTP/1.1", with one space each, behind nothing but empty lines. */
+static bool line_is_strict(const struct kr_http *http)
+{
+    const char *p = http->base, *end = http->base + http->head_end, *cr;
+    struct kr_view line, part;
+
+    while (p + 1 < end && p[0] == '\r' && p[1] == '\n')
+        p += 2;
+    cr = memchr(p, '\r', (size_t)(end - p));
+    if (cr == NULL || *p == '\r')
+        return false;
+    line = (struct kr_view){p, (size_t)(cr - p)};
+    if (!kr_view_cut(&line, ' ', &part) || part.n == 0 || !kr_view_cut(&line, ' ', &part) ||
+        part.n != http->url.n)
+        return false;
+    return kr_view_eq(line, "HTTP/1.1") || kr_view_eq(line, "HTTP/1.0");
+}
+
+/* "name", "name:80", "[v6]:80": letters, digits and what else names and addresses are made of. */
+static bool is_authority(struct kr_view a)
+{
+    size_t i = 0, digits = 0;
+    unsigned port = 0;
+
+    if (a.n > 0 && a.p[0] == '[') {
+        for (i = 1; i < a.n && a.p[i] != ']'; i++) {
+            if (strchr("0123456789abcdefABCDEF:.", a.p[i]) == NULL || a.p[i] == '\0')
+                return false;
+        }
+        if (i++ >= a.n || i < 4)
+            return false;
+    } else {
+        while (i < a.n && ((a.p[i] >= '0' && a.p[i] <= '9') || (a.p[i] >= 'a' && a.p[i] <= 'z') ||
+                           (a.p[i] >= 'A' && a.p[i] <= 'Z') || a.p[i] == '-' || a.p[i] == '.' ||
+                           a.p[i] == '_' || a.p[i] == '~'))
+            i++;
+        if (i == 0)
+            return false;
+    }
+    if (i == a.n)
+        return true;
+    for (digits = 0; i + 1 + digits < a.n; digits++) {
+        char c = a.p[i + 1 + digits];
+
+        if (c < '0' || c > '9' || digits == 5)
+            return false;
+        port = port * 10 + (unsigned)(c - '0');
+    }
+    return a.p[i] == ':' && port <= 65535;
+}
+
+/* Of "http://name:80/path": the length up to the path, 0 when it is not that, or does not name the
+ * host that the head names. */
+static uint32_t absolute_form(const struct kr_http *http, struct kr_view url)
+{
+    struct kr_view host = kr_http_known(http, http->base, KR_H_HOST), authority;
+    size_t scheme = url.n > 8 && strncasecmp(url.p, "https://", 8) == 0  ? 8
+                    : url.n > 7 && strncasecmp(url.p, "http://", 7) == 0 ? 7
+                                                                         : 0;
+    size_t at = scheme;
+
+    while (at < url.n && url.p[at] != '/' && url.p[at] != '?')
+        at++;
+    authority = (struct kr_view){url.p + scheme, at - scheme};
+    if (scheme == 0 || at == url.n || url.p[at] != '/' || !is_authority(authority))
+        return 0;
+    if (host.p != NULL && (host.n != authority.n || strncasecmp(host.p, authority.p, host.n) != 0))
+        return 0;
+    return (uint32_t)at;
 }
 
 static bool split_target(struct kr_http *http)
@@ -232,20 +280,12 @@ static bool split_target(struct kr_http *http)
         http->path = http->url;
         return true;
     }
-    if (url.n >= 7 && url.p[0] != '/') { /* absolute form */
-        const char *host, *slash;
-
-        if (strncasecmp(url.p, "http://", 7) == 0)
-            host = url.p + 7;
-        else if (url.n >= 8 && strncasecmp(url.p, "https://", 8) == 0)
-            host = url.p + 8;
-        else
+    for (size_t i = 0; i < url.n; i++) {
+        if (strchr("#\\\"<>", url.p[i]) != NULL) /* a NUL, too */
             return false;
-        slash = memchr(host, '/', url.n - (size_t)(host - url.p));
-        if (slash == NULL)
-            return false;
-        at = (uint32_t)(slash - url.p);
     }
+    if (url.n > 0 && url.p[0] != '/' && (at = absolute_form(http, url)) == 0)
+        return false;
     if (at >= url.n || url.p[at] != '/')
         return false;
     query = memchr(url.p + at, '?', url.n - at);
@@ -262,15 +302,7 @@ static bool host_is_fine(const struct kr_http *http)
 {
     struct kr_view host = kr_http_known(http, http->base, KR_H_HOST);
 
-    if (host.p == NULL)
-        return http->parser.http_minor == 0;
-    for (size_t i = 0; i < host.n; i++) {
-        unsigned char c = (unsigned char)host.p[i];
-
-        if (c <= 0x20 || c >= 0x7f || strchr("/?#@\\,\"<>", c) != NULL)
-            return false;
-    }
-    return host.n != 0;
+    return host.p == NULL ? http->parser.http_minor == 0 : is_authority(host);
 }
 
 /* What llhttp leaves open. Returns 0 or the status to refuse with. */
@@ -280,6 +312,8 @@ static int check_head(struct kr_http *http)
 
     if (http->parser.http_major != 1 || http->parser.http_minor > 1)
         return bad(http, 505, "HTTP version not supported");
+    if (!line_is_strict(http))
+        return bad(http, 400, "Invalid request line");
     if (!lines_are_strict(http->base, http->head_end))
         return bad(http, 400, "Header lines must end in CRLF and must not be folded");
     if (!index_headers(http))
@@ -382,41 +416,77 @@ static enum kr_http_event limits(struct kr_http *http, size_t at)
         (void)bad(http, 400, "Invalid HTTP request");
         return KR_HTTP_BAD;
     }
-    /* Chunk sizes and extensions may not outweigh the body without bound. */
-    if (http->chunked && http->body_raw > 65536 + 8 * http->body_n) {
-        (void)bad(http, 400, "Chunk framing too large");
-        return KR_HTTP_BAD;
-    }
     return KR_HTTP_MORE;
 }
 
+static bool body_part(struct kr_http *http, const char *bytes, size_t n)
+{
+    int status;
+
+    http->body_n += n;
+    status = http->body_n > http->body_max ? 413 : http->on_body(http, bytes, n);
+    if (status != 0)
+        (void)bad(http, status,
+                  status == 413 ? "Request body too large" : "Request body could not be kept");
+    return status == 0;
+}
+
+static enum kr_http_event feed_chunks(struct kr_http *http, size_t *at, size_t n)
+{
+    for (;;) {
+        struct kr_view data;
+        size_t from = *at;
+        enum kr_chunk_event event = kr_chunks_next(&http->chunks, http->base, n, at, &data);
+
+        http->body_raw += *at - from;
+        if (event == KR_CHUNK_BAD)
+            (void)bad(http, 400, "Invalid chunk");
+        if (event == KR_CHUNK_BAD || (event == KR_CHUNK_DATA && !body_part(http, data.p, data.n)))
+            return KR_HTTP_BAD;
+        /* Chunk sizes and extensions may not outweigh the body without bound. */
+        if (http->body_raw > 65536 + 8 * http->body_n) {
+            (void)bad(http, 400, "Chunk framing too large");
+            return KR_HTTP_BAD;
+        }
+        if (event != KR_CHUNK_DATA)
+            return event == KR_CHUNK_DONE ? KR_HTTP_DONE : KR_HTTP_MORE;
+    }
+}
+
+static enum kr_http_event feed_body(struct kr_http *http, size_t *at, size_t n)
+{
+    uint64_t left = http->content_length - http->body_n;
+    size_t from = *at, some = left < n - from ? (size_t)left : n - from;
+
+    if (http->chunked)
+        return feed_chunks(http, at, n);
+    *at += some;
+    http->body_raw += some;
+    if (some > 0 && !body_part(http, http->base + from, some))
+        return KR_HTTP_BAD;
+    return http->body_n == http->content_length ? KR_HTTP_DONE : KR_HTTP_MORE;
+}
+
+/* llhttp reads the head, and no further. */
 enum kr_http_event kr_http_feed(struct kr_http *http, const char *base, size_t *at, size_t n)
 {
-    bool had_head = http->head_done;
-    size_t from = *at;
     llhttp_errno_t code;
 
     http->base = base;
-    if (llhttp_get_errno(&http->parser) == HPE_PAUSED)
-        llhttp_resume(&http->parser);
-    code = llhttp_execute(&http->parser, base + from, n - from);
+    if (http->head_done)
+        return feed_body(http, at, n);
+    code = llhttp_execute(&http->parser, base + *at, n - *at);
     if (code == HPE_OK)
         *at = n;
     else if (code == HPE_PAUSED)
-        *at = (size_t)(llhttp_get_error_pos(&http->parser) - base);
+        http->head_end = (uint32_t)(*at = (size_t)(llhttp_get_error_pos(&http->parser) - base));
     else if (http->bad_status != 0)
         return KR_HTTP_BAD;
     else
         return parser_failed(http, at, n);
-    if (had_head)
-        http->body_raw += *at - from;
-    else if (code == HPE_PAUSED)
-        http->head_end = (uint32_t)*at;
     if (limits(http, *at) == KR_HTTP_BAD)
         return KR_HTTP_BAD;
     if (code == HPE_OK)
         return KR_HTTP_MORE;
-    if (had_head)
-        return KR_HTTP_DONE;
     return check_head(http) == 0 ? KR_HTTP_HEAD : KR_HTTP_BAD;
 }

@@ -6,6 +6,7 @@
 #define KR_SERVE_HTTP_H
 
 #include "base/view.h"
+#include "serve/chunks.h"
 
 #include <llhttp.h>
 #include <stdbool.h>
@@ -46,6 +47,7 @@ enum kr_http_event { KR_HTTP_MORE, KR_HTTP_HEAD, KR_HTTP_DONE, KR_HTTP_BAD };
 
 struct kr_http {
     llhttp_t parser;
+    struct kr_chunks chunks;
     const char *base; /* the caller's buffer during kr_http_feed() */
     struct kr_span url, path, query;
     struct kr_http_header headers[KR_HTTP_HEADERS_MAX];

@@ -48,6 +48,120 @@ SMUGGLING = {
 }
 
 
+CHUNKED = head("POST", "/invoke", J, "Transfer-Encoding: chunked")
+CHUNK = b"%x\r\n%s\r\n" % (len(BODY), BODY)
+
+
+def sized(size, end=b"0\r\n\r\n"):
+    """A body of one chunk whose line is the given one."""
+    return CHUNKED + size + b"\r\n" + BODY + b"\r\n" + end
+
+
+def trailer(lines):
+    return CHUNKED + CHUNK + b"0\r\n" + lines
+
+
+def line(text):
+    return text + b"\r\nHost: a\r\n\r\n"
+
+
+def field(text):
+    return b"GET /health HTTP/1.1\r\nHost: a\r\n" + text + b"\r\n"
+
+
+def host(text):
+    return b"GET /health HTTP/1.1\r\nHost: " + text + b"\r\n\r\n"
+
+
+SIZE = b"%x" % len(BODY)
+AMBIGUOUS = {
+    **{f"end of chunks {end!r}": CHUNKED + CHUNK + end for end in (
+        b"0\r\n\n", b"0\n\n", b"0\n\r\n", b"0\r\n\rx", b"0\r\r\n", b"0 \r\n\r\n", b"0x0\r\n\r\n", b"\r\n\r\n", b";\r\n\r\n", b"-0\r\n\r\n")},
+    **{f"end of a chunk {end!r}": CHUNKED + SIZE + b"\r\n" + BODY + end + b"0\r\n\r\n" for end in (
+        b"\n", b"", b"\r", b"\n\r", b"\r\n\r\n", b" \r\n")},
+    **{f"size {size!r}": sized(size) for size in (
+        b" " + SIZE, SIZE + b" ", SIZE + b"\t", b"+" + SIZE, b"2_6", SIZE + b"g", b"0" * 20 + SIZE, SIZE + b" ;a=b", SIZE + b";a\x01b",
+        SIZE + b";a\0b", SIZE + b";a\rb", SIZE + b';a="\r\n"', SIZE + b";" + b"e" * 2000, b"ffffffffffffffffff", SIZE + b"\x0b",
+        b"\xef\xbc\x91")},
+    "size and LF": CHUNKED + SIZE + b"\n" + BODY + b"\r\n0\r\n\r\n",
+    **{f"trailer {lines[:40]!r}": trailer(lines) for lines in (
+        b"X-A: b\r\n c\r\n\r\n", b"X-A: b\r\n\tc\r\n\r\n", b"X-A: b\n\r\n", b"X-A: b\r\n\n", b": b\r\n\r\n", b"XA\r\n\r\n",
+        b"X-A : b\r\n\r\n", b" X-A: b\r\n\r\n", b"X-A: \0b\r\n\r\n", b"X-A: \x01b\r\n\r\n", b"X-A: a\rb\r\n\r\n", b"X A: b\r\n\r\n",
+        b"X\xe9: b\r\n\r\n", b"X-A: \x7f\r\n\r\n", b"Content-Length: 5\r\n\r\n", b"content-LENGTH: 0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n", b"Host: b\r\n\r\n", b"Authorization: Bearer x\r\n\r\n", b"X-API-Key: x\r\n\r\n",
+        b"X-Long: " + b"b" * 20_000 + b"\r\n\r\n", b"X-A: b\r\n" * 2_000 + b"\r\n")},
+    **{f"line {text!r}": line(text) for text in (
+        b"GET /health RTSP/1.0", b"GET /health RTSP/1.1", b"GET /health ICE/1.0", b"GET /health http/1.1", b"GET /health Http/1.1",
+        b"SOURCE /health ICE/1.0", b"DESCRIBE /health RTSP/1.0", b"DESCRIBE /health HTTP/1.1", b"GET  /health HTTP/1.1",
+        b"GET /health  HTTP/1.1", b"GET\t/health HTTP/1.1", b"GET /health\tHTTP/1.1", b" GET /health HTTP/1.1", b"\nGET /health HTTP/1.1",
+        b"\rGET /health HTTP/1.1", b"\r\n\rGET /health HTTP/1.1", b"GET http:///health HTTP/1.1", b"GET http://u@a/health HTTP/1.1",
+        b"GET http://u:p@a/health HTTP/1.1", b"GET http://b/health HTTP/1.1", b"GET http://a:81/health HTTP/1.1",
+        b"GET http://a.b/health HTTP/1.1", b"GET http://a?x=/health HTTP/1.1", b"GET http://a#/health HTTP/1.1", b"GET http://a HTTP/1.1",
+        b"GET ftp://a/health HTTP/1.1", b"GET http:/health HTTP/1.1", b"GET http:health HTTP/1.1", b"GET https:///health HTTP/1.1",
+        b"GET /health#x HTTP/1.1", b"GET /a\\..\\health HTTP/1.1", b'GET /health"x HTTP/1.1', b"GET /health<x HTTP/1.1",
+        b"GET /health\xe9 HTTP/1.1", b"GET /he\x01alth HTTP/1.1", b"GET /he\0alth HTTP/1.1", b"GET /he\x7falth HTTP/1.1",
+        b"GET * HTTP/1.1", b"CONNECT a:80 HTTP/1.1", b"GET \\health HTTP/1.1")},
+    **{f"field {text!r}": field(text) for text in (
+        b": b\r\n", b" : b\r\n", b"X A: b\r\n", b"X-A\t: b\r\n", b"X\x01A: b\r\n", b"X\0A: b\r\n", b"X\xe9: b\r\n", b"X(A): b\r\n",
+        b"X/A: b\r\n", b"XA\r\n", b"X-A: a\x01b\r\n", b"X-A: a\x7fb\r\n", b"X-A: a\x0bb\r\n", b"X-A: a\r\r\n", b"X-A: a\r\n\n",
+        b"Content-Length: \r\n", b"Content-Length: 0x5\r\n", b"Content-Length: 5 5\r\n", b"Content-Length: 5,\r\n", b"Content-Length: 5.0\r\n",
+        b"Content-Length: 5_0\r\n", b'Content-Length: "5"\r\n', b"Content-Length: 5\x0b\r\n", b"Transfer-Encoding: \r\n",
+        b"Transfer-Encoding: identity\r\n", b"Transfer-Encoding: chunked,\r\n", b"Transfer-Encoding: ,chunked\r\n",
+        b'Transfer-Encoding: "chunked"\r\n', b"Transfer-Encoding: chunked;q=1\r\n", b"Transfer-Encoding: \x0bchunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n")},
+    **{f"host {text!r}": host(text) for text in (
+        b"", b"a b", b"a,b", b"a@b", b"a:8x", b"a:80:80", b":80", b"a:99999", b"a:123456", b"[::1", b"[::1]x", b"[]", b"[g]", b"a;b", b"a%00b", b"a\xe9",
+        b"http://a", b"a/", b"a?b", b"a#b", b"a\\b", b"a'b", b"a\tb")},
+    "first line folded": b"GET /health HTTP/1.1\r\n Host: a\r\n\r\n",
+    "head ends in LF": b"GET /health HTTP/1.1\r\nHost: a\r\n\n",
+    "head ends in CR CR LF": b"GET /health HTTP/1.1\r\nHost: a\r\n\r\r\n",
+    "two hosts in 1.0": b"GET /health HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two content types": head("POST", "/invoke", J, "Content-Type: text/plain", LENGTH) + BODY,
+}
+
+
+def test_nothing_that_two_readers_could_cut_differently(server):
+    follow = b"GET /runs HTTP/1.1\r\nHost: a\r\n\r\n"
+    wrong = {name: statuses(answer) for name, request in AMBIGUOUS.items()
+             for answer in [server.raw(request + follow)] if statuses(answer) != [400] or b"connection: close" not in answer}
+    assert wrong == {} and len(AMBIGUOUS) > 150
+
+
+def test_it_does_not_depend_on_the_pieces(server):
+    """Also byte by byte, where the end of a line is in another piece than its beginning."""
+    wrong = {}
+    for name, request in list(AMBIGUOUS.items())[::7] + [(n, AMBIGUOUS[n]) for n in AMBIGUOUS if n.startswith(("end", "trailer"))]:
+        if len(request) > 1000:
+            continue
+        with server.socket(10) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                for at in range(len(request)):
+                    sock.sendall(request[at:at + 1])
+                sock.sendall(b"GET /runs HTTP/1.1\r\nHost: a\r\n\r\n")
+            except OSError:
+                pass
+            found = statuses(read_all(sock))
+        if found not in ([400], []):  # none: what was sent crossed the end
+            wrong[name] = found
+    assert wrong == {}
+
+
+def test_unusual_requests_that_are_right(server):
+    close = b"Connection: close\r\n"
+    for request in (sized(SIZE.upper()), sized(b"000" + SIZE), sized(SIZE + b";a=b"), sized(SIZE + b';a="b c"'), sized(SIZE, b"0;last\r\n\r\n"),
+                    sized(SIZE, b"000\r\n\r\n"), sized(SIZE, b"0\r\nX-A: b\r\nX-B:\r\n\r\n"), sized(SIZE, b"0\r\nX-A: caf\xe9\tb\r\n\r\n"),
+                    CHUNKED.replace(b"chunked", b"Chunked") + CHUNK + b"0\r\n\r\n",
+                    b"\r\n\r\n" + CHUNKED + CHUNK + b"0\r\n\r\n"):
+        answer = server.raw(request + head("GET", "/health", "Connection: close"))
+        assert statuses(answer) == [200, 200] and b'"output": 1' in answer, request
+    for request in (host(b"a.b-c_d:65535"), host(b"[::1]:80"), host(b"[::ffff:1.2.3.4]"), host(b"127.0.0.1"), field(b"X-A:\r\nX-B: caf\xe9\r\n"),
+                    line(b"GET http://a/health?x=/y HTTP/1.1"), line(b"GET https://A/health HTTP/1.1"), line(b"GET /health?a=%zz&b={}|^ HTTP/1.1"),
+                    line(b"GET http://a/health HTTP/1.0")):
+        request = request[:-2] + close + b"\r\n"
+        assert statuses(server.raw(request)) == [200], request
+
+
 @pytest.mark.parametrize("name", SMUGGLING)
 def test_ambiguous_requests_get_400_and_are_cut_off(server, name):
     follow = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -248,6 +362,25 @@ def test_many_idle_connections_and_the_limit(start):
     for sock in socks:
         sock.close()
     assert server.get("/health").status == 200
+
+
+def test_answers_of_the_front_are_measured(start):
+    server = start(args=["--header-timeout", "0.3", "--max-body-size", "1MB"], env={"KOUROU_AUTH_KEY": "right-key"})
+    asked = {"GET /info": 200, "GET /metrics": 200, "GET /nothing": 404, "DELETE /info": 405, "GET /runs": 401, "POST /invoke": 401,
+             "GET /openapi.json": 200, "GET /": 200}
+    for what in asked:
+        method, path = what.split()
+        assert server.request(method, path, "" if method == "POST" else None, {"X-Request-Id": "front"}).status == asked[what]
+    server.raw(head("POST", "/nothing", "Content-Length: 999999999", "X-Request-Id: front"))
+    server.raw(b"GET /x HTTP/1.1\r\n", timeout=10)
+    server.raw(b"nonsense\r\n\r\n")
+    lines = wait_for(lambda: [found for found in [[json.loads(one) for one in server.log().splitlines() if '"part":"access"' in one]]
+                              if any(one["status"] == 408 for one in found) and any(one["status"] == 400 for one in found)], "the log")[0]
+    assert {one["path"] for one in lines if one["request_id"] == "front"} == {what.split()[1] for what in asked}
+    assert all(0 < one["ms"] < 20_000 for one in lines), lines
+    assert all(one["ms"] >= 290 for one in lines if one["status"] == 408)
+    for path in ("/info", "/openapi.json", "other"):
+        assert 0 < server.metric(f'kourou_request_duration_seconds_sum{{path="{path}"}}') < 60
 
 
 def test_request_ids(server):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that break off, lie, send garbage or poison: they get what they deserve, nobody else notices."""
-from tests.serve.test_http import SMUGGLING
+from tests.serve.test_http import AMBIGUOUS, SMUGGLING
 
 from .actor import Actor
 from .good import JSON, KEY, Judge, WAIT, invocation, post
@@ -139,10 +139,11 @@ class RudeClient(Actor):
         self.one_of("many_headers", wire, 431)
 
     def smuggling(self, wire):
-        name = self.rng.choice(sorted(SMUGGLING))
+        shapes = {**SMUGGLING, **AMBIGUOUS}
+        name = self.rng.choice(sorted(shapes))
         token = self.ledger.token()
         self.ledger.expect(token, 0, 0)
-        shape = SMUGGLING[name].replace(b"Host: test\r\n", b"Host: test\r\nX-API-Key: soak-key\r\n")
+        shape = shapes[name].replace(b"Host: test\r\n", b"Host: test\r\nX-API-Key: soak-key\r\n")
         wire.send(shape + post("/invoke", invocation("token", token)))
         self.one_of(f"smuggling ({name})", wire, 400)
 
