@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SNAPSHOT_MAX (64u * 1024 * 1024)
@@ -321,14 +322,17 @@ static int load_dashboard(struct kr_config *c, const json_t *dep, const struct k
 {
     const char *path = kr_json_str(dep, "dashboard_files_path", NULL);
     kr_auto_free char *index = NULL;
+    struct stat st;
 
     if (path == NULL || path[0] == '\0')
         return 0;
     if (kr_path_under(o->root, path, &c->dashboard, err) < 0)
         return kr_wrap(err, "setting dashboard_files_path");
     index = kr_path_join(c->dashboard, "index.html");
-    if (!kr_path_exists(index))
+    if (stat(index, &st) < 0)
         return kr_fail(err, KR_E_INVALID, "setting dashboard_files_path: %s is missing", index);
+    if (!S_ISREG(st.st_mode))
+        return kr_fail(err, KR_E_INVALID, "setting dashboard_files_path: %s is not a file", index);
     return 0;
 }
 

@@ -104,21 +104,30 @@ static char *decode(struct kr_view path)
     return out;
 }
 
-/* Opens a regular file below the dashboard's folder; links that lead out of it are refused. */
+/* Names that begin with a dot are not meant for visitors: .env, .git, .htpasswd. */
+static bool has_dot_name(const char *path)
+{
+    return path[0] == '.' || strstr(path, "/.") != NULL;
+}
+
+/* Opens a regular file below the dashboard's folder. Links that lead out of it, or to a name that
+ * begins with a dot, are refused; so is what is no file, without opening it: a pipe would hold the
+ * server up. */
 static int open_below(const char *root, const char *name, struct stat *st)
 {
     struct kr_err err = KR_ERR_INIT;
     kr_auto_free char *path = NULL, *real = NULL, *real_root = NULL;
     kr_auto_fd int fd = -1;
 
-    if (kr_path_under(root, name, &path, &err) < 0)
+    if (has_dot_name(name) || kr_path_under(root, name, &path, &err) < 0)
         return -1;
     real = realpath(path, NULL);
     real_root = realpath(root, NULL);
     if (real == NULL || real_root == NULL || !kr_starts_with(real, real_root) ||
-        real[strlen(real_root)] != '/')
+        real[strlen(real_root)] != '/' || has_dot_name(real + strlen(real_root)) ||
+        stat(real, st) < 0 || !S_ISREG(st->st_mode))
         return -1;
-    fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
         return -1;
     return kr_steal_fd(&fd);

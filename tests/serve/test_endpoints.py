@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every endpoint, its settings, and the headers that go with all of them."""
 import json
+import os
+import socket
 import time
 
 import pytest
 
 from tests.serve.serve_client import head, read_all, statuses
-from tests.serve.serve_harness import wait_for
+from tests.serve.serve_harness import Server, make_snapshot, wait_for
 
 
 def test_invoke_and_its_body(server):
@@ -420,6 +422,30 @@ def test_dashboard_files(start, tmp_path):
     assert server.get("/empty.txt").body == b""
     assert server.get("/some/page", {"Accept": "text/html"}).body == b"<p>my page</p>"
     assert server.get("/some/page").status == 404
+    (site / ".env").write_text("secret")
+    (site / ".git").mkdir()
+    (site / ".git" / "config").write_text("secret")
+    (site / "assets" / ".htpasswd").write_text("secret")
+    (site / "visible.txt").symlink_to(".env")
+    (site / "assets" / "up.txt").symlink_to("../.git/config")
+    (site / "inside.txt").symlink_to("assets/a.js")
+    (site / "out").symlink_to(tmp_path)
+    (site / "zero").symlink_to("/dev/zero")
+    (site / "secret.txt").symlink_to("/etc/hostname")
+    (site / "loop").symlink_to("loop")
+    (site / "folder").mkdir()
+    (site / "folder" / "index.html").mkdir()
+    os.mkfifo(site / "pipe")
+    os.mkfifo(site / "assets" / "index.html")
+    os.mkfifo(site / "pipe.html")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(site / "socket"))
+    assert server.get("/inside.txt").body == b"let a"
+    for path in ("/.env", "/%2eenv", "/.git/config", "/.git/", "/assets/.htpasswd", "/assets/%2Ehtpasswd", "/visible.txt", "/assets/up.txt", "/pipe",
+                 "/pipe.html", "/assets/", "/assets/index.html", "/socket", "/zero", "/secret.txt", "/loop", "/out/outside.txt", "/out/", "/folder/",
+                 "/folder", "/./a", "/.", "/..", "//etc/passwd", "/%2fetc/passwd", "/...", "/assets/.", "/assets//a.js/", "/a.js%00"):
+        answer = server.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode(), timeout=10)
+        assert statuses(answer) == [404] and b"secret" not in answer, (path, answer)
     for path in ("/../outside.txt", "/%2e%2e/outside.txt", "/assets/../../outside.txt", "/link.txt", "/assets",
                  "/a%00b"):
         answer = server.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
@@ -428,3 +454,32 @@ def test_dashboard_files(start, tmp_path):
     assert server.invoke("echo", value=1).status == 200
 
 
+def test_a_dashboard_without_a_page_is_told_at_the_start(tmp_path):
+    (tmp_path / "site").mkdir()
+    for what, make in (("is missing", lambda index: None), ("is not a file", os.mkdir)):
+        make(tmp_path / "site" / "index.html")
+        broken = Server(tmp_path, make_snapshot({"dashboard_files_path": "site"}))
+        assert broken.process.wait(30) == 1
+        assert f"index.html {what}" in broken.log() and "dashboard_files_path" in broken.log()
+
+
+def test_a_file_that_gets_shorter_while_it_is_sent(start, tmp_path):
+    """A large one goes out in parts; when the rest is gone, the connection ends short of what was promised."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("page")
+    with open(site / "large.bin", "wb") as file:
+        file.truncate(300_000_000)
+    server = start({"dashboard_files_path": "site"})
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", server.port))
+        sock.sendall(head("GET", "/large.bin"))
+        data = sock.recv(1000)
+        assert b"content-length: 300000000" in data
+        assert server.metric("kourou_request_memory_bytes") < 1_000_000  # the file lies on the disk
+        os.truncate(site / "large.bin", 1000)
+        data += read_all(sock)
+    assert len(data) < 100_000_000
+    assert server.get("/").body == b"page"
