@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hub/hub_impl.h"
+#include "hub/login.h"
 
 #include "base/alloc.h"
 #include "base/env.h"
@@ -82,6 +83,12 @@ static int find_token(struct kr_hub *hub, const struct kr_hub_options *options, 
     }
     if (kr_hub_token_find(&token, &source, err) < 0)
         return -(int)err->code;
+    if (token != NULL && source[0] == '/' && kr_hub_login_refresh(hub, source, &token, err) < 0) {
+        explicit_bzero(token, strlen(token));
+        free(token);
+        free(source);
+        return -(int)err->code;
+    }
     if (token != NULL)
         set_token(hub, token, source);
     return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the token comes from, as the official client looks for it. */
 #include "hub/hub.h"
+#include "hub/login.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/env.h"
 #include "base/path.h"
 #include "base/redact.h"
@@ -52,71 +52,23 @@ static char *token_path(void)
     return kr_path_join(home, "token");
 }
 
-/* One section of the file stored_tokens. */
-struct login {
-    char *name;
-    bool ours;         /* its token is the one in use */
-    double expires_at; /* 0: not said */
-};
-
-static int check_login(const struct login *login, struct kr_err *err)
-{
-    char when[KR_ISO_SIZE];
-
-    if (!login->ours || login->expires_at <= 0 || login->expires_at * 1000 > (double)kr_wall_ms() ||
-        login->expires_at > 1e11)
-        return 0;
-    (void)kr_fail(err, KR_E_AUTH, "the stored Hub login '%s' expired at %s",
-                  login->name != NULL ? login->name : "?",
-                  kr_iso8601((int64_t)login->expires_at * 1000, when));
-    return kr_hint(err, "log in again with `hf auth login`, or set HF_TOKEN to an access token");
-}
-
-static void take_line(struct login *login, struct kr_view key, struct kr_view value,
-                      const char *token)
-{
-    kr_auto_free char *text = kr_view_dup(value);
-
-    if (kr_view_eq_nocase(key, "hf_token")) {
-        kr_redact_add(text);
-        login->ours = strcmp(text, token) == 0;
-    } else if (kr_view_eq_nocase(key, "refresh_token")) {
-        kr_redact_add(text);
-    } else if (kr_view_eq_nocase(key, "expires_at")) {
-        (void)kr_parse_double(text, &login->expires_at);
-    }
-}
-
-/* Logins by OAuth expire; the official client refreshes them, which needs its client id. */
+/* A login by OAuth that has expired and cannot be refreshed (hub/login.h) is no token. */
 static int check_stored(const char *path, const char *token, struct kr_err *err)
 {
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(STORED_MAX);
-    const char *slash = strrchr(path, '/');
-    kr_auto_free char *dir = kr_strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
-    kr_auto_free char *stored =
-        slash != NULL ? kr_path_join(dir, "stored_tokens") : kr_strdup("stored_tokens");
-    struct login login = {0};
-    struct kr_view rest, line, key;
-    int rc = 0;
+    kr_auto_free char *stored = kr_logins_path(path);
+    kr_auto_json json_t *logins = NULL;
+    struct kr_err why = KR_ERR_INIT;
+    const json_t *login;
+    const char *name;
 
-    if (!kr_path_exists(stored) || kr_file_read(stored, &text, NULL) < 0)
+    if (!kr_path_exists(stored) || kr_file_read(stored, &text, &why) < 0 ||
+        kr_logins_parse(kr_buf_str(&text), text.n, &logins, &why) < 0)
         return 0;
-    rest = (struct kr_view){kr_buf_str(&text), text.n};
-    while (rest.n != 0 && rc == 0) {
-        (void)kr_view_cut(&rest, '\n', &line);
-        line = kr_view_trim(line);
-        if (line.n >= 2 && line.p[0] == '[' && line.p[line.n - 1] == ']') {
-            rc = check_login(&login, err);
-            free(login.name);
-            login = (struct login){.name = kr_strndup(line.p + 1, line.n - 2)};
-        } else if (kr_view_cut(&line, '=', &key)) {
-            take_line(&login, kr_view_trim(key), kr_view_trim(line), token);
-        }
-    }
-    if (rc == 0)
-        rc = check_login(&login, err);
-    free(login.name);
-    return rc;
+    login = kr_logins_find(logins, token, &name);
+    if (login == NULL || kr_json_str(login, "refresh_token", NULL) != NULL)
+        return 0;
+    return kr_login_check(login, name, err);
 }
 
 static int from_file(char **token, char **source, struct kr_err *err)

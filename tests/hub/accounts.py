@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who the token belongs to."""
 
+import secrets
+import time
+import urllib.parse
+
 from .core import HttpError, Response, route
-from .state import iso
+from .state import Token, iso
+
+DEVICE_CLIENT = "26be6b09-91c5-47da-9861-d2d2bb7a7e36"
 
 
 @route("GET", "/api/whoami-v2")
@@ -73,3 +79,35 @@ def auth(token):
     if token.expires:
         answer["expiresAt"] = iso(token.expires)
     return answer
+
+
+@route("POST", "/oauth/token")
+def oauth_token(ctx):
+    """A refresh token for a new access token of the same login."""
+    form = dict(urllib.parse.parse_qsl(ctx.request.body().decode()))
+
+    def refuse(code, text):
+        raise HttpError(400, code, body={"error": code, "error_description": text})
+
+    if form.get("grant_type") != "refresh_token":
+        refuse("unsupported_grant_type", "This Hub refreshes logins only")
+    if form.get("client_id") != DEVICE_CLIENT:
+        refuse("invalid_client", "Unknown client")
+    with ctx.state.lock:
+        ctx.state.counters["logins refreshed"] += 1
+        value = ctx.state.logins.get(form.get("refresh_token"))
+        old = ctx.state.tokens.get(value)
+        if old is None:
+            refuse("invalid_grant", "The refresh token is expired or revoked")
+        lasts = ctx.settings.oauth_expires_in
+        fresh = Token(f"hf_oauth_{secrets.token_hex(16)}", f"{old.name}+", old.user, old.role, "oauth",
+                      expires=time.time() + lasts)
+        ctx.state.tokens[fresh.value] = fresh
+        answer = {"access_token": fresh.value, "token_type": "bearer", "expires_in": lasts}
+        if ctx.settings.oauth_rotates:
+            ctx.state.logins[form["refresh_token"]] = None
+            answer["refresh_token"] = f"hf_refresh_{secrets.token_hex(16)}"
+            ctx.state.logins[answer["refresh_token"]] = fresh.value
+        else:
+            ctx.state.logins[form["refresh_token"]] = fresh.value
+    return Response.json(answer)

@@ -54,6 +54,16 @@ def tokens(ctx):
     return Response.json({"token": token.value, "name": token.name})
 
 
+@route("POST", "/_test/logins", TEST)
+def logins(ctx):
+    """What `hf auth login` of a user leaves: a token that ends, and one that renews it."""
+    body = ctx.request.json()
+    token = add_token(ctx.state, body["user"], kind="oauth", expires=time.time() + body["expires_in"])
+    refresh = "hf_refresh_" + secrets.token_hex(16)
+    ctx.state.logins[refresh] = token.value
+    return Response.json({"token": token.value, "refresh_token": refresh, "expires_at": int(token.expires)})
+
+
 @route("POST", "/_test/tokens/{name}", TEST)
 def change_token(ctx, name):
     token = next(item for item in ctx.state.tokens.values() if item.name == name)

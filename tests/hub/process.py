@@ -70,6 +70,10 @@ class HubProcess:
         """A token of the user; `kind="oauth"`, `scoped=[...]`, `name`, `value`, `expires` where wanted."""
         return self.call("POST", "/_test/tokens", {"user": user, "role": role, **fields})["token"]
 
+    def make_login(self, user, expires_in):
+        """{token, refresh_token, expires_at} of a login by browser."""
+        return self.call("POST", "/_test/logins", {"user": user, "expires_in": expires_in})
+
     def scoped_token(self, user, entity, permissions, entity_type="user"):
         scope = {"entity": {"_id": "0" * 24, "name": entity, "type": entity_type}, "permissions": list(permissions)}
         return self.make_token(user, "fineGrained", scoped=[scope])

@@ -74,6 +74,8 @@ class Settings:
     require_logs_token: bool = True
     stop_grace: int = 5
     readme_on_create: bool = True
+    oauth_rotates: bool = True  # a refresh token is good once
+    oauth_expires_in: int = 30 * 86400
     info_visibility: bool = False  # the description of a Space says its visibility
     protected_reads_private: bool = False  # what `private` reads there for a protected Space
 
@@ -169,6 +171,7 @@ class State:
         self.settings = Settings()
         self.lock = threading.RLock()
         self.accounts, self.tokens, self.spaces = {}, {}, {}
+        self.logins = {}  # refresh token -> name of the access token it renews; None: it was used
         self.moved = {}  # old id, lower case -> new id
         self.counters = collections.Counter()
         self.windows = {}  # (bucket, caller) -> [window start, calls]

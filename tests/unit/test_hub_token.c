@@ -111,11 +111,13 @@ static void test_expired_login(void **state)
     (void)setenv("HF_HOME", home, 1);
     put("token", "hf_oauth_new");
     put("stored_tokens", "[work]\nhf_token = hf_other\nexpires_at = 5\n\n"
-                         "[laptop]\nhf_token=hf_oauth_new\nrefresh_token = rrrrrrrr\n"
-                         "expires_at=1700000000.5\n");
+                         "[laptop]\nhf_token=hf_oauth_new\nexpires_at=1700000000.5\n");
     FAILS(kr_hub_token_find(&token, &source, err), KR_E_AUTH,
           "the stored Hub login 'laptop' expired at 2023-11-14T22:13:20");
     put("stored_tokens", "[laptop]\nhf_token = hf_oauth_new\nexpires_at = 4102444800\n");
+    finds("hf_oauth_new", "/token");
+    put("stored_tokens", "[laptop]\nhf_token = hf_oauth_new\nexpires_at = 1700000000\n"
+                         "refresh_token = rrrrrrrr\n"); /* can be refreshed */
     finds("hf_oauth_new", "/token");
     put("stored_tokens", "not [an ini = file");
     finds("hf_oauth_new", "/token");
