@@ -10,6 +10,13 @@ from .context import _app, _run
 from .errors import DeploymentError, NotFoundError
 
 
+def _only(method, more):
+    """Keyword arguments that need a server of ZenML's change nothing here; others are mistakes."""
+    for name, value in more.items():
+        if name not in ("project", "hydrate", "allow_name_prefix_match", "allow_partial_name_match", "allow_partial_id_match"):
+            raise TypeError(f"Client.{method}() has no argument '{name}' ({value!r})")
+
+
 class SecretValues(dict):
     """The values of a secret by key. In a deployment they are read from the environment, where it has them."""
 
@@ -94,9 +101,10 @@ class Client:
 
     # -- secrets ----------------------------------------------------------------------------------
 
-    def get_secret(self, name_id_or_prefix, *_more, **_options) -> Secret:
+    def get_secret(self, name_id_or_prefix, **more) -> Secret:
         """A secret. In a deployment the secrets that the pipeline names (``secrets=[...]``) are environment
         variables, one for each key; elsewhere the ``kourou`` program is asked."""
+        _only("get_secret", more)
         name = str(name_id_or_prefix)
         known = _deployment_secrets()
         if known is not None:
@@ -118,12 +126,14 @@ class Client:
 
     # -- artifacts --------------------------------------------------------------------------------
 
-    def get_artifact_version(self, name_id_or_prefix, version=None, **_more):
+    def get_artifact_version(self, name_id_or_prefix, version=None, **more):
         """A kept artifact; ``load()`` gives its value. NotFoundError when there is none."""
+        _only("get_artifact_version", more)
         return artifacts.find(name_id_or_prefix, version)
 
-    def list_artifact_versions(self, name=None, artifact=None, tag=None, tags=None, version=None, **_more):
+    def list_artifact_versions(self, name=None, artifact=None, tag=None, tags=None, version=None, **more):
         """Kept artifacts, newest first, of a name and with all of the tags."""
+        _only("list_artifact_versions", more)
         wanted = set(tags or ([tag] if tag else []))
         name = name or artifact
         found = []
@@ -133,8 +143,9 @@ class Client:
 
     # -- deployments ------------------------------------------------------------------------------
 
-    def get_deployment(self, name_id_or_prefix, **_more):
+    def get_deployment(self, name_id_or_prefix, **more):
         """A deployment by name, id or prefix."""
+        _only("get_deployment", more)
         from .deploy import describe
 
         return describe(name_id_or_prefix)
@@ -154,26 +165,32 @@ class Client:
 
         call("deployment", verb, name, *more, *(["--timeout", int(timeout)] if timeout is not None else []))
 
-    def provision_deployment(self, name_id_or_prefix, timeout=None, **_more):
-        """Starts a deployment again."""
-        self._change("provision", name_id_or_prefix, timeout=timeout)
+    def provision_deployment(self, name_id_or_prefix, snapshot_id=None, timeout=None, **more):
+        """Starts a deployment again, with another snapshot if one is named. DeploymentError when there is no such snapshot."""
+        _only("provision_deployment", more)
+        self._change("provision", name_id_or_prefix, *([f"--snapshot={snapshot_id}", "--yes"] if snapshot_id is not None else []),
+                     timeout=timeout)
         return self.get_deployment(name_id_or_prefix)
 
-    def deprovision_deployment(self, name_id_or_prefix, timeout=None, **_more):
+    def deprovision_deployment(self, name_id_or_prefix, timeout=None, **more):
         """Stops a deployment and keeps its record."""
+        _only("deprovision_deployment", more)
         self._change("deprovision", name_id_or_prefix, "--yes", timeout=timeout)
 
-    def delete_deployment(self, name_id_or_prefix, force=False, timeout=None, **_more):
+    def delete_deployment(self, name_id_or_prefix, force=False, timeout=None, **more):
         """Stops a deployment and removes it."""
+        _only("delete_deployment", more)
         self._change("delete", name_id_or_prefix, "--yes", *(["--force"] if force else []), timeout=timeout)
 
-    def refresh_deployment(self, name_id_or_prefix, **_more):
+    def refresh_deployment(self, name_id_or_prefix, **more):
         """Reads the state of a deployment again."""
+        _only("refresh_deployment", more)
         self._change("refresh", name_id_or_prefix)
         return self.get_deployment(name_id_or_prefix)
 
-    def get_deployment_logs(self, name_id_or_prefix, follow=False, tail=None, **_more):
+    def get_deployment_logs(self, name_id_or_prefix, follow=False, tail=None, **more):
         """The lines of a deployment's log."""
+        _only("get_deployment_logs", more)
         from .deploy import call
 
         if follow:

@@ -182,15 +182,33 @@ def get_pipeline_context() -> PipelineContext:
     return PipelineContext(app)
 
 
-def log_metadata(metadata, artifact_name=None, infer_artifact=False, **_where):
+def _is_here(run, step_name, run_id_name_or_prefix):
+    """Whether these name the running step and its run, or nothing."""
+    if run is None:
+        return step_name is None and run_id_name_or_prefix is None
+    here = run.app.nodes[run.index].name if 0 <= run.index < len(run.app.nodes) else ""
+    wanted = str(run_id_name_or_prefix or run.run_id)
+    return step_name in (None, here) and (run.run_id.startswith(wanted) or wanted == run.run_name)
+
+
+def log_metadata(metadata, artifact_name=None, infer_artifact=False, *, step_name=None, run_id_name_or_prefix=None,
+                 model_name=None, model_version=None, infer_model=False, step_id=None, artifact_version=None,
+                 artifact_version_id=None):
     """Notes a dictionary of facts about the running step, or about one of its outputs.
 
     Inside a deployment they go to the log; for a run in this process they can be read with
-    ``get_step_context().pipeline_run.metadata``. Outside of runs this does nothing.
+    ``get_step_context().pipeline_run.metadata``. Outside of runs this does nothing. Facts about anything else (models,
+    other runs, steps and artifacts of before) are a ContextError: there is nothing that would keep them.
     """
     if not isinstance(metadata, dict):
         raise TypeError(f"metadata has to be a dictionary, not {type(metadata).__name__}")
     run = _run.get()
+    if model_name is not None or model_version is not None or infer_model:
+        raise ContextError(f"log_metadata: Kourou keeps no models ({model_name or 'infer_model'}); without model arguments the "
+                           "facts are noted about the step")
+    if step_id or artifact_version or artifact_version_id or not _is_here(run, step_name, run_id_name_or_prefix):
+        raise ContextError("log_metadata: only the running step and its outputs can be noted about, not other steps, runs or "
+                           "artifacts of before")
     if run is None:
         return
     if infer_artifact and artifact_name is None and run.index >= 0:

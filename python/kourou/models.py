@@ -36,7 +36,7 @@ class Tag(_Record):
 
 
 class Schedule(_Record):
-    """When a pipeline should run. Deployments run when they are called, so it is only kept."""
+    """When a pipeline should run. Deployments run when they are called: a pipeline that is given one is refused."""
 
     _fields = ("name", "cron_expression", "start_time", "end_time", "interval_second", "catchup", "run_once_start_time")
 

@@ -98,9 +98,42 @@ def filled_run_name(template):
     return template.replace("{date}", now.strftime("%Y_%m_%d")).replace("{time}", now.strftime("%H_%M_%S_%f"))
 
 
+_STAGES = ("none", "staging", "production", "archived", "latest")
+
+
+def _model(value, where):
+    """Models are described, not kept: one that names a version which has to exist already cannot be had."""
+    version = getattr(getattr(value, "version", None), "value", getattr(value, "version", None))
+    existing = isinstance(version, int) or isinstance(version, str) and (version.lower() in _STAGES or version.isdigit())
+    if existing:
+        raise SettingsError(f"{where}: model '{getattr(value, 'name', value)}' has no version {version!r}: Kourou keeps no "
+                            "versions of models; leave version out, and load what the pipeline needs in on_init")
+    return value
+
+
+# What would happen elsewhere and cannot happen here: an error, so that nobody waits for it.
+_ABSENT = {
+    "step_operator": "there is no step operator {value!r}: steps run where the pipeline is served; leave step_operator out",
+    "experiment_tracker": "there is no experiment tracker {value!r}; leave experiment_tracker out, and call the tracker's own "
+                          "library in the step",
+    "schedule": "a schedule cannot be kept: there is nothing here that runs pipelines by the clock; leave schedule out, and call "
+                "the deployment from cron or a workflow of your own",
+    "build": "builds are not chosen in code; leave build out, or deploy with `kourou pipeline deploy --build`",
+}
+
+
+def refuse_absent(values, where):
+    """SettingsError for an option that asks for what does not exist here."""
+    for key, words in _ABSENT.items():
+        value = values.get(key)
+        if value is not None and value is not False:
+            raise SettingsError(f"{where}: {words.format(value=value)}")
+
+
 def check(values, known, where):
     """A checked copy of keyword arguments; None values are left out. SettingsError names what is wrong."""
     result = {}
+    refuse_absent({key: value for key, value in values.items() if key in known}, where)
     for key, value in values.items():
         if key not in known:
             raise SettingsError(f"{where} has no option '{key}'{suggestion(key, known)}")
@@ -114,6 +147,8 @@ def check(values, known, where):
             value = _retry(value, where)
         elif key == "environment":
             value = _environment(value, where)
+        elif key == "model":
+            value = _model(value, where)
         elif key in ("secrets", "tags", "depends_on"):
             value = _names(value, where, key)
         elif key in ("parameters", "on_init_kwargs", "extra", "substitutions", "steps", "step_configurations"):
@@ -183,12 +218,40 @@ def read_config(path, where):
         return {}
     if not isinstance(data, dict):
         raise SettingsError(f"{where}: config_path {path} holds a {type(data).__name__}, expected keys with values")
-    return data
+    return {key: value if key == "settings" else _expanded(value, path, key == "environment") for key, value in data.items()}
+
+
+def _expanded(value, path, environment=False):
+    """``${NAME}`` in texts is the environment variable of that name, ``$${`` is ``${``. An unset one is an error; a variable
+    for the app that is nothing but an unset one is left out. (Settings are expanded when they are merged.)"""
+    if isinstance(value, dict):
+        return {key: _expanded(item, path, key == "environment") for key, item in value.items()
+                if not (environment and _unset(item))}
+    if isinstance(value, list):
+        return [_expanded(item, path) for item in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    import re
+
+    def replaced(found):
+        if found.group(1):
+            return "${"
+        if found.group(2) not in os.environ:
+            raise SettingsError(f"{path}: ${{{found.group(2)}}}: the environment variable is not set")
+        return os.environ[found.group(2)]
+
+    return re.sub(r"(\$\$\{)|\$\{([A-Za-z0-9_]+)\}", replaced, value)
+
+
+def _unset(text):
+    return isinstance(text, str) and text[:2] == "${" and text[-1:] == "}" and text[2:-1].replace("_", "a").isalnum() \
+        and text[2:-1] not in os.environ
 
 
 def check_file(data, where):
     """Checked options of a configuration file of a pipeline."""
     known = PIPELINE | FILE
+    refuse_absent(data, where)
     for key in data:
         if key not in known:
             raise SettingsError(f"{where}: unknown key '{key}'{suggestion(key, known)}")

@@ -98,8 +98,11 @@ class Pipeline:
         run_name = values.pop("run_name", None)
         if run_name is not None:
             opt.check_run_name(run_name, self._where())
-        for ignored in ("schedule", "build", "prevent_build_reuse", "unlisted"):
-            values.pop(ignored, None)
+        opt.refuse_absent(values, self._where())
+        if values.pop("prevent_build_reuse", False):
+            values["settings"] = opt.merge(values.get("settings") or {}, {"docker": {"prevent_build_reuse": True}})
+        for key in ("schedule", "build", "unlisted"):  # None and False, or about lists of runs
+            values.pop(key, None)
         return opt.merge(self.options, opt.check(values, opt.PIPELINE, self._where())), run_name
 
     def _with_file(self, path, values):

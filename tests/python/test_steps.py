@@ -35,7 +35,7 @@ seen = []
 
 
 def test_bare_and_called_decorators():
-    @step(name="other", enable_cache=False, extra={"a": 1}, step_operator="x", output_materializers=int)
+    @step(name="other", enable_cache=False, extra={"a": 1}, step_operator=None, output_materializers=int)
     def one(x: int) -> int:
         """Doc."""
         return x
