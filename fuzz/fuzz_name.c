@@ -8,7 +8,7 @@
 #include "core/name.h"
 #include "core/secret_ref.h"
 #include "hub/hub.h"
-#include "net/base64.h"
+#include "base/base64.h"
 
 static void check_slug(const char *text)
 {

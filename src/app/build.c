@@ -9,6 +9,8 @@
 #include "oci/build.h"
 #include "oci/manifest.h"
 #include "pack/bundle.h"
+#include "pack/dockerignore.h"
+#include "pack/gate.h"
 
 #include <string.h>
 
@@ -16,6 +18,7 @@ enum { SPACE_PORT = 7860 };
 
 void kr_build_finish(struct kr_build *build)
 {
+    kr_gate_close(build->gate);
     free(build->name);
     free(build->cache);
     *build = (struct kr_build){0};
@@ -143,6 +146,47 @@ static void add_some(json_t *all, const char *key, json_t *value)
         kr_json_set(all, key, json_incref(value));
 }
 
+/* The gate for an image: one that a Space pulls has to be public. */
+static int open_gate(struct kr_build *b, struct kr_err *err)
+{
+    struct kr_gate_policy policy = {
+        .root = b->launch.root,
+        .cache_dir = b->cache,
+        .readers = is_flavor(b->target, "huggingface") ? "the image has to be public" : NULL,
+        .allow = b->target->what.allow_secrets,
+    };
+
+    if (kr_gate_open(&policy, &b->gate, err) < 0)
+        return -(int)err->code;
+    b->launch.gate = b->gate;
+    return 0;
+}
+
+int kr_build_context(const struct kr_build *b, const char *root, struct kr_files *out,
+                     json_t *warnings, struct kr_err *err)
+{
+    const char *name = kr_dockerignore_setting(b->docker, "parent_image_build_config");
+    kr_auto_free char *path =
+        name != NULL ? kr_path_join(b->launch.root, name) : kr_path_join(root, ".dockerignore");
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT((size_t)1 << 20);
+    kr_auto_dockerignore struct kr_dockerignore *rules = NULL;
+    struct kr_bundle what = {
+        .root = root,
+        .cache_dir = b->cache,
+        .gate = b->gate,
+        .context = true,
+        .said_below = kr_json_str(b->docker, "build_context_root", "."),
+    };
+
+    if ((name != NULL || kr_path_exists(path)) && kr_file_read(path, &text, err) < 0)
+        return kr_wrap(err, "docker setting dockerignore");
+    rules = kr_dockerignore_parse(kr_buf_str(&text), text.n);
+    what.leave_out = rules;
+    if (kr_bundle_collect(&what, out, warnings, err) < 0)
+        return kr_wrap(err, "build_context_root");
+    return kr_gate_judge(b->gate, warnings, err);
+}
+
 /* Digest of everything that goes in. What a tag of a base image means is taken as it was then. */
 static int key_of(struct kr_build *b, char key[KR_SHA256_HEX], struct kr_err *err)
 {
@@ -159,10 +203,9 @@ static int key_of(struct kr_build *b, char key[KR_SHA256_HEX], struct kr_err *er
             return -(int)err->code;
     } else {
         kr_auto_free char *root = kr_path_join(in.root, folder);
-        struct kr_bundle what = {.root = root, .cache_dir = b->cache};
 
         if (kr_launch_source(&in, &files, warnings, err) < 0 ||
-            kr_bundle_collect(&what, &context, warnings, err) < 0)
+            kr_build_context(b, root, &context, warnings, err) < 0)
             return -(int)err->code;
         kr_json_set(all, "docker", json_incref((json_t *)(uintptr_t)b->docker));
     }
@@ -275,7 +318,8 @@ static int build(struct kr_build *b, char **image, struct kr_err *err)
                  kr_json_bool(b->docker, "prevent_build_reuse", false);
     char key[KR_SHA256_HEX];
 
-    if (key_of(b, key, err) < 0 || (!again && find_equal(b, key, image, err) < 0))
+    if (open_gate(b, err) < 0 || key_of(b, key, err) < 0 ||
+        (!again && find_equal(b, key, image, err) < 0))
         return -(int)err->code;
     if (*image != NULL) {
         kr_denv_note(env, false, "nothing that goes into the image has changed: using %s", *image);

@@ -13,13 +13,14 @@
 struct kr_build {
     struct kr_app *app;
     struct kr_target *target;
-    char *name;           /* "registry/repository:tag"; without a registry "repository:tag" */
-    bool push;            /* the stack has a container registry */
-    const char *builder;  /* flavor of the image builder: "local", "daemonless" */
-    const json_t *config; /* its attributes, or NULL */
-    const json_t *docker; /* docker settings */
-    char *cache;          /* the data folder's cache/ */
-    struct kr_launch launch;
+    char *name;              /* "registry/repository:tag"; without a registry "repository:tag" */
+    bool push;               /* the stack has a container registry */
+    const char *builder;     /* flavor of the image builder: "local", "daemonless" */
+    const json_t *config;    /* its attributes, or NULL */
+    const json_t *docker;    /* docker settings */
+    char *cache;             /* the data folder's cache/ */
+    struct kr_launch launch; /* with the gate that all of it passes */
+    struct kr_gate *gate;
 };
 void kr_build_finish(struct kr_build *build);
 #define kr_auto_build kr_auto(kr_build_finish)
@@ -36,6 +37,11 @@ int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *
 
 /* For dry runs: target->what.image is the name that would be built; nothing is built. */
 int kr_build_plan(struct kr_app *app, struct kr_target *target, struct kr_err *err) KR_MUST_USE;
+
+/* The context of the user's own Dockerfile (docker setting build_context_root) as it may be sent:
+ * with what .dockerignore leaves of it, and without credentials and what belongs to Kourou. */
+int kr_build_context(const struct kr_build *build, const char *root, struct kr_files *out,
+                     json_t *warnings, struct kr_err *err) KR_MUST_USE;
 
 /* build_local.c, build_daemonless.c: make the image; *image is the caller's. */
 int kr_build_local(const struct kr_build *build, char **image, struct kr_err *err) KR_MUST_USE;

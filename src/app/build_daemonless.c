@@ -8,6 +8,7 @@
 #include "oci/build.h"
 #include "pack/bundle.h"
 #include "pack/dockerfile.h"
+#include "pack/gate.h"
 #include "pack/requirements.h"
 
 #include <string.h>
@@ -138,6 +139,8 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
     http->hooks.cancelled = on_cancelled;
     launch.context = true;
     if (kr_launch_source(&launch, &code, warnings, err) < 0 ||
+        kr_gate_hold_all(b->gate, &code, err) < 0 ||
+        kr_gate_values(b->gate, "snapshot.json", b->launch.snapshot, err) < 0 ||
         kr_launch_runtime(&b->launch, &runtime, err) < 0 ||
         kr_requirements_collect(&wanted, &reqs, warnings, err) < 0 ||
         installer_env(b, reqs.variables, variables, err) < 0)

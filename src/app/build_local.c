@@ -9,6 +9,7 @@
 #include "oci/ref.h"
 #include "oci/tree.h"
 #include "pack/dockerignore.h"
+#include "pack/gate.h"
 #include "pack/requirements.h"
 
 #include <string.h>
@@ -102,6 +103,26 @@ static int place_dockerignore(const struct local *l, char **path, struct kr_err 
     return 0;
 }
 
+/* A copy of what of the user's own context may be sent, in place of the folder itself. */
+static int stage_context(const struct local *l, char **context, struct kr_err *err)
+{
+    kr_auto_files struct kr_files files = {0};
+    kr_auto_json json_t *warnings = json_array();
+    kr_auto_free char *copy = kr_path_join(l->dir, "parent");
+    const json_t *item;
+    size_t i;
+
+    if (kr_build_context(l->b, *context, &files, warnings, err) < 0 ||
+        kr_gate_hold_all(l->b->gate, &files, err) < 0 || kr_mkdir_p(copy, 0700, err) < 0 ||
+        kr_tree_write(copy, &files, err) < 0)
+        return -(int)err->code;
+    json_array_foreach(warnings, i, item)
+        kr_denv_note(&l->b->target->env, true, "%s", json_string_value(item));
+    free(*context);
+    *context = kr_steal(&copy);
+    return 0;
+}
+
 /* The user's own Dockerfile with a context of its own is built first; its image is what is built
  * on. */
 static int build_parent(struct local *l, struct kr_err *err)
@@ -125,6 +146,8 @@ static int build_parent(struct local *l, struct kr_err *err)
         return -(int)err->code;
     context = kr_path_join(l->b->launch.root, folder);
     kr_sha256_hex(context, strlen(context), hex);
+    if (stage_context(l, &context, err) < 0)
+        return -(int)err->code;
     tag = kr_asprintf("kourou-parent:%.16s", hex);
     kr_words_add(&call.words, "build");
     kr_words_addf(&call.words, "--file=%s", path);
@@ -154,7 +177,8 @@ static int write_context(const struct local *l, const char *context, struct kr_e
 
     if (l->snapshot != NULL)
         in.snapshot = l->snapshot;
-    if (kr_launch_files(&in, &files, warnings, err) < 0)
+    if (kr_launch_files(&in, &files, warnings, err) < 0 ||
+        kr_gate_hold_all(l->b->gate, &files, err) < 0)
         return -(int)err->code;
     json_array_foreach(warnings, i, item)
         kr_denv_note(&l->b->target->env, true, "%s", json_string_value(item));

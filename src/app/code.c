@@ -111,8 +111,8 @@ static int copy_all(const struct kr_files *files, const char *folder, struct kr_
         parent[strlen(to) - strlen(basename(to)) - 1] = '\0';
         if (kr_mkdir_p(parent, 0700, err) < 0)
             return -(int)err->code;
-        if (file->disk != NULL ? copy_file(file->disk, to, file->executable, err) < 0
-                               : kr_file_write_atomic(to, file->bytes, file->size, 0600, err) < 0)
+        if (file->bytes == NULL ? copy_file(file->disk, to, file->executable, err) < 0
+                                : kr_file_write_atomic(to, file->bytes, file->size, 0600, err) < 0)
             return -(int)err->code;
     }
     return 0;

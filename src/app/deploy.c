@@ -11,7 +11,7 @@
 #include "base/path.h"
 #include "base/yaml.h"
 #include "core/name.h"
-
+#include "pack/gate.h"
 #include <string.h>
 
 enum { AUTH_KEY_LENGTH = 32, MAX_BUILD_FILE = 1 << 20 };
@@ -20,7 +20,7 @@ enum { AUTH_KEY_LENGTH = 32, MAX_BUILD_FILE = 1 << 20 };
 struct deploy {
     struct kr_app *app;
     const struct kr_deploy_request *request;
-    json_t *stack, *deployer, *snapshot, *existing, *fields;
+    json_t *stack, *deployer, *snapshot, *existing, *fields, *allow;
     struct kr_made made;
     bool is_made;
     char *name, *image;
@@ -34,6 +34,7 @@ static void deploy_finish(struct deploy *d)
     json_decref(d->snapshot);
     json_decref(d->existing);
     json_decref(d->fields);
+    json_decref(d->allow);
     kr_made_finish(&d->made);
     free(d->name);
     free(d->image);
@@ -255,6 +256,8 @@ static json_t *asked_for(const struct deploy *d)
     kr_json_set_str(request, "config_file", config);
     kr_json_set_str(request, "build_mode", d->request->build_mode);
     kr_json_set_bool(request, "prevent_build_reuse", d->request->prevent_build_reuse);
+    if (d->allow != NULL)
+        kr_json_set(request, "allow_secrets", json_incref(d->allow));
     kr_json_set(settings, "request", request);
     return settings;
 }
@@ -288,6 +291,17 @@ static int choose_name(struct deploy *d, struct kr_err *err)
     return kr_name_check("deployment name", d->name, err);
 }
 
+/* The files that --allow-secret names, as they are called below the source root. */
+static int find_allowed(struct deploy *d, struct kr_err *err)
+{
+    const char *root =
+        d->is_made ? d->made.source_root : kr_json_str(d->snapshot, "source_root", ".");
+
+    if (d->request->allow_secrets == NULL)
+        return 0;
+    return kr_gate_allow(root, d->request->allow_secrets, &d->allow, err);
+}
+
 static int run(struct deploy *d, json_t **row, struct kr_err *err)
 {
     const struct kr_deploy_request *r = d->request;
@@ -302,7 +316,8 @@ static int run(struct deploy *d, json_t **row, struct kr_err *err)
 
     if ((r->snapshot != NULL && find_snapshot(d, err) < 0) || choose_stack(d, err) < 0 ||
         (r->name != NULL && kr_name_check("deployment name", r->name, err) < 0) ||
-        compile(d, err) < 0 || choose_name(d, err) < 0 || load_build(d, err) < 0)
+        compile(d, err) < 0 || find_allowed(d, err) < 0 || choose_name(d, err) < 0 ||
+        load_build(d, err) < 0)
         return -(int)err->code;
     if (!r->dry_run && kr_deployment_lock(d->app, d->name, &d->lock, err) < 0)
         return -(int)err->code;
@@ -315,6 +330,7 @@ static int run(struct deploy *d, json_t **row, struct kr_err *err)
     rollout.stack = d->stack;
     rollout.snapshot = d->snapshot;
     rollout.image = d->image;
+    rollout.allow_secrets = d->allow;
     return kr_rollout(d->app, &rollout, row, err);
 }
 

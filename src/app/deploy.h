@@ -6,16 +6,18 @@
 #include "app/app.h"
 
 struct kr_deploy_request {
-    const char *source;      /* pkg.module.attr, or libfoo.so[:symbol]; NULL with snapshot */
-    const char *snapshot;    /* name, id or prefix of a stored snapshot; NULL with source */
-    const char *pipeline;    /* narrows the snapshot search */
-    const char *name;        /* deployment name; NULL: the pipeline's */
-    const char *config_file; /* YAML, or NULL */
-    const char *stack;       /* NULL: the active one */
-    const char *python;      /* NULL: found */
-    const char *build;       /* id or path of a build to use, or NULL */
-    const char *build_mode;  /* overrides settings, or NULL */
-    int timeout_s;           /* 0: lcm_timeout */
+    const char *source;          /* pkg.module.attr, or libfoo.so[:symbol]; NULL with snapshot */
+    const char *snapshot;        /* name, id or prefix of a stored snapshot; NULL with source */
+    const char *pipeline;        /* narrows the snapshot search */
+    const char *name;            /* deployment name; NULL: the pipeline's */
+    const char *config_file;     /* YAML, or NULL */
+    const char *stack;           /* NULL: the active one */
+    const char *python;          /* NULL: found */
+    const char *build;           /* id or path of a build to use, or NULL */
+    const char *build_mode;      /* overrides settings, or NULL */
+    const json_t *allow_secrets; /* files that are sent whatever looks like a credential in them, or
+NULL */
+    int timeout_s;               /* 0: lcm_timeout */
     bool update, overtake, prevent_build_reuse, dry_run, adopt, rehearse;
 };
 

@@ -9,6 +9,7 @@
 #include "app/rollout.h"
 #include "app/target.h"
 #include "base/alloc.h"
+#include "pack/gate.h"
 
 #include <string.h>
 
@@ -199,10 +200,10 @@ static int find_snapshot(struct kr_app *app, const char *ref, const char *pipeli
 }
 
 int kr_deployment_provision(struct kr_app *app, const char *ref, const char *snapshot,
-                            const char *pipeline, bool overtake, int timeout_s, json_t **row,
-                            struct kr_err *err)
+                            const char *pipeline, const json_t *allow_secrets, bool overtake,
+                            int timeout_s, json_t **row, struct kr_err *err)
 {
-    kr_auto_json json_t *record = NULL, *wanted = NULL, *fields = json_object();
+    kr_auto_json json_t *record = NULL, *wanted = NULL, *allowed = NULL, *fields = json_object();
     kr_auto_fd int lock = -1;
     struct kr_rollout rollout = {.fields = fields, .verb = "provision", .timeout_s = timeout_s};
 
@@ -217,9 +218,13 @@ int kr_deployment_provision(struct kr_app *app, const char *ref, const char *sna
                       kr_json_str(record, "name", "?"));
         return kr_hint(err, "--overtake does it without asking");
     }
+    if (allow_secrets != NULL &&
+        kr_gate_allow(kr_json_str(wanted, "source_root", "."), allow_secrets, &allowed, err) < 0)
+        return -(int)err->code;
     kr_json_set(fields, "pipeline", json_incref(json_object_get(wanted, "pipeline")));
     rollout.existing = record;
     rollout.snapshot = wanted;
+    rollout.allow_secrets = allowed;
     return kr_rollout(app, &rollout, row, err);
 }
 
@@ -233,10 +238,10 @@ static const char *snapshot_before(const json_t *row)
                                                   : kr_json_str(row, "previous_snapshot_id", NULL);
 }
 
-int kr_deployment_rollback(struct kr_app *app, const char *ref, int timeout_s, json_t **row,
-                           struct kr_err *err)
+int kr_deployment_rollback(struct kr_app *app, const char *ref, const json_t *allow_secrets,
+                           int timeout_s, json_t **row, struct kr_err *err)
 {
-    kr_auto_json json_t *record = NULL, *wanted = NULL, *fields = json_object();
+    kr_auto_json json_t *record = NULL, *wanted = NULL, *allowed = NULL, *fields = json_object();
     kr_auto_fd int lock = -1;
     struct kr_rollout rollout = {
         .fields = fields, .verb = "rollback", .timeout_s = timeout_s, .keep_root = true};
@@ -251,8 +256,11 @@ int kr_deployment_rollback(struct kr_app *app, const char *ref, int timeout_s, j
                       kr_json_str(record, "name", "?"));
         return kr_hint(err, "it was deployed once only, or the snapshot was deleted");
     }
-    if (kr_store_find(app->store, KR_SNAPSHOT, before, NULL, &wanted, err) < 0)
+    if (kr_store_find(app->store, KR_SNAPSHOT, before, NULL, &wanted, err) < 0 ||
+        (allow_secrets != NULL &&
+         kr_gate_allow(kr_json_str(wanted, "source_root", "."), allow_secrets, &allowed, err) < 0))
         return -(int)err->code;
+    rollout.allow_secrets = allowed;
     kr_json_set(fields, "pipeline", json_incref(json_object_get(wanted, "pipeline")));
     rollout.existing = record;
     rollout.snapshot = wanted;

@@ -21,9 +21,10 @@ int kr_deployment_recorded(struct kr_app *app, const char *ref, json_t **row,
 
 int kr_deployment_refresh(struct kr_app *app, const char *ref, json_t **row,
                           struct kr_err *err) KR_MUST_USE;
+/* allow_secrets: as in kr_deploy_request; NULL: those of the deploy. */
 int kr_deployment_provision(struct kr_app *app, const char *ref, const char *snapshot,
-                            const char *pipeline, bool overtake, int timeout_s, json_t **row,
-                            struct kr_err *err) KR_MUST_USE;
+                            const char *pipeline, const json_t *allow_secrets, bool overtake,
+                            int timeout_s, json_t **row, struct kr_err *err) KR_MUST_USE;
 int kr_deployment_deprovision(struct kr_app *app, const char *ref, int timeout_s,
                               struct kr_err *err) KR_MUST_USE;
 /* force: the record goes even when deprovisioning fails. */
@@ -50,7 +51,7 @@ int kr_deployment_logs(struct kr_app *app, const char *ref, const struct kr_logs
  * snapshot. */
 int kr_deployment_diff(struct kr_app *app, const char *ref, json_t **changes,
                        struct kr_err *err) KR_MUST_USE;
-int kr_deployment_rollback(struct kr_app *app, const char *ref, int timeout_s, json_t **row,
-                           struct kr_err *err) KR_MUST_USE;
+int kr_deployment_rollback(struct kr_app *app, const char *ref, const json_t *allow_secrets,
+                           int timeout_s, json_t **row, struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -66,6 +66,8 @@ static int prepare(struct kr_app *app, const struct kr_rollout *what, const json
     target->what.prevent_build_reuse = what->prevent_build_reuse;
     target->what.image = what->image;
     target->what.machine = machine;
+    if (what->allow_secrets != NULL)
+        target->what.allow_secrets = what->allow_secrets;
     if (what->made != NULL || follows_the_code(what, target))
         return 0;
     if (kr_code_root(app, target->snapshot, what->keep_root, &target->source_root, err) < 0)

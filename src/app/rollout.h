@@ -15,9 +15,11 @@ struct kr_rollout {
     const json_t *stack;
     const json_t *snapshot; /* the record of one that is */
     const char *image;      /* finished image, or NULL */
-    const char *verb;       /* for the history: "deploy", "provision", "rollback" */
-    bool keep_root;         /* only code that equals the snapshot's will do */
-    int timeout_s;          /* 0: lcm_timeout */
+    /* paths below the source root that may hold look-alikes of credentials; NULL: as recorded */
+    const json_t *allow_secrets;
+    const char *verb; /* for the history: "deploy", "provision", "rollback" */
+    bool keep_root;   /* only code that equals the snapshot's will do */
+    int timeout_s;    /* 0: lcm_timeout */
     bool dry_run, adopt, rehearse, prevent_build_reuse;
 };
 

@@ -291,6 +291,7 @@ static void fill_what(struct kr_target *t)
         .python = kr_json_str(t->snapshot, "python", NULL),
         .stack = t->stack,
         .image = t->image,
+        .allow_secrets = kr_json_at(t->row, "settings", "request", "allow_secrets", NULL),
         .metadata = t->metadata,
     };
 }

@@ -63,7 +63,7 @@ void kr_sha256_hex(const void *bytes, size_t n, char hex[KR_SHA256_HEX])
     kr_digest_finish(d, hex);
 }
 
-static struct kr_digest *git_blob(uint64_t n)
+struct kr_digest *kr_git_blob_create(uint64_t n)
 {
     struct kr_digest *d = kr_digest_create(KR_SHA1);
     char head[40];
@@ -75,7 +75,7 @@ static struct kr_digest *git_blob(uint64_t n)
 
 void kr_git_blob_hex(const void *bytes, size_t n, char hex[KR_SHA1_HEX])
 {
-    struct kr_digest *d = git_blob(n);
+    struct kr_digest *d = kr_git_blob_create(n);
 
     kr_digest_update(d, bytes, n);
     kr_digest_finish(d, hex);
@@ -94,7 +94,7 @@ int kr_digest_file(const char *path, char sha256[KR_SHA256_HEX], char *blob, uin
     if (fd < 0 || fstat(fd, &st) < 0)
         return kr_fail_errno(err, errno, "%s", path);
     sha = kr_digest_create(KR_SHA256);
-    git = git_blob((uint64_t)st.st_size);
+    git = kr_git_blob_create((uint64_t)st.st_size);
     while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
         kr_digest_update(sha, chunk, (size_t)n);
         kr_digest_update(git, chunk, (size_t)n);

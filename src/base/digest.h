@@ -24,7 +24,8 @@ void kr_digest_destroy(struct kr_digest *d); /* NULL is fine */
 
 void kr_sha256_hex(const void *bytes, size_t n, char hex[KR_SHA256_HEX]);
 
-/* SHA-1 of "blob <n>\0" + bytes, as git and the Hub name regular files. */
+/* SHA-1 of "blob <n>\0" + bytes, as git and the Hub name regular files; n bytes are to follow. */
+struct kr_digest *kr_git_blob_create(uint64_t n) KR_MUST_USE;
 void kr_git_blob_hex(const void *bytes, size_t n, char hex[KR_SHA1_HEX]);
 
 /* Digest and size of a file in one pass. blob may be NULL. */

@@ -15,6 +15,7 @@ enum {
     STRONG_WORD = 16,     /* letters only, with or without separators */
     STRONG_MIXED = 8,     /* letters with digits or signs */
     WORD_MAX = 24,        /* longer than every common word */
+    LONG_NAME = 25,       /* of common words: a sentence rather than a name */
     NUMBER_OF_A_NAME = 4, /* digits: "python3", "t4", "x86" */
     WEAK_DIGITS = 8,      /* a number of that many digits may be a code */
     STRONG_DIGITS = 12,
@@ -42,6 +43,7 @@ static bool is_common(struct kr_view word)
 struct made_of {
     size_t lower, upper, digits, separators, dots, others;
     size_t words, plain_words; /* between separators; of them those that say nothing */
+    size_t numbers;            /* of the words */
     size_t different;
 };
 
@@ -56,7 +58,7 @@ static bool is_plain(struct kr_view word)
     }
     if (word.n == 0)
         return true; /* a number; how long it may be is judged for the value as a whole */
-    return digits <= NUMBER_OF_A_NAME && (word.n <= 2 || is_common(word));
+    return digits <= NUMBER_OF_A_NAME && (word.n == 1 || is_common(word));
 }
 
 static void count(const char *value, size_t n, struct made_of *made)
@@ -66,7 +68,7 @@ static void count(const char *value, size_t n, struct made_of *made)
 
     for (size_t i = 0; i <= n; i++) {
         unsigned char c = i < n ? (unsigned char)value[i] : '/';
-        bool separator = c < 0x80 && strchr("-_./: ,", c) != NULL;
+        bool separator = c < 0x80 && strchr("-_./: ,", c) != NULL, hump;
 
         if (i < n) {
             made->lower += islower(c) != 0;
@@ -78,13 +80,15 @@ static void count(const char *value, size_t n, struct made_of *made)
             made->different += !seen[c];
             seen[c] = true;
         }
-        if (!separator)
+        hump = i > start && isupper(c) && islower((unsigned char)value[i - 1]); /* "pageSize" */
+        if (!separator && !hump)
             continue;
         if (i > start) {
             made->words++;
             made->plain_words += is_plain((struct kr_view){value + start, i - start});
+            made->numbers += strspn(value + start, "0123456789") >= i - start;
         }
-        start = i + 1;
+        start = i + separator;
     }
 }
 
@@ -120,8 +124,8 @@ enum kr_plausible kr_plausible(const char *value, size_t n)
             return KR_PLAUSIBLE_NO; /* ports, versions, addresses, dates */
         return made.digits < STRONG_DIGITS ? KR_PLAUSIBLE_WEAK : KR_PLAUSIBLE_STRONG;
     }
-    if (made.others == 0 && made.words == made.plain_words && made.words <= 2 + made.digits &&
-        made.words <= 3 && made.digits <= WEAK_DIGITS)
+    if (n < LONG_NAME && made.others == 0 && made.words == made.plain_words &&
+        made.words <= 3 + made.numbers && made.digits <= WEAK_DIGITS)
         return KR_PLAUSIBLE_NO; /* "python", "t4-small", "linux/amd64", "http://localhost:8080" */
     if (made.digits == 0 && made.others == 0)
         return of_letters(value, n, &made);

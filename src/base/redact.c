@@ -192,6 +192,14 @@ static void make_ready(void)
     link_nodes();
 }
 
+void kr_redact_each(void (*each)(void *data, const char *value, size_t n), void *data)
+{
+    (void)pthread_mutex_lock(&known.lock);
+    for (size_t i = 0; i < known.count; i++)
+        each(data, known.values[i], strlen(known.values[i]));
+    (void)pthread_mutex_unlock(&known.lock);
+}
+
 void kr_redact_clear(void)
 {
     (void)pthread_mutex_lock(&known.lock);

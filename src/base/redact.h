@@ -34,6 +34,9 @@ void kr_redact(char *text, size_t n);
  * (half of it, or 16 bytes) is replaced too. */
 void kr_redact_cut(char *text, size_t n);
 
+/* Each registered value, while nobody can add one: each() must not come back here. */
+void kr_redact_each(void (*each)(void *data, const char *value, size_t n), void *data);
+
 void kr_redact_clear(void); /* wipes and forgets all values */
 
 /* A text that comes in pieces, cut anywhere. The answer is that of kr_redact_cut() for the whole,

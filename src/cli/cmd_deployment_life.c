@@ -13,6 +13,7 @@
 
 struct life_args {
     const char *name, *snapshot, *pipeline, *output;
+    json_t *allow_secrets;
     int64_t timeout, max_count;
     bool overtake, all, mine, ignore_errors, yes, force;
 };
@@ -28,7 +29,8 @@ static int run_provision(struct kr_cli *cli, const void *data, struct kr_err *er
     cli->yes = args->yes;
     if (kr_format_of(args->output, &format, err) < 0 ||
         kr_deployment_provision(cli->app, args->name, args->snapshot, args->pipeline,
-                                args->overtake, kr_deployed_seconds(args->timeout), &row, err) < 0)
+                                args->allow_secrets, args->overtake,
+                                kr_deployed_seconds(args->timeout), &row, err) < 0)
         return -(int)err->code;
     return kr_deployed_show(cli, format, row, err);
 }
@@ -44,8 +46,8 @@ static int run_rollback(struct kr_cli *cli, const void *data, struct kr_err *err
         return -(int)err->code;
     if (kr_ask(cli, err, "Bring '%s' back to its previous snapshot?", args->name) < 0)
         return -(int)err->code;
-    if (kr_deployment_rollback(cli->app, args->name, kr_deployed_seconds(args->timeout), &row,
-                               err) < 0)
+    if (kr_deployment_rollback(cli->app, args->name, args->allow_secrets,
+                               kr_deployed_seconds(args->timeout), &row, err) < 0)
         return -(int)err->code;
     return kr_deployed_show(cli, format, row, err);
 }
@@ -223,12 +225,14 @@ static const struct kr_opt provision_opts[] = {
      .offset = AT(snapshot)},
     KR_ROW_PIPELINE(AT(pipeline)),
     KR_ROW_OVERTAKE(AT(overtake), "Do it"),
+    KR_ROW_ALLOW_SECRET(AT(allow_secrets)),
     KR_ROW_TIMEOUT(AT(timeout), "How long to wait"),
     KR_ROW_YES(AT(yes)),
     KR_ROW_LONG_OUTPUT(AT(output)),
     {0},
 };
 static const struct kr_opt rollback_opts[] = {
+    KR_ROW_ALLOW_SECRET(AT(allow_secrets)),
     KR_ROW_TIMEOUT(AT(timeout), "How long to wait"),
     KR_ROW_YES(AT(yes)),
     KR_OPT_OUTPUT_ROW(struct life_args, output),

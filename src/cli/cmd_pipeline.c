@@ -12,6 +12,7 @@
 
 struct deploy_args {
     const char *source, *name, *config, *stack, *build, *build_mode, *python, *output;
+    json_t *allow_secrets;
     int64_t timeout;
     bool prevent_build_reuse, update, overtake, attach, dry_run, adopt, rehearse, yes;
 };
@@ -40,6 +41,7 @@ static int run_deploy(struct kr_cli *cli, const void *data, struct kr_err *err)
                                         .python = args->python,
                                         .build = args->build,
                                         .build_mode = args->build_mode,
+                                        .allow_secrets = args->allow_secrets,
                                         .timeout_s = kr_deployed_seconds(args->timeout),
                                         .update = args->update,
                                         .overtake = args->overtake,
@@ -151,6 +153,7 @@ static const struct kr_opt deploy_opts[] = {
      .type = KR_OPT_FLAG,
      .help = "Before a Space is touched, build and run with Docker here what it would run",
      .offset = AT(rehearse)},
+    KR_ROW_ALLOW_SECRET(AT(allow_secrets)),
     KR_ROW_PYTHON(AT(python)),
     KR_ROW_YES(AT(yes)),
     KR_ROW_LONG_OUTPUT(AT(output)),

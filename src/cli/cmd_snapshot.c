@@ -14,7 +14,7 @@
 struct snapshot_args {
     const char *ref, *source, *name, *description, *config, *stack, *pipeline, *deployment, *python,
         *output;
-    json_t *tags;
+    json_t *tags, *allow_secrets;
     int64_t timeout;
     bool replace, update, overtake, yes;
 };
@@ -63,6 +63,7 @@ static int run_deploy(struct kr_cli *cli, const void *data, struct kr_err *err)
     struct kr_deploy_request request = {.snapshot = args->ref,
                                         .pipeline = args->pipeline,
                                         .name = args->deployment,
+                                        .allow_secrets = args->allow_secrets,
                                         .timeout_s = kr_deployed_seconds(args->timeout),
                                         .update = args->update,
                                         .overtake = args->overtake};
@@ -121,6 +122,7 @@ static const struct kr_opt deploy_opts[] = {
      .offset = AT(deployment)},
     KR_ROW_UPDATE(AT(update)),
     KR_ROW_OVERTAKE(AT(overtake), "Update it"),
+    KR_ROW_ALLOW_SECRET(AT(allow_secrets)),
     KR_ROW_TIMEOUT(AT(timeout), "How long to wait until it runs"),
     KR_ROW_YES(AT(yes)),
     KR_ROW_LONG_OUTPUT(AT(output)),

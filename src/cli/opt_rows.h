@@ -93,6 +93,15 @@
         .offset = (at)                                                                             \
     }
 
+/* What is sent although it looks like a credential. */
+#define KR_ROW_ALLOW_SECRET(at)                                                                    \
+    {                                                                                              \
+        .name = "allow-secret", .type = KR_OPT_LIST, .metavar = "FILE",                            \
+        .complete = KR_COMPLETE_FILE,                                                              \
+        .help = "A file that is sent although something in it looks like a live credential",       \
+        .offset = (at)                                                                             \
+    }
+
 /* An option of the grammar for something that does not exist here. */
 #define KR_ROW_REFUSED(long_name, short_name, what)                                                \
     {                                                                                              \

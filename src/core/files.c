@@ -7,13 +7,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 static void file_finish(struct kr_file *file)
 {
     free(file->path);
     free(file->disk);
-    free(file->bytes);
+    if (file->mapped > 0)
+        (void)munmap(file->bytes, file->mapped);
+    else
+        free(file->bytes);
 }
 
 void kr_files_finish(struct kr_files *files)
@@ -114,8 +118,23 @@ int kr_files_add_known(struct kr_files *files, const struct kr_file *file, struc
     memcpy(to->blob, file->blob, sizeof(to->blob));
     to->disk = kr_strdup(file->disk);
     to->size = file->size;
+    to->mtime_ns = file->mtime_ns;
+    to->ctime_ns = file->ctime_ns;
+    to->inode = file->inode;
     to->executable = file->executable;
     return 0;
+}
+
+void kr_files_remove(struct kr_files *files, const char *path)
+{
+    bool found;
+    size_t at = place_of(files, path, &found);
+
+    if (!found)
+        return;
+    file_finish(&files->v[at]);
+    files->n--;
+    memmove(&files->v[at], &files->v[at + 1], (files->n - at) * sizeof(*files->v));
 }
 
 const struct kr_file *kr_files_find(const struct kr_files *files, const char *path)

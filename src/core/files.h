@@ -14,10 +14,14 @@
 #define KR_MARKER_PATH ".kourou/deployment.json"
 
 struct kr_file {
-    char *path;  /* where it goes: relative, checked, '/' separated */
-    char *disk;  /* where it lies on this machine, or NULL when bytes holds it */
-    char *bytes; /* contents when they were made here, else NULL */
+    char *path;    /* where it goes: relative, checked, '/' separated */
+    char *disk;    /* where it lies on this machine, or NULL when it was made here */
+    char *bytes;   /* contents when they were made here or are held fast, else NULL: they count, and
+                      disk is for messages then */
+    size_t mapped; /* bytes is that much of a mapping; 0: of the heap */
     uint64_t size;
+    int64_t mtime_ns, ctime_ns; /* of the file on disk whose digests these are; 0: not known */
+    uint64_t inode;
     bool executable;
     char sha256[KR_SHA256_HEX];
     char blob[KR_SHA1_HEX]; /* git blob name */
@@ -39,9 +43,13 @@ int kr_files_add_bytes(struct kr_files *files, const char *path, const void *byt
 int kr_files_add_disk(struct kr_files *files, const char *path, const char *disk,
                       struct kr_err *err) KR_MUST_USE;
 
-/* Adds a file of this machine whose digests are known already; the texts of `file` are copied. */
+/* Adds a file of this machine whose digests are known already; the texts of `file` are copied, its
+ * bytes are not taken over. */
 int kr_files_add_known(struct kr_files *files, const struct kr_file *file,
                        struct kr_err *err) KR_MUST_USE;
+
+/* A path that is not there is fine. */
+void kr_files_remove(struct kr_files *files, const char *path);
 
 const struct kr_file *kr_files_find(const struct kr_files *files, const char *path);
 

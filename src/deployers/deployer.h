@@ -42,7 +42,9 @@ struct kr_deployment {
     const char *python;  /* interpreter for the local machine; NULL for native pipelines */
     const json_t *stack; /* components of the stack by key, references resolved (container_registry,
                             image_builder) */
-    const char *image;   /* finished image "repository@sha256:...", or NULL: none was built */
+    const json_t *allow_secrets; /* paths below source_root whose look-alikes of credentials are
+                                    meant to be sent, or NULL */
+    const char *image;      /* finished image "repository@sha256:...", or NULL: none was built */
     const json_t *metadata; /* what earlier calls saved; {} at first */
     bool adopt, dry_run, rehearse, prevent_build_reuse;
 };

@@ -8,6 +8,7 @@
 #include "deployers/lifecycle.h"
 #include "deployers/space.h"
 #include "oci/tar.h"
+#include "pack/gate.h"
 #include "pack/launch.h"
 
 #include <string.h>
@@ -133,11 +134,23 @@ static int copy_code(const struct kr_docker *docker, const struct kr_docker_run 
         {.prefix = &KR_IMAGE_DATA[1], .uid = uid, .gid = gid},
     };
 
-    if (kr_launch_source(&in, &code, warnings, err) < 0 ||
+    struct kr_gate_policy policy = {
+        .root = in.root, .cache_dir = cache, .allow = docker->what->allow_secrets};
+    kr_auto_gate struct kr_gate *gate = NULL;
+    const json_t *text;
+    size_t i;
+
+    if (kr_gate_open(&policy, &gate, err) < 0)
+        return -(int)err->code;
+    in.gate = gate;
+    if (kr_launch_source(&in, &code, warnings, err) < 0 || kr_gate_hold_all(gate, &code, err) < 0 ||
+        kr_gate_values(gate, "snapshot.json", docker->what->snapshot, err) < 0 ||
         kr_launch_runtime(&in, &runtime, err) < 0 ||
         kr_files_add_bytes(&runtime, "snapshot.json", snapshot, strlen(snapshot), false, err) < 0 ||
         kr_tar_write(parts, KR_ARRAY_LEN(parts), append, &archive, err) < 0)
         return -(int)err->code;
+    json_array_foreach(warnings, i, text)
+        kr_denv_note(docker->env, true, "%s", json_string_value(text));
     return copy_archive(run, "/", &archive, err);
 }
 

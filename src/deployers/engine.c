@@ -7,7 +7,7 @@
 #include "base/proc.h"
 #include "base/view.h"
 #include "deployers/lifecycle.h"
-#include "net/base64.h"
+#include "base/base64.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -7,6 +7,7 @@
 #include "base/redact.h"
 #include "hub/logs.h"
 #include "hub/sync.h"
+#include "pack/gate.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -61,6 +62,7 @@ int kr_hf_init(struct kr_hf *hf, const struct kr_deployer_env *env,
 
 void kr_hf_finish(struct kr_hf *hf)
 {
+    kr_gate_close(hf->gate);
     kr_hub_close(hf->hub);
     json_decref(hf->metadata);
     *hf = (struct kr_hf){0};

@@ -13,7 +13,8 @@ struct kr_hf {
     const struct kr_deployer_env *env;
     const struct kr_deployment *what;
     struct kr_hub *hub;
-    json_t *metadata; /* copy of what->metadata that grows and is saved */
+    json_t *metadata;     /* copy of what->metadata that grows and is saved */
+    struct kr_gate *gate; /* what is sent has passed it; made by kr_hf_files */
 };
 int kr_hf_init(struct kr_hf *hf, const struct kr_deployer_env *env,
                const struct kr_deployment *what, struct kr_err *err) KR_MUST_USE;
@@ -34,9 +35,10 @@ void kr_hf_step(const struct kr_hf *hf, const char *step, bool finished, const c
 int kr_hf_check_moved(const struct kr_hf *hf, const char *asked, const struct kr_space *space,
                       struct kr_err *err) KR_MUST_USE;
 
-/* Files to launch. *mode as settings and stack decide. warnings are shown as notes. */
-int kr_hf_files(struct kr_hf *hf, const struct kr_space_want *want, struct kr_files *files,
-                struct kr_err *err) KR_MUST_USE;
+/* Files to launch. *mode as settings and stack decide. open: strangers can read them. warnings are
+ * shown as notes. */
+int kr_hf_files(struct kr_hf *hf, const struct kr_space_want *want, bool open,
+                struct kr_files *files, struct kr_err *err) KR_MUST_USE;
 enum kr_launch_mode kr_hf_mode(const struct kr_deployment *what);
 
 /* Starts a Space that is paused. When that is refused the error says that it is down, and how it

@@ -10,52 +10,9 @@
 #include "hub/sync.h"
 #include "hub/vars.h"
 #include "pack/bundle.h"
+#include "pack/gate.h"
 
 #include <string.h>
-
-enum kr_launch_mode kr_hf_mode(const struct kr_deployment *what)
-{
-    const json_t *docker = kr_json_at(what->snapshot, "settings", "docker", NULL);
-
-    if (kr_json_bool(docker, "skip_build", false))
-        return KR_LAUNCH_SKIP_BUILD;
-    return what->image != NULL ? KR_LAUNCH_IMAGE : KR_LAUNCH_SOURCE;
-}
-
-int kr_hf_files(struct kr_hf *hf, const struct kr_space_want *want, struct kr_files *files,
-                struct kr_err *err)
-{
-    kr_auto_free char *cache = kr_asprintf("%s/cache", hf->env->data_dir);
-    kr_auto_json json_t *warnings = json_array();
-    struct kr_launch in = {
-        .root = hf->what->source_root,
-        .cache_dir = cache,
-        .runtime_dir = hf->env->runtime_dir,
-        .machine = hf->what->machine,
-        .python = hf->what->python,
-        .snapshot = hf->what->snapshot,
-        .id = hf->what->id,
-        .name = hf->what->name,
-        .snapshot_id = hf->what->snapshot_id,
-        .snapshot_name = hf->what->snapshot_name,
-        .mode = kr_hf_mode(hf->what),
-        .image = hf->what->image,
-        .app_port = want->app_port,
-        .space = true,
-        .settings = hf->what->settings,
-        .variables = want->variables,
-    };
-    const json_t *text;
-    size_t i;
-
-    if (kr_launch_files(&in, files, warnings, err) < 0)
-        return -(int)err->code;
-    json_array_foreach(warnings, i, text)
-    {
-        kr_hf_note(hf, true, "%s", json_string_value(text));
-    }
-    return 0;
-}
 
 /* What is known when the work begins. */
 struct launch {
@@ -115,6 +72,18 @@ static bool is_private(const struct launch *l)
     if (is == NULL && l->space.id != NULL)
         is = l->space.visibility;
     return is != NULL ? strcmp(is, "private") == 0 : l->space.is_private;
+}
+
+/* Can anybody see the files? What is not known is taken for open: the Hub makes Spaces public. */
+static bool strangers_read(const struct launch *l)
+{
+    const char *is = l->want.visibility;
+
+    if (is == NULL && l->space.id != NULL)
+        is = l->space.visibility != NULL ? l->space.visibility
+             : l->space.is_private       ? "private"
+                                         : NULL;
+    return is == NULL || strcmp(is, "public") == 0;
 }
 
 static struct kr_space_new new_space(const struct launch *l)
@@ -309,9 +278,22 @@ static int prepare(struct launch *l, struct kr_hf *hf, struct kr_err *err)
         kr_space_want_init(&l->want, hf->what, l->account->name, err) < 0 ||
         kr_account_check_write(l->account, l->want.id, err) < 0)
         return -(int)err->code;
-    if (kr_hf_files(hf, &l->want, &l->files, err) < 0)
+    if (find_space(l, err) < 0)
         return -(int)err->code;
-    return find_space(l, err);
+    return kr_hf_files(hf, &l->want, strangers_read(l), &l->files, err);
+}
+
+/* Files that are about to be sent are held fast before anything is touched. */
+static int hold_changes(struct launch *l, struct kr_err *err)
+{
+    for (size_t i = 0; i < l->files.n; i++) {
+        for (size_t k = 0; k < l->plan.n; k++) {
+            if (l->plan.v[k].file == &l->files.v[i] &&
+                kr_gate_hold(l->hf->gate, &l->files.v[i], err) < 0)
+                return -(int)err->code;
+        }
+    }
+    return 0;
 }
 
 /* What would change on a Space that is there, and whether this token may do all of it. */
@@ -326,7 +308,8 @@ static int plan_update(struct launch *l, struct kr_err *err)
 
 static int update_space(struct launch *l, struct kr_err *err)
 {
-    if (plan_update(l, err) < 0 || kr_sync_check(l->hf->hub, &l->request, &l->plan, err) < 0)
+    if (plan_update(l, err) < 0 || hold_changes(l, err) < 0 ||
+        kr_sync_check(l->hf->hub, &l->request, &l->plan, err) < 0)
         return -(int)err->code;
     kr_json_set_bool(l->hf->metadata, "private", is_private(l));
     if (strcmp(kr_json_str(l->hf->metadata, "space_id", ""), l->want.id) != 0 &&
@@ -439,6 +422,8 @@ int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deploymen
     if (kr_hf_init(&hf, env, what, err) < 0)
         return -(int)err->code;
     rc = prepare(&l, &hf, err);
+    if (rc == 0 && l.space.id == NULL)
+        rc = kr_gate_hold_all(hf.gate, &l.files, err);
     if (rc == 0 && what->rehearse) {
         rc = kr_rehearse(env, what, &l.files, l.want.app_port, l.want.variables, l.want.secrets,
                          timeout_ms, err);

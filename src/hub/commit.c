@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/view.h"
-#include "net/base64.h"
+#include "base/base64.h"
 
 #include <errno.h>
 #include <stdio.h>

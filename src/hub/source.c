@@ -12,7 +12,7 @@ int kr_source_open(struct kr_source *s, const struct kr_file *file, struct kr_er
     struct stat st;
 
     *s = (struct kr_source){.fd = -1, .bytes = file->bytes, .size = file->size};
-    if (file->disk == NULL)
+    if (file->bytes != NULL)
         return 0;
     s->fd = open(file->disk, O_RDONLY | O_CLOEXEC);
     if (s->fd < 0 || fstat(s->fd, &st) < 0)

@@ -8,7 +8,7 @@
 #include "base/proc.h"
 #include "base/redact.h"
 #include "base/view.h"
-#include "net/base64.h"
+#include "base/base64.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "base/path.h"
 #include "base/redact.h"
 #include "base/view.h"
-#include "net/base64.h"
+#include "base/base64.h"
 #include "net/url.h"
 #include "oci/challenge.h"
 #include "oci/credentials.h"

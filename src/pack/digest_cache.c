@@ -12,13 +12,15 @@
 
 #define CACHE_MAX ((size_t)64 << 20)
 #define RACY_MS   2000
-#define HEAD      "kourou-digests 1 "
+#define HEAD      "kourou-digests 2." KR_CONTENT_EDITION " "
 #define HEAD_LEN  (sizeof(HEAD) - 1)
 #define BODY_AT   (HEAD_LEN + KR_SHA256_HEX) /* the line end stands where the NUL would */
 
 struct record {
     struct kr_view stamp; /* "size mtime ctime inode" */
     struct kr_view sha256, blob, path;
+    struct kr_view content; /* a letter of enum kr_content */
+    struct kr_view clean;   /* key of what was looked for in vain, or "-" */
 };
 
 struct kr_digest_cache {
@@ -67,10 +69,12 @@ static bool parse_line(struct kr_view line, struct record *r)
             return false;
     }
     r->stamp = (struct kr_view){stamp.p, (size_t)(line.p - stamp.p) - 1};
-    if (!kr_view_cut(&line, ' ', &r->sha256) || !kr_view_cut(&line, ' ', &r->blob))
+    if (!kr_view_cut(&line, ' ', &r->sha256) || !kr_view_cut(&line, ' ', &r->blob) ||
+        !kr_view_cut(&line, ' ', &r->content) || !kr_view_cut(&line, ' ', &r->clean))
         return false;
     r->path = line;
-    return r->sha256.n == KR_SHA256_HEX - 1 && r->blob.n == KR_SHA1_HEX - 1 && line.n > 0;
+    return r->sha256.n == KR_SHA256_HEX - 1 && r->blob.n == KR_SHA1_HEX - 1 && r->content.n == 1 &&
+           line.n > 0;
 }
 
 static void load(struct kr_digest_cache *cache)
@@ -121,29 +125,54 @@ static int64_t ns_of(struct timespec t)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Whether the record answers what is asked. */
+static bool is_enough(const struct record *known, const char *stamp, const struct kr_sift *how)
+{
+    return known != NULL && kr_view_eq(known->stamp, stamp) &&
+           (how->scan == NULL || (how->key != NULL && kr_view_eq(known->clean, how->key)));
+}
+
+static void take_record(const struct record *known, const struct stat *st, struct kr_file *file,
+                        struct kr_sifted *out)
+{
+    memcpy(file->sha256, known->sha256.p, KR_SHA256_HEX - 1);
+    memcpy(file->blob, known->blob.p, KR_SHA1_HEX - 1);
+    file->sha256[KR_SHA256_HEX - 1] = file->blob[KR_SHA1_HEX - 1] = '\0';
+    file->size = (uint64_t)st->st_size;
+    file->mtime_ns = ns_of(st->st_mtim);
+    file->ctime_ns = ns_of(st->st_ctim);
+    file->inode = (uint64_t)st->st_ino;
+    *out = (struct kr_sifted){.content = (enum kr_content)known->content.p[0]};
+}
+
 int kr_digest_cache_get(struct kr_digest_cache *cache, const char *disk, const struct stat *st,
-                        struct kr_file *file, struct kr_err *err)
+                        const struct kr_sift *how, struct kr_file *file, struct kr_sifted *out,
+                        struct kr_err *err)
 {
     const struct record *known = find(cache, disk);
+    struct kr_view clean = {"-", 1};
     char stamp[120];
-    int64_t newest =
-        ns_of(st->st_ctim) > ns_of(st->st_mtim) ? ns_of(st->st_ctim) : ns_of(st->st_mtim);
+    int64_t newest;
 
     (void)snprintf(stamp, sizeof(stamp), "%jd %" PRId64 " %" PRId64 " %ju", (intmax_t)st->st_size,
                    ns_of(st->st_mtim), ns_of(st->st_ctim), (uintmax_t)st->st_ino);
-    if (known != NULL && kr_view_eq(known->stamp, stamp)) {
-        memcpy(file->sha256, known->sha256.p, KR_SHA256_HEX - 1);
-        memcpy(file->blob, known->blob.p, KR_SHA1_HEX - 1);
-        file->sha256[KR_SHA256_HEX - 1] = file->blob[KR_SHA1_HEX - 1] = '\0';
-        file->size = (uint64_t)st->st_size;
+    if (is_enough(known, stamp, how)) {
+        take_record(known, st, file, out);
+        clean = known->clean;
     } else {
-        if (kr_digest_file(disk, file->sha256, file->blob, &file->size, err) < 0)
+        if (kr_sift_file(disk, how, NULL, file, out, err) < 0)
             return -(int)err->code;
         cache->changed = true;
-        if (kr_wall_ms() - newest / 1000000 < RACY_MS)
+        newest = file->ctime_ns > file->mtime_ns ? file->ctime_ns : file->mtime_ns;
+        if (file->mtime_ns == 0 || kr_wall_ms() - newest / 1000000 < RACY_MS)
             return 0;
+        (void)snprintf(stamp, sizeof(stamp), "%" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64,
+                       file->size, file->mtime_ns, file->ctime_ns, file->inode);
+        if (how->scan != NULL && how->key != NULL && out->hits.n == 0)
+            clean = kr_view_of(how->key);
     }
-    kr_buf_addf(&cache->fresh, "%s %s %s %s\n", stamp, file->sha256, file->blob, disk);
+    kr_buf_addf(&cache->fresh, "%s %s %s %c " KR_VIEW_FMT " %s\n", stamp, file->sha256, file->blob,
+                (char)out->content, KR_VIEW_ARG(clean), disk);
     cache->fresh_n++;
     return 0;
 }

@@ -12,6 +12,7 @@ struct pattern {
     char *glob;
     bool negate;
     bool dir_only;
+    bool own;        /* of .kourouignore */
     bool whole_path; /* has a slash: matched against the path below base, else against the name */
 };
 
@@ -58,9 +59,9 @@ static size_t trimmed(const char *p, size_t n)
     return keep;
 }
 
-static void add_line(struct kr_ignore *rules, struct kr_view line)
+static void add_line(struct kr_ignore *rules, struct kr_view line, bool own)
 {
-    struct pattern made = {0};
+    struct pattern made = {.own = own};
 
     if (line.n > 0 && line.p[line.n - 1] == '\r')
         line.n--;
@@ -89,7 +90,7 @@ static void add_line(struct kr_ignore *rules, struct kr_view line)
     rules->v[rules->n++] = made;
 }
 
-void kr_ignore_add(struct kr_ignore *rules, const char *text, size_t n)
+static void add_lines(struct kr_ignore *rules, const char *text, size_t n, bool own)
 {
     struct kr_view rest = {text, n}, line;
     bool more = true;
@@ -100,8 +101,18 @@ void kr_ignore_add(struct kr_ignore *rules, const char *text, size_t n)
     }
     while (more && rest.n > 0) {
         more = kr_view_cut(&rest, '\n', &line);
-        add_line(rules, line);
+        add_line(rules, line, own);
     }
+}
+
+void kr_ignore_add(struct kr_ignore *rules, const char *text, size_t n)
+{
+    add_lines(rules, text, n, false);
+}
+
+void kr_ignore_add_own(struct kr_ignore *rules, const char *text, size_t n)
+{
+    add_lines(rules, text, n, true);
 }
 
 static bool in_named_class(struct kr_view name, unsigned char c)
@@ -239,21 +250,65 @@ bool kr_glob_match(const char *pattern, const char *text)
     }
 }
 
-bool kr_ignore_match(const struct kr_ignore *rules, const char *path, bool is_dir)
+/* The last pattern that matches and stands before `behind` (NULL: before the end), or NULL. *rules:
+ * where to look first; afterwards, where it was found. */
+static const struct pattern *match_before(const struct kr_ignore **chain,
+                                          const struct pattern *behind, const char *path,
+                                          bool is_dir)
 {
+    const struct kr_ignore *rules = *chain;
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
 
     for (; rules != NULL; rules = rules->parent) {
         const char *below = rules->base_len == 0 ? path : path + rules->base_len + 1;
+        size_t n = behind != NULL ? (size_t)(behind - rules->v) : rules->n;
 
-        for (size_t i = rules->n; i-- > 0;) {
+        *chain = rules;
+        behind = NULL;
+        for (size_t i = n; i-- > 0;) {
             const struct pattern *pattern = &rules->v[i];
 
             if (pattern->dir_only && !is_dir)
                 continue;
             if (kr_glob_match(pattern->glob, pattern->whole_path ? below : name))
-                return !pattern->negate;
+                return pattern;
+        }
+    }
+    return NULL;
+}
+
+bool kr_ignore_match(const struct kr_ignore *rules, const char *path, bool is_dir)
+{
+    const struct pattern *last = match_before(&rules, NULL, path, is_dir);
+    return last != NULL && !last->negate;
+}
+
+bool kr_ignore_takes(const struct kr_ignore *rules, const char *path, bool is_dir)
+{
+    const struct pattern *match = NULL;
+
+    while ((match = match_before(&rules, match, path, is_dir)) != NULL && match->negate) {
+        const char *slash = strrchr(match->glob, '/');
+        const char *name = slash != NULL ? slash + 1 : match->glob;
+
+        if (match->own && name[strspn(name, "*?")] != '\0')
+            return true;
+    }
+    return false;
+}
+
+bool kr_ignore_takes_below(const struct kr_ignore *rules, const char *folder)
+{
+    const char *slash = strrchr(folder, '/');
+    kr_auto_free char *part = kr_asprintf("%s/", slash != NULL ? slash + 1 : folder);
+
+    for (; rules != NULL; rules = rules->parent) {
+        for (size_t i = 0; i < rules->n; i++) {
+            const struct pattern *pattern = &rules->v[i];
+
+            if (pattern->negate && pattern->own && strstr(pattern->glob, part) != NULL)
+                return true;
         }
     }
     return false;

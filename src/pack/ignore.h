@@ -20,6 +20,16 @@ void kr_ignore_destroy(struct kr_ignore *rules);
 /* Adds the lines of an ignore file; later lines win over earlier ones. */
 void kr_ignore_add(struct kr_ignore *rules, const char *text, size_t n);
 
+/* The same for a file of ours: its lines with `!` also say that a file is meant to be sent. */
+void kr_ignore_add_own(struct kr_ignore *rules, const char *text, size_t n);
+
+/* Whether a line with `!` of ours names the path, and none behind it leaves it out. One with
+ * nothing but asterisks in its last part names nothing. */
+bool kr_ignore_takes(const struct kr_ignore *rules, const char *path, bool is_dir);
+
+/* Whether such a line may name something below the folder. */
+bool kr_ignore_takes_below(const struct kr_ignore *rules, const char *folder);
+
 /* What the rules say about a path relative to the top. The caller does not ask for anything below a
  * folder that is ignored. NULL rules ignore nothing. */
 bool kr_ignore_match(const struct kr_ignore *rules, const char *path, bool is_dir);

@@ -4,13 +4,13 @@
 #include "base/alloc.h"
 #include "base/encoding.h"
 #include "base/path.h"
-#include "base/redact.h"
 #include "base/view.h"
 #include "core/image_layout.h"
 #include "pack/bundle.h"
 #include "pack/digest_cache.h"
 #include "pack/dockerignore.h"
 #include "pack/dockerfile.h"
+#include "pack/gate.h"
 #include "pack/machine.h"
 #include "pack/requirements.h"
 #include "pack/space_readme.h"
@@ -37,18 +37,14 @@ static bool is_native(const struct kr_launch *in)
                   "native") == 0;
 }
 
-/* A text that was made here. No secret that this process knows may be in it. */
-static int add_made(struct kr_files *out, const char *path, const char *text, struct kr_err *err)
+/* A text that was made here. No secret that the user wrote into settings or code may be in it. */
+static int add_made(const struct kr_launch *in, struct kr_files *out, const char *path,
+                    const char *text, struct kr_err *err)
 {
-    kr_auto_free char *copy = kr_strdup(text);
+    const json_t *documents[] = {in->snapshot, in->settings, in->variables};
 
-    kr_redact(copy, strlen(copy));
-    if (strcmp(copy, text) != 0) {
-        (void)kr_fail(err, KR_E_INVALID, "%s would hold a secret value", path);
-        return kr_hint(err,
-                       "name the secret in the pipeline's secrets instead of writing its value "
-                       "into settings");
-    }
+    if (kr_gate_made(in->gate, path, text, documents, KR_ARRAY_LEN(documents), err) < 0)
+        return -(int)err->code;
     return kr_files_add_bytes(out, path, text, strlen(text), false, err);
 }
 
@@ -98,19 +94,23 @@ json_t *kr_launch_entrypoint(const struct kr_launch *in)
 }
 
 /* A file of this machine under a path of ours, through the memory of digests. */
-static int add_through(struct kr_digest_cache *cache, struct kr_files *out, const char *path,
-                       const char *disk, bool executable, struct kr_err *err)
+static int add_through(const struct kr_launch *in, struct kr_digest_cache *cache,
+                       struct kr_files *out, const char *path, const char *disk, bool executable,
+                       struct kr_err *err)
 {
     kr_auto_free char *own_path = kr_strdup(path), *own_disk = kr_strdup(disk);
     struct kr_file file = {.path = own_path, .disk = own_disk, .executable = executable};
+    struct kr_sift how = kr_gate_sift(in->gate, false);
+    struct kr_sifted sifted;
     struct stat st;
 
     if (stat(disk, &st) < 0)
         return kr_fail_errno(err, errno, "%s", disk);
     if (!S_ISREG(st.st_mode))
         return kr_fail(err, KR_E_INVALID, "%s is not a file", disk);
-    if (kr_digest_cache_get(cache, disk, &st, &file, err) < 0)
+    if (kr_digest_cache_get(cache, disk, &st, &how, &file, &sifted, err) < 0)
         return -(int)err->code;
+    kr_gate_found(in->gate, path, &sifted.hits);
     return kr_files_add_known(out, &file, err);
 }
 
@@ -142,11 +142,13 @@ static int add_program(const struct kr_launch *in, struct kr_digest_cache *cache
 
     if (kr_machine_program(in->runtime_dir, name, machine_of(in), &disk, err) < 0)
         return -(int)err->code;
-    return add_through(cache, out, path, disk, true, err);
+    return add_through(in, cache, out, path, disk, true, err);
 }
 
-int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
+int kr_launch_runtime(const struct kr_launch *launch, struct kr_files *out, struct kr_err *err)
 {
+    /* What is installed here is nobody's secret, whatever a value looks like. */
+    struct kr_launch own = *launch, *in = &own;
     kr_auto_free char *python = kr_path_join(in->runtime_dir, "python");
     kr_auto_digest_cache struct kr_digest_cache *cache =
         kr_digest_cache_open(in->cache_dir, in->runtime_dir);
@@ -154,15 +156,15 @@ int kr_launch_runtime(const struct kr_launch *in, struct kr_files *out, struct k
     kr_auto_json json_t *warnings = json_array();
     kr_auto_files struct kr_files package = {0};
 
+    own.gate = NULL;
     if (is_native(in) && add_program(in, cache, "kourou-native", out, err) < 0)
         return kr_wrap(err, "runtime");
     if (add_program(in, cache, "kourou-serve", out, err) < 0)
         return kr_wrap(err, "runtime");
-    if (is_native(in))
-        return 0;
-    if (kr_bundle_collect(&what, &package, warnings, err) < 0)
+    if (!is_native(in) && (kr_bundle_collect(&what, &package, warnings, err) < 0 ||
+                           copy_under(out, "python", &package, err) < 0))
         return kr_wrap(err, "runtime");
-    return copy_under(out, "python", &package, err);
+    return 0;
 }
 
 /* "lib/libfoo.so" of a native pipeline's source, and where it lies. */
@@ -205,7 +207,7 @@ static int add_library(const struct kr_launch *in, struct kr_files *out, struct 
     if (kr_files_find(out, path) != NULL)
         return 0;
     cache = kr_digest_cache_open(in->cache_dir, disk);
-    return add_through(cache, out, path, disk, false, err);
+    return add_through(in, cache, out, path, disk, false, err);
 }
 
 int kr_launch_source(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
@@ -215,14 +217,16 @@ int kr_launch_source(const struct kr_launch *in, struct kr_files *out, json_t *w
     struct kr_bundle what = {.root = in->root,
                              .cache_dir = in->cache_dir,
                              .max_total = in->space ? KR_BUNDLE_SPACE_MAX : 0,
-                             .keep = in->space ? "README.md" : NULL};
+                             .keep = in->space ? "README.md" : NULL,
+                             .gate = in->gate};
 
     if (kr_dockerignore_load(in->root, docker_settings(in), in->context, &rules, err) < 0)
         return -(int)err->code;
     what.leave_out = rules;
-    if (kr_bundle_collect(&what, out, warnings, err) < 0)
+    if (kr_bundle_collect(&what, out, warnings, err) < 0 ||
+        (is_native(in) && add_library(in, out, err) < 0))
         return -(int)err->code;
-    return is_native(in) ? add_library(in, out, err) : 0;
+    return kr_gate_judge(in->gate, warnings, err);
 }
 
 /* The user's file of that name from the bundle, or an empty text. *found says whether it exists. */
@@ -250,7 +254,7 @@ static int add_dockerignore(const struct kr_launch *in, struct kr_files *out, st
                        "!.kourou\n!.kourou/**\n" KR_MARKER_PATH "\n");
     if (kr_buf_check(&text, err) < 0)
         return -(int)err->code;
-    return add_made(out, ".dockerignore", kr_buf_str(&text), err);
+    return add_made(in, out, ".dockerignore", kr_buf_str(&text), err);
 }
 
 /* The user's own Dockerfile (docker setting `dockerfile`), read from below the root. */
@@ -279,7 +283,7 @@ static int read_own_dockerfile(const struct kr_launch *in, struct kr_buf *text, 
     path = kr_path_join(in->root, *name);
     if (kr_file_read(path, text, err) < 0)
         return kr_wrap(err, "dockerfile");
-    return 0;
+    return kr_gate_text(in->gate, *name, kr_buf_str(text), text->n, err);
 }
 
 static json_t *executables_of(const struct kr_files *files)
@@ -293,20 +297,28 @@ static json_t *executables_of(const struct kr_files *files)
     return list;
 }
 
-static int add_requirement_files(const struct kr_requirements *reqs, struct kr_files *out,
-                                 struct kr_err *err)
+/* What requirement files and commands of the user's own say. */
+static int add_requirement_files(const struct kr_launch *in, const struct kr_requirements *reqs,
+                                 struct kr_files *out, struct kr_err *err)
 {
-    if (reqs->text[0] != '\0' && add_made(out, ".kourou/requirements.txt", reqs->text, err) < 0)
-        return -(int)err->code;
-    if (reqs->text[0] != '\0' && reqs->constraints[0] != '\0' &&
-        add_made(out, ".kourou/constraints.txt", reqs->constraints, err) < 0)
-        return -(int)err->code;
+    const char *const texts[][2] = {{".kourou/requirements.txt", reqs->text},
+                                    {".kourou/constraints.txt", reqs->constraints}};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(texts); i++) {
+        const char *path = texts[i][0], *text = texts[i][1];
+
+        if (reqs->text[0] == '\0' || text[0] == '\0')
+            continue;
+        if (kr_gate_text(in->gate, path, text, strlen(text), err) < 0 ||
+            kr_files_add_bytes(out, path, text, strlen(text), false, err) < 0)
+            return -(int)err->code;
+    }
     return 0;
 }
 
 /* A list of the user's in UTF-16 goes as UTF-8: the Hub would keep it as a large file, and every
  * file of that name with it, also ours. */
-static int convert_lists(struct kr_files *out, struct kr_err *err)
+static int convert_lists(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
 {
     static const char *const names[] = {"requirements.txt", "constraints.txt", "pyproject.toml"};
 
@@ -322,7 +334,8 @@ static int convert_lists(struct kr_files *out, struct kr_err *err)
         if (text.n < 2 || memchr(text.p, '\0', text.n) == NULL)
             continue;
         if (kr_text_decode(&text, names[i], &other) == 0 &&
-            kr_files_add_bytes(out, names[i], kr_buf_str(&text), text.n, false, err) < 0)
+            (kr_gate_text(in->gate, names[i], kr_buf_str(&text), text.n, err) < 0 ||
+             kr_files_add_bytes(out, names[i], kr_buf_str(&text), text.n, false, err) < 0))
             return -(int)err->code;
     }
     return 0;
@@ -360,7 +373,7 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
         made.environment = made.runtime_environment = NULL;
     } else {
         if (kr_requirements_collect(&wanted, &reqs, warnings, err) < 0 ||
-            convert_lists(out, err) < 0 || add_requirement_files(&reqs, out, err) < 0 ||
+            convert_lists(in, out, err) < 0 || add_requirement_files(in, &reqs, out, err) < 0 ||
             read_own_dockerfile(in, &own, &made.own_name, err) < 0)
             return -(int)err->code;
         made.own = made.own_name != NULL ? kr_buf_str(&own) : NULL;
@@ -372,7 +385,7 @@ static int add_build(const struct kr_launch *in, struct kr_files *out, json_t *w
                                                 "to build upon"));
     if (kr_dockerfile_source(&made, &text, err) < 0)
         return -(int)err->code;
-    return add_made(out, "Dockerfile", kr_buf_str(&text), err);
+    return add_made(in, out, "Dockerfile", kr_buf_str(&text), err);
 }
 
 static int add_finished_image(const struct kr_launch *in, struct kr_files *out, struct kr_err *err)
@@ -389,7 +402,7 @@ static int add_finished_image(const struct kr_launch *in, struct kr_files *out, 
 
     if (kr_dockerfile_image(&made, &text, err) < 0)
         return -(int)err->code;
-    return add_made(out, "Dockerfile", kr_buf_str(&text), err);
+    return add_made(in, out, "Dockerfile", kr_buf_str(&text), err);
 }
 
 static int add_readme(const struct kr_launch *in, const struct kr_files *source,
@@ -406,9 +419,11 @@ static int add_readme(const struct kr_launch *in, const struct kr_files *source,
     if (own_text(source, "README.md", &own, &found, err) < 0)
         return -(int)err->code;
     readme.own = found ? kr_buf_str(&own) : NULL;
+    if (found && kr_gate_text(in->gate, "README.md", kr_buf_str(&own), own.n, err) < 0)
+        return -(int)err->code;
     if (kr_space_readme(&readme, &text, err) < 0)
         return -(int)err->code;
-    return add_made(out, "README.md", kr_buf_str(&text), err);
+    return add_made(in, out, "README.md", kr_buf_str(&text), err);
 }
 
 /* The builder of a Space takes no options; what would be lost is said. */
@@ -426,8 +441,8 @@ static void warn_of_options(const struct kr_launch *in, json_t *warnings)
                                   "are built with Docker only"));
 }
 
-int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
-                    struct kr_err *err)
+static int launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
+                        struct kr_err *err)
 {
     kr_auto_free char *snapshot = kr_launch_snapshot(in->snapshot);
     kr_auto_files struct kr_files runtime = {0};
@@ -452,10 +467,27 @@ int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *wa
     if (in->space &&
         add_readme(in, in->mode == KR_LAUNCH_IMAGE ? &readme_source : out, out, err) < 0)
         return -(int)err->code;
-    if (add_made(out, ".kourou/snapshot.json", snapshot, err) < 0)
+    if (add_made(in, out, ".kourou/snapshot.json", snapshot, err) < 0)
         return -(int)err->code;
     if (in->space && kr_files_bytes(out) > KR_BUNDLE_SPACE_MAX)
         return kr_fail(err, KR_E_LIMIT, "source and runtime have %s together; a Space holds 1 GB",
                        kr_size_text(kr_files_bytes(out), size));
     return 0;
+}
+
+int kr_launch_files(const struct kr_launch *in, struct kr_files *out, json_t *warnings,
+                    struct kr_err *err)
+{
+    struct kr_gate_policy policy = {.root = in->root, .cache_dir = in->cache_dir};
+    kr_auto_gate struct kr_gate *own = NULL;
+    struct kr_launch with = *in;
+
+    if (in->gate == NULL) {
+        if (kr_gate_open(&policy, &own, err) < 0)
+            return -(int)err->code;
+        with.gate = own;
+    }
+    if (launch_files(&with, out, warnings, err) < 0)
+        return -(int)err->code;
+    return kr_gate_judge(with.gate, warnings, err);
 }

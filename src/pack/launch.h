@@ -24,6 +24,8 @@ enum kr_launch_mode {
     KR_LAUNCH_SKIP_BUILD, /* parent_image as it is, with runtime and code put in */
 };
 
+struct kr_gate;
+
 struct kr_launch {
     const char *root;        /* source root */
     const char *cache_dir;   /* <data folder>/cache, or NULL */
@@ -40,6 +42,7 @@ struct kr_launch {
     bool context; /* no builder will look at the folder's .dockerignore: it is followed here */
     const json_t *settings;  /* the deployer's settings (README values), or NULL */
     const json_t *variables; /* {"NAME":...} that the builder gives as arguments, or NULL */
+    struct kr_gate *gate;    /* what is sent passes it (gate.h); NULL: one that knows no readers */
 };
 
 /* warnings: array that gets sentences for the user. */

@@ -8,6 +8,7 @@ import pytest
 
 from tests.hub.fixtures import docker_hub, docker_stack, hub, token  # noqa: F401  (fixtures)
 
+SPACE = "alice/zenml-my_deployment"
 MODULE = '''\
 from kourou import pipeline, step
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base 64 with padding and without line breaks. */
-#ifndef KR_NET_BASE64_H
-#define KR_NET_BASE64_H
+#ifndef KR_BASE_BASE64_H
+#define KR_BASE_BASE64_H
 
 #include "base/buf.h"
 
