@@ -59,9 +59,15 @@ class LocalDeployerSettings(_PortSettings):
 
 
 class DockerDeployerSettings(_PortSettings):
-    """Deployments as containers of this machine's Docker. run_args: options of ``docker run``."""
+    """Deployments as containers of this machine's Docker.
+
+    run_args: options of ``docker run``. expose: publish the port on every address of the engine's
+    machine; needs an auth_key. restart_policy: "unless-stopped", "always", "on-failure" or "no".
+    """
 
     run_args: Dict[str, Any] = {}
+    expose: bool = False
+    restart_policy: str = "unless-stopped"
 
 
 class HuggingFaceDeployerSettings(BaseDeployerSettings):

@@ -120,6 +120,7 @@ static int complete_row(struct kr_app *app, json_t *row, bool live, bool show_se
 {
     kr_auto_target struct kr_target target = {0};
     kr_auto_json json_t *rows = json_array(), *headers = NULL;
+    json_t *tried = json_object_get(json_object_get(row, "settings"), "tried");
     struct kr_err problem = KR_ERR_INIT;
 
     (void)json_array_append(rows, row);
@@ -136,6 +137,8 @@ static int complete_row(struct kr_app *app, json_t *row, bool live, bool show_se
     if (kr_json_str(row, "url", NULL) != NULL &&
         kr_deployer_headers(target.deployer, &target.env, &target.what, &headers, &problem) == 0)
         kr_example_add(app, row, &target, headers, show_secret);
+    if (tried != NULL)
+        kr_json_set(row, "tried_snapshot_id", json_incref(tried));
     (void)json_object_del(row, "settings");
     (void)json_object_del(row, "unread");
     return add_history(app, row, err);
@@ -228,14 +231,17 @@ int kr_deployment_provision(struct kr_app *app, const char *ref, const char *sna
     return kr_rollout(app, &rollout, row, err);
 }
 
-/* The snapshot before the present one; when the present one never came up, the last that did. */
+/* The snapshot before the present one; when the present one never came up, the last that did; after
+ * an attempt that failed, the one that ran before it. */
 static const char *snapshot_before(const json_t *row)
 {
     const char *now = kr_json_str(row, "snapshot_id", "");
     const char *good = kr_json_str(json_object_get(row, "settings"), "good", NULL);
 
-    return good != NULL && strcmp(good, now) != 0 ? good
-                                                  : kr_json_str(row, "previous_snapshot_id", NULL);
+    return good != NULL && (strcmp(good, now) != 0 ||
+                            json_object_get(json_object_get(row, "settings"), "tried") != NULL)
+               ? good
+               : kr_json_str(row, "previous_snapshot_id", NULL);
 }
 
 int kr_deployment_rollback(struct kr_app *app, const char *ref, const json_t *allow_secrets,

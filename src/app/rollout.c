@@ -178,6 +178,31 @@ static enum kr_state state_after(struct kr_app *app, const char *id, const struc
     return status.state == KR_STATE_RUNNING ? KR_STATE_RUNNING : unfinished;
 }
 
+/* The record goes on to be about what runs, in all that the attempt had changed; `provision` brings
+ * that back. What was tried is noted beside it. */
+static void keep_former(const struct kr_rollout *what, const struct kr_target *target,
+                        json_t *change)
+{
+    const json_t *had = json_object_get(what->existing, "settings");
+    const char *good = kr_json_str(had, "good", NULL), *name, *tried = target->what.snapshot_id;
+    json_t *value, *settings;
+
+    if (good == NULL || strcmp(good, kr_json_str(what->existing, "snapshot_id", "")) != 0)
+        return;
+    json_object_foreach((json_t *)(uintptr_t)what->fields, name, value)
+    {
+        json_t *before = json_object_get(what->existing, name);
+
+        kr_json_set(change, name, before != NULL ? json_incref(before) : json_null());
+    }
+    settings = json_copy((json_t *)(uintptr_t)had);
+    kr_json_set_str(settings, "tried", tried);
+    kr_json_set(change, "settings", settings);
+    kr_json_set_str(change, "snapshot_id", good);
+    kr_json_set_str(change, "previous_snapshot_id",
+                    kr_json_str(what->existing, "previous_snapshot_id", NULL));
+}
+
 static int store_failure(struct kr_app *app, const struct kr_rollout *what,
                          const struct kr_target *target, struct kr_err *err)
 {
@@ -185,6 +210,7 @@ static int store_failure(struct kr_app *app, const struct kr_rollout *what,
     enum kr_state state = state_after(app, target->what.id, err);
     struct kr_err ignored = KR_ERR_INIT;
     bool cancelled = err->code == KR_E_CANCELLED;
+    enum kr_code code = err->code;
 
     (void)kr_wrap(err, "%s '%s'", what->verb, target->what.name);
     if (state == KR_STATE_RUNNING)
@@ -196,6 +222,8 @@ static int store_failure(struct kr_app *app, const struct kr_rollout *what,
                           ? "the same command goes on; `%s deployment delete %s` gives it up"
                           : "`%s deployment logs %s` shows more; the same command tries again",
                       app->prog, target->what.name);
+    if (kr_deployer_keeps_former(target->deployer, code))
+        keep_former(what, target, change);
     kr_json_set_str(change, "status", kr_state_name(state));
     kr_json_set_str(change, "error", err->msg);
     if (kr_store_update(app->store, KR_DEPLOYMENT, target->what.id, change, &ignored) < 0 ||

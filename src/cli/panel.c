@@ -187,6 +187,7 @@ static void add_facts(struct panel *p)
     add_fact(p, "Deployer", by);
     add_fact(p, "Detail", kr_json_str(row, "state_note", NULL));
     add_fact(p, "Error", kr_json_str(row, "error", NULL));
+    add_fact(p, "Tried and failed", kr_json_str(row, "tried_snapshot_id", NULL));
     if (url != NULL && url[0] != '\0') {
         size_t n = strlen(url);
 

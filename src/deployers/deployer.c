@@ -66,6 +66,12 @@ int kr_deployer_provision(const struct kr_deployer *d, const struct kr_deployer_
     return d->provision(env, what, timeout_ms, status, changed, err);
 }
 
+bool kr_deployer_keeps_former(const struct kr_deployer *d, enum kr_code code)
+{
+    return d != NULL && (d->former == KR_FORMER_KEPT ||
+                         (d->former == KR_FORMER_UNLESS_SLOW && code != KR_E_TIMEOUT));
+}
+
 int kr_deployer_plan(const struct kr_deployer *d, const struct kr_deployer_env *env,
                      const struct kr_deployment *what, json_t **plan, struct kr_err *err)
 {

@@ -84,6 +84,8 @@ int kr_deployer_provision(const struct kr_deployer *d, const struct kr_deployer_
                           const struct kr_deployment *what, int64_t timeout_ms,
                           struct kr_deployment_status *status, bool *changed,
                           struct kr_err *err) KR_MUST_USE;
+/* Whether what ran before is what there is after a provision that failed so. */
+bool kr_deployer_keeps_former(const struct kr_deployer *d, enum kr_code code);
 /* What provision would do, as JSON for people and scripts; sends nothing that changes anything. */
 int kr_deployer_plan(const struct kr_deployer *d, const struct kr_deployer_env *env,
                      const struct kr_deployment *what, json_t **plan,

@@ -5,8 +5,16 @@
 
 #include "deployers/deployer.h"
 
+/* What a failed provision leaves of what ran before. */
+enum kr_former {
+    KR_FORMER_UNKNOWN,     /* parts of both, most likely */
+    KR_FORMER_UNLESS_SLOW, /* that, as it was; what was too slow goes on starting */
+    KR_FORMER_KEPT         /* that, as it was */
+};
+
 struct kr_deployer {
     const char *flavor;
+    enum kr_former former;
     int (*validate)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                     struct kr_err *err);
     int (*provision)(const struct kr_deployer_env *env, const struct kr_deployment *what,

@@ -312,6 +312,7 @@ static int docker_headers(const struct kr_deployer_env *env, const struct kr_dep
 
 const struct kr_deployer kr_deployer_docker = {
     .flavor = "docker",
+    .former = KR_FORMER_KEPT,
     .validate = docker_validate,
     .provision = docker_provision,
     .plan = docker_plan,

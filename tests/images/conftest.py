@@ -22,6 +22,15 @@ class Engine(dockerd.Dockerd):
     def _start(self, flags):
         super()._start([*flags, "--userland-proxy=true"])
 
+    def _run(self, flags):
+        self.flags = flags
+        super()._run(flags)
+
+    def restart(self):
+        """The engine ends with all its containers, and starts again."""
+        self._end()
+        self._run(self.flags)
+
 
 @dataclasses.dataclass
 class Stack:

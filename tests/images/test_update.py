@@ -105,3 +105,23 @@ def test_a_trial_that_was_cut_off_is_cleared_away(project):
     project.deploy(check=0)
     assert names(project) == [f"/{name}"]
     assert project.invoke(name="Ada")["outputs"]["greeting"] == "Bonjour, Ada!"
+
+
+def test_what_ran_comes_back_and_not_what_was_tried(project):
+    """A failed update, then the good container dies: `provision` starts the good version, with its key."""
+    project.stack("docker", f"--run_args={json.dumps(NETWORK)}", "--auth_key=the-former-key-1")
+    project.deploy(check=0)
+    good = project.row()
+    break_it(project)
+    project.run("deployer", "update", "images", "--auth_key=the-next-key-2", check=0)
+    assert "boom" in project.deploy(check=1).stderr
+    row = project.row()
+    assert row["snapshot_id"] == good["snapshot_id"] and row["tried_snapshot_id"] not in (None, good["snapshot_id"])
+    assert row["status"] == "running" and "boom" in row["error"]
+    assert project.invoke(name="Ada")["outputs"]["greeting"] == "Hello, Ada!", "with the key that runs"
+    project.images.engine.api("DELETE", f"/containers/{container(project)['Id']}?force=1")
+    assert project.row()["status"] != "running"
+    project.run("deployment", "provision", "greeter", check=0)
+    assert project.invoke(name="Ada")["outputs"]["greeting"] == "Hello, Ada!"
+    row = project.row()
+    assert row["snapshot_id"] == good["snapshot_id"] and "tried_snapshot_id" not in row and row["error"] is None

@@ -139,6 +139,18 @@ def test_rollback_brings_back_code_and_settings(project):
     assert project.output() == "good day world"
 
 
+def test_provision_brings_back_what_ran_and_not_what_was_tried(project):
+    project.deploy()
+    good = project.row()["snapshot_id"]
+    project.write(MODULE + "\nraise RuntimeError('boom at start')\n")
+    project.deploy("--update", check=1)
+    assert project.row()["snapshot_id"] == good and project.output() == "hello world"
+    os.kill(project.pid(), signal.SIGKILL)
+    wait_for(lambda: not project.servers(), what="end of the server")
+    project.run("deployment", "provision", "app")
+    assert project.output() == "hello world"
+
+
 def test_diff_names_what_would_change(project):
     project.deploy()
     same = json.loads(project.run("deployment", "diff", "app", "--output", "json").stdout)
