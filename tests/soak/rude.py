@@ -13,7 +13,7 @@ class RudeClient(Actor):
         self.judge = Judge(soak.ledger)
         self.kinds = [(self.cut_in_head, 6), (self.cut_in_body, 6), (self.leaves, 8), (self.cut_stream, 8),
                       (self.garbage, 5), (self.giant_header, 4), (self.many_headers, 4), (self.smuggling, 10),
-                      (self.slow_head, 2), (self.slow_body, 2), (self.takes_nothing, 1), (self.only_connects, 4),
+                      (self.slow_head, 2), (self.slow_body, 2), (self.half_body, 4), (self.body_for_nobody, 4), (self.takes_nothing, 1), (self.only_connects, 4),
                       (self.pipelines_and_leaves, 4), (self.too_large, 3), (self.half_closed_in_head, 3)]
 
     def run(self):
@@ -174,8 +174,26 @@ class RudeClient(Actor):
         self._drip("slow_head", wire, b"GET /health HTTP/1.1\r\nHost: soak\r\nX-Slow: ")
 
     def slow_body(self, wire):
-        self._drip("slow_body", wire, request("POST", "/invoke", headers=(JSON, KEY, ("Content-Length", "1000")))
-                   .replace(b"Content-Length: 0\r\n", b""))
+        framing = self.rng.choice([("Content-Length", "1000"), ("Content-Length", "8000000"), ("Transfer-Encoding", "chunked")])
+        first = request("POST", "/invoke", headers=(JSON, KEY, framing)).replace(b"Content-Length: 0\r\n", b"")
+        self._drip("slow_body", wire, first + (b"ffff\r\n" if framing[1] == "chunked" else b""))
+
+    def half_body(self, wire):
+        """Sends half and nothing more: it does not run, and the connection ends."""
+        token = self.ledger.token()
+        self.ledger.expect(token, 0, 0)
+        size = self.rng.choice([10, 5_000, 70_000, 400_000])
+        data = post("/invoke", invocation("token", token, pad="p" * size), chunked=self.rng.choice([0, 0, 50, 70_000]))
+        start = data.index(b"\r\n\r\n") + 4
+        wire.send(data[:start + (len(data) - start) // 2])
+        self.one_of("half_body", wire, 408)
+
+    def body_for_nobody(self, wire):
+        """A body where none is taken is not waited for."""
+        framing = self.rng.choice([("Content-Length", "268435456"), ("Content-Length", "2"), ("Transfer-Encoding", "chunked")])
+        path = self.rng.choice(["/health", "/info", "/metrics", "/livez", "/openapi.json"])
+        wire.send(request("GET", path, headers=(framing,)).replace(b"Content-Length: 0\r\n", b""))
+        self.one_of("body_for_nobody", wire, 413)
 
     def takes_nothing(self, wire):
         """Asks for megabytes and reads none: it is closed after the write timeout."""
