@@ -41,6 +41,13 @@ def test_python_writes_the_frames_that_c_reads(root, frames):
     chunk = frames.HEADER.pack(4, 8, frames.T_CHUNK, 0, 0) + b"data"
     cancel = frames.HEADER.pack(0, 8, frames.T_CANCEL, 0, 0)
     assert (folder / "response").read_bytes() == answer + chunk + cancel
+    parts = frames.HEADER.pack(3, 9, frames.T_BODY, frames.F_MORE, 0) + b"abc" + \
+        frames.HEADER.pack(0, 9, frames.T_BODY, 0, 0) + \
+        frames.HEADER.pack(4, 9, frames.T_TAKEN, 0, 0) + frames.U32.pack(3) + \
+        frames.HEADER.pack(11, 9, frames.T_CHUNK, frames.F_HEAD, 200) + frames.U32.pack(5) + b"a: b\nxy" + \
+        frames.RESPONSE.pack(4, 9, frames.T_RESPONSE, frames.F_CUT, 200, 7) + \
+        frames.HEADER.pack(0, 9, frames.T_CANCEL, frames.F_MORE, 0)
+    assert (folder / "parts").read_bytes() == parts
 
 
 def test_python_reads_the_first_words_of_a_worker(root, frames):

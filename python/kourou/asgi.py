@@ -11,6 +11,7 @@ import json
 import re
 import uuid
 from contextvars import ContextVar, copy_context
+from time import perf_counter
 from urllib.parse import unquote
 
 from . import aio
@@ -468,8 +469,12 @@ class App:
 
             self._pool = ThreadPoolExecutor(int(self.runner.settings.get("thread_pool_size") or 40),
                                             thread_name_prefix="kourou-sync")
+        begun = perf_counter()
         fine, result = await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, _outcome,
                                                                         function, args)
+        exchange = _exchange.get()
+        if exchange is not None:
+            exchange.held(perf_counter() - begun)
         if not fine:
             raise result
         return result

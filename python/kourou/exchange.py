@@ -67,6 +67,10 @@ class Exchange:
         else:
             self._start(kind, message)
 
+    def held(self, seconds: float) -> None:
+        """The request has held a thread so long."""
+        self._wire.seconds += seconds
+
     async def _wait(self):
         self._event.clear()
         await self._event.wait()

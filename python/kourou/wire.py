@@ -22,6 +22,7 @@ class Body:
     gone = False  # nobody takes an answer any more
     paused = False  # the client is slow in taking the answer
     wake = None
+    seconds = 0.0  # for which the request held a thread
 
     def __init__(self, body=None):
         self._parts = deque()
@@ -44,8 +45,6 @@ class Wire(Body):
         super().__init__(body)
         self.coming = body is None
         self.first = head  # the head of a request whose body is still coming
-        self.started = 0.0
-        self.seconds = 0.0  # for which it held the thread that leads
         self.on_done = None
         self._channel = channel
         self._rid = rid

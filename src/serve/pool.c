@@ -390,9 +390,9 @@ static void on_chunk(struct kr_worker *w, const struct kr_frame *f)
     if (slot == NULL || slot->call == NULL)
         return;
     if ((f->flags & KR_F_HEAD) != 0) {
-        uint32_t n = rest.n >= 4 ? kr_u32_get(rest.p) : UINT32_MAX;
+        uint32_t n = rest.n >= 4 ? kr_u32_get(rest.p) : 0;
 
-        if (n > rest.n - 4 || slot->call->kind != KR_K_CUSTOM) {
+        if (rest.n < 4 || n > rest.n - 4 || slot->call->kind != KR_K_CUSTOM) {
             refuse_stream(w, slot);
             return;
         }
