@@ -217,6 +217,11 @@ class App:
         """Of these, ["METHOD path", ...]: they take bodies that are still coming."""
         return [f"{method} {path}" for e in self.endpoints if e.streams for method, path in e.routes]
 
+    @property
+    def on_loop(self):
+        """Those whose requests hold no thread."""
+        return [f"{method} {path}" for e in self.endpoints if e.is_asgi or e.is_async for method, path in e.routes]
+
     def add_endpoint(self, spec):
         endpoint = Endpoint(spec, self.facade)
         self.endpoints.append(endpoint)

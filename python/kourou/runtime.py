@@ -464,6 +464,11 @@ class Runner:
         nothing but invocations."""
         return self._custom.uploads if self._custom is not None else None
 
+    @property
+    def on_loop(self):
+        """["METHOD path", ...] of the routes whose requests hold no thread; for those with ``uploads``."""
+        return self._custom.on_loop
+
     def custom(self, method, path, query, headers, body, run_id=None, more=(), open_wire=None):
         """(status, headers, body) of a custom endpoint, or of any request when there is middleware.
 

@@ -46,6 +46,7 @@ class Wire(Body):
         self.coming = body is None
         self.first = head  # the head of a request whose body is still coming
         self.on_done = None
+        self.run_id = None  # once it is started
         self._channel = channel
         self._rid = rid
         self._ended = False

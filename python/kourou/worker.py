@@ -118,7 +118,7 @@ class Channel:
                     body = self.wires[rid] = wire_for(self, rid, None, body)
                 pending.append((rid, kind, run_id.decode(), body))
             elif rid in self.wires and ftype != T_RECALL:
-                self._tell(self.wires[rid], ftype, flags, bytes(view[at + 12 : end]))
+                self._tell(self.wires[rid], rid, ftype, flags, bytes(view[at + 12 : end]))
             else:
                 self._control(ftype, rid, flags)
             at = end
@@ -157,11 +157,16 @@ class Channel:
         elif ftype == T_DRAIN:
             self.draining = True
 
-    def _tell(self, wire, ftype: int, flags: int, data: bytes) -> None:
+    def _tell(self, wire, rid: int, ftype: int, flags: int, data: bytes) -> None:
         if ftype == T_BODY:
             wire.put(data, not flags & F_MORE)
         elif ftype == T_CANCEL:
-            wire.leave(bool(flags & F_MORE))
+            taken = bool(flags & F_MORE)
+            if not taken and wire.run_id:
+                cancelled_runs.add(wire.run_id)
+            elif not taken:  # not started yet
+                self._mark_pending(rid, DROPPED)
+            wire.leave(taken)
         elif ftype in (T_PAUSE, T_RESUME):
             wire.pause(ftype == T_PAUSE)
 
@@ -479,26 +484,28 @@ class Worker:
 
         def open_wire():
             one = wire or wire_for(self._channel, rid, content)
-            self._open(one, rid, t0)
+            self._open(one, rid, run_id, t0)
             return one
 
         return self._runner.custom(*fields[:3], headers, content if wire is None else None, run_id, fields[3:],
                                    open_wire)
 
-    def _open(self, wire, rid: int, t0: float) -> None:
+    def _open(self, wire, rid: int, run_id: str, t0: float) -> None:
         """The request goes on by itself: the worker does not end before it."""
         channel = self._channel
         with self._state:
             self._away += 1
             self._looping += 1
-        wire.on_done = self._loop_done
+        wire.run_id = run_id
+        wire.on_done = lambda: self._loop_done(run_id)
         channel.wires[rid] = wire
         if rid in channel.cancelled:
             channel.cancelled.discard(rid)
             wire.leave(False)
         wire.seconds = perf_counter() - t0
 
-    def _loop_done(self) -> bool:
+    def _loop_done(self, run_id: str) -> bool:
+        cancelled_runs.discard(run_id)
         with self._state:
             self._looping -= 1
         return self._step_down()
@@ -603,7 +610,7 @@ def _start(channel: Channel, options):
     if uploads is not None:
         import json
 
-        ready += ',"bodies":true,"uploads":' + json.dumps(uploads)
+        ready += f',"bodies":true,"uploads":{json.dumps(uploads)},"loop":{json.dumps(runner.on_loop)}'
     channel.send(T_READY, 0, f"{{{ready}}}".encode())
     return runner
 

@@ -61,6 +61,7 @@ struct kr_call {
     uint32_t edition; /* of the arguments: for workers that said the same of them */
     bool more;        /* the body comes by kr_pool_body(), .body is empty */
     bool parted;      /* some of it was sent: the call cannot go to another worker */
+    bool light;       /* it holds no thread of its worker */
     bool left;        /* the client sends nothing more, and has perhaps gone */
 };
 

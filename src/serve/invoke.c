@@ -208,6 +208,7 @@ void kr_invoke_submit(struct kr_conn *conn, enum kr_kind kind, int64_t timeout_m
         memcpy(conn->request_id, call->run_id, sizeof(call->run_id));
     call->ops = &call_ops;
     call->kind = kind;
+    call->light = conn->route->on_loop;
     call->limit_ms = srv->loop.now_ms + srv->cfg.request_timeout_ms;
     call->deadline_ms = srv->loop.now_ms + timeout_ms; /* a request may ask for less, not more */
     if (call->deadline_ms > call->limit_ms)

@@ -70,22 +70,24 @@ static uint32_t window_of(const struct kr_worker *w)
     return w->mean_us >= 2000 ? 1 : 2000 / w->mean_us;
 }
 
-static bool has_room(struct kr_worker *w)
+static bool has_room(struct kr_worker *w, const struct kr_call *call)
 {
     uint32_t window = window_of(w);
 
     return w->state == KR_W_READY && w->role == KR_ROLE_SERVES && kr_worker_unstarted(w) < window &&
-           w->inflight < kr_worker_places(w) + window - 1 && w->out.n < OUT_HIGH;
+           w->out.n < OUT_HIGH &&
+           (call->light ? w->light < KR_LIGHT_MAX
+                        : w->inflight - w->light < kr_worker_places(w) + window - 1);
 }
 
-static struct kr_worker *pick(struct kr_pool *pool)
+static struct kr_worker *pick(struct kr_pool *pool, const struct kr_call *call)
 {
     struct kr_worker *best = NULL;
 
     for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
-        if (has_room(w) && (best == NULL || w->inflight < best->inflight))
+        if (has_room(w, call) && (best == NULL || w->inflight < best->inflight))
             best = w;
     }
     return best;
@@ -94,8 +96,8 @@ static struct kr_worker *pick(struct kr_pool *pool)
 void kr_pool_dispatch(struct kr_pool *pool)
 {
     while (pool->head != NULL) {
-        struct kr_worker *w = pick(pool);
         struct kr_call *call = pool->head;
+        struct kr_worker *w = pick(pool, call);
 
         if (w == NULL)
             break;
@@ -119,7 +121,7 @@ static void on_tick(struct kr_timer *timer)
             continue;
         again = true;
         if (!w->promoted && pool->loop->now_us - w->progress_us >= STUCK_US &&
-            w->inflight - w->unstarted_n < kr_worker_places(w))
+            kr_worker_holds(w) < kr_worker_places(w))
             kr_worker_promote(w, 'p');
     }
     if (pool->head != NULL && kr_pool_count(pool, KR_W_READY) > 0)

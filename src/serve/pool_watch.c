@@ -16,15 +16,16 @@
 
 /* -- questions --------------------------------------------------------------------------------- */
 
-/* How many requests it runs whose answers are waited for. */
-static uint32_t awaited(const struct kr_worker *w)
+/* How many requests it runs whose answers are waited for; only those that hold threads, or all. */
+static uint32_t awaited(const struct kr_worker *w, bool all)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; w->inflight > 0 && i <= w->slot_mask; i++) {
         const struct kr_slot *slot = &w->slots[i];
 
-        n += slot->used && slot->call != NULL && kr_worker_started(w, slot->id);
+        n += slot->used && (all || !slot->light) && slot->call != NULL &&
+             kr_worker_started(w, slot->id);
     }
     return n;
 }
@@ -39,7 +40,7 @@ static bool long_ago(const struct kr_worker *w, int64_t since_us)
 /* It could have taken what it was sent, and has not. All of its places in use is no reason. */
 static bool stalled(const struct kr_worker *w)
 {
-    if (w->state != KR_W_READY || awaited(w) >= w->threads)
+    if (w->state != KR_W_READY || awaited(w, false) >= w->threads)
         return false;
     return (w->unstarted_n > 0 && long_ago(w, 0)) || (w->ping_us != 0 && long_ago(w, w->ping_us)) ||
            (w->blocked_us != 0 && long_ago(w, w->blocked_us));
@@ -51,8 +52,8 @@ static bool crowded(const struct kr_worker *w)
     uint32_t places = kr_worker_places(w);
 
     return w->state == KR_W_READY && w->abandoned > places - w->threads &&
-           w->inflight - w->unstarted_n >= places &&
-           (w->unstarted_n > 0 || w->pool->head != NULL) && long_ago(w, 0);
+           kr_worker_holds(w) >= places && (w->unstarted_n > 0 || w->pool->head != NULL) &&
+           long_ago(w, 0);
 }
 
 bool kr_pool_invocable(struct kr_pool *pool, const char **why)
@@ -267,7 +268,7 @@ static void look(struct kr_worker *w)
         return;
     (void)kr_worker_unstarted(w);
     ping(w);
-    if (stalled(w) && awaited(w) == 0)
+    if (stalled(w) && awaited(w, true) == 0)
         kr_pool_condemn(w, "it has not begun what it was sent");
     else if (crowded(w))
         kr_pool_condemn(w, "requests that nobody waits for hold all of its threads");

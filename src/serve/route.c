@@ -121,10 +121,10 @@ unsigned kr_method_bit_of(const struct kr_http *http)
     return method_bit(kr_view_of(kr_http_method(http)));
 }
 
-/* Whether the worker takes the bodies for this endpoint while they come. */
-static bool uploads_of(const json_t *ready, const char *method, const char *path)
+/* Whether the worker names an endpoint in one of its lists. */
+static bool is_listed(const json_t *ready, const char *which, const char *method, const char *path)
 {
-    const json_t *list = json_object_get(ready, "uploads");
+    const json_t *list = json_object_get(ready, which);
     kr_auto_free char *name = kr_asprintf("%s %s", method, path);
 
     for (size_t i = 0; kr_json_bool(ready, "bodies", false) && i < json_array_size(list); i++) {
@@ -157,7 +157,9 @@ static void add_custom(struct kr_server *srv, const json_t *ready, const json_t 
     const char *path = kr_json_str(spec, "path", ""), *method = kr_json_str(spec, "method", "GET");
     kr_auto_buf struct kr_buf full = KR_BUF_INIT(2048);
     unsigned bit = method_bit(kr_view_of(method));
-    bool uploads = uploads_of(ready, method, path), mounted = kr_json_bool(spec, "mounted", false);
+    bool uploads = is_listed(ready, "uploads", method, path);
+    bool on_loop = is_listed(ready, "loop", method, path);
+    bool mounted = kr_json_bool(spec, "mounted", false);
     struct kr_route *route = NULL;
 
     kr_buf_adds(&full, srv->cfg.api_prefix);
@@ -175,6 +177,7 @@ static void add_custom(struct kr_server *srv, const json_t *ready, const json_t 
             return;
         }
         if (same && r->handler == kr_handle_custom && (r->methods & bit) != 0) {
+            r->on_loop = on_loop;
             r->uploads = uploads; /* reported by an earlier worker */
             return;
         }
@@ -192,6 +195,7 @@ static void add_custom(struct kr_server *srv, const json_t *ready, const json_t 
     route->handler = kr_handle_custom;
     route->any_type = route->takes_body = route->run_data = true;
     route->uploads = uploads;
+    route->on_loop = on_loop;
     route->mounted = mounted;
     route->method = kr_strdup(method);
     route->said = kr_strdup(path);

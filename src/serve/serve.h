@@ -47,6 +47,7 @@ struct kr_route {
     bool takes_body;
     bool json_body;      /* the body must be JSON: else 415 */
     bool any_type;       /* custom endpoints take what they are sent */
+    bool on_loop;        /* requests of this one hold no thread of their worker */
     bool uploads;        /* and this one while it comes */
     bool mounted;        /* an application: default endpoints go before it */
     char *method, *said; /* of a custom endpoint, as the worker said it */

@@ -41,6 +41,7 @@ void kr_worker_free_slot(struct kr_worker *w, struct kr_slot *slot)
     slot->used = slot->abandoned = false;
     slot->call = NULL;
     w->inflight--;
+    w->light -= slot->light;
 }
 
 void kr_worker_drop(struct kr_worker *w, struct kr_slot *slot)
@@ -54,7 +55,7 @@ void kr_worker_drop(struct kr_worker *w, struct kr_slot *slot)
         kr_worker_send_control(w, KR_T_CANCEL, slot->id);
     }
     slot->call = NULL;
-    if (!started || slot->abandoned)
+    if (!started || slot->abandoned || slot->light)
         return;
     slot->abandoned = true;
     w->abandoned++;
@@ -62,6 +63,13 @@ void kr_worker_drop(struct kr_worker *w, struct kr_slot *slot)
         return;
     kr_worker_flush(w); /* whoever leads next is to read of it before anything else */
     kr_worker_promote(w, 'a');
+}
+
+uint32_t kr_worker_holds(const struct kr_worker *w)
+{
+    uint32_t heavy = w->inflight - w->light;
+
+    return heavy > w->unstarted_n ? heavy - w->unstarted_n : 0;
 }
 
 uint32_t kr_worker_places(const struct kr_worker *w)
@@ -155,6 +163,8 @@ static bool put_request(struct kr_worker *w, struct kr_call *call)
     }
     slot = new_slot(w);
     slot->call = call;
+    slot->light = call->light;
+    w->light += slot->light;
     slot->deadline_ms = call->deadline_ms;
     slot->limit_ms = call->limit_ms;
     call->id = slot->id;
@@ -414,7 +424,7 @@ static void on_console(struct kr_watch *watch, uint32_t events)
 
 static void reset(struct kr_worker *w)
 {
-    w->last_id = w->inflight = w->unstarted_at = w->unstarted_n = w->seen_mark = 0;
+    w->last_id = w->inflight = w->light = w->unstarted_at = w->unstarted_n = w->seen_mark = 0;
     w->answers = w->seen_answers = 0;
     w->progress_us = w->ping_us = w->blocked_us = 0;
     w->abandoned = 0;
@@ -436,7 +446,7 @@ int kr_worker_spawn(struct kr_worker *w, struct kr_err *err)
     uint32_t slots = 64;
     int sock, console;
 
-    while (slots < 2 * (uint32_t)w->pool->cfg.threads + 2 * KR_WINDOW_MAX)
+    while (slots < 2 * (uint32_t)w->pool->cfg.threads + 2 * KR_WINDOW_MAX + KR_LIGHT_MAX)
         slots *= 2;
     if (w->slots == NULL) {
         w->slots = kr_calloc(slots, sizeof(struct kr_slot));

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #define KR_WINDOW_MAX    32
+#define KR_LIGHT_MAX     512 /* requests of a worker that hold no thread of it */
 #define KR_TAIL_LINES    20
 #define KR_TAIL_LINE_MAX 240
 
@@ -35,7 +36,7 @@ enum kr_worker_role {
 
 /* A request in the worker. call is NULL when nobody waits for it any more. */
 struct kr_slot {
-    bool used;
+    bool used, light;
     uint32_t id;
     struct kr_call *call;
     int64_t deadline_ms; /* of the answer; later: when to look at it again */
@@ -57,7 +58,7 @@ struct kr_worker {
     uint32_t last_id;
     struct kr_slot *slots; /* slot of an id: id & slot_mask */
     uint32_t slot_mask;
-    uint32_t inflight;
+    uint32_t inflight, light;          /* light: those that hold no thread */
     uint32_t unstarted[KR_WINDOW_MAX]; /* ids in order, a ring */
     uint32_t unstarted_at, unstarted_n;
     uint32_t seen_mark;
@@ -118,6 +119,8 @@ void kr_worker_free_slot(struct kr_worker *w, struct kr_slot *slot);
 void kr_worker_drop(struct kr_worker *w, struct kr_slot *slot);
 
 /* How many requests it may run now: abandoned ones do not count, up to as many again. */
+/* How many requests hold its threads, at least. */
+uint32_t kr_worker_holds(const struct kr_worker *w);
 uint32_t kr_worker_places(const struct kr_worker *w);
 
 /* worker_process.c: descriptors, fork and exec. */

@@ -235,13 +235,23 @@ def test_a_foreign_request_is_read_while_it_comes(run):
 
 
 def test_many_requests_share_the_loop(run):
-    """As many wait in one worker at once, with four threads."""
+    """Many more wait in one worker at once than it has threads (four), and keep no others out."""
     server = run("endpoints")
-    lines = [Line(server.port) for _ in range(12)]
+    lines = [Line(server.port) for _ in range(60)]
+    streams = [Line(server.port) for _ in range(60)]
+    for line in lines[1:]:
+        line.send(head("GET", "/meets/60"))
+    for line in streams:
+        line.send(head("POST", "/reports", "Transfer-Encoding: chunked") + b"1\r\nx\r\n")
+        line.until(b"1;")
+    assert server.get("/pid").status == 200 and server.post("/invoke", {"parameters": {"x": 1}}).status == 200
+    lines[0].send(head("GET", "/meets/60"))
     for line in lines:
-        line.send(head("GET", "/meets/12"))
-    for line in lines:
-        assert line.answer().body == b"12"
+        assert line.answer().body == b"60"
+    for line in streams:
+        line.send(b"0\r\n\r\n")
+        line.until(b"pid ")
+    for line in lines + streams:
         line.close()
 
 
