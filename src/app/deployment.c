@@ -290,6 +290,56 @@ static int take_down(struct kr_app *app, const json_t *record, bool remove, int 
                                    seconds * 1000, err);
 }
 
+static int restart_in_place(struct kr_app *app, const json_t *record, bool factory, int timeout_s,
+                            struct kr_target *target, struct kr_err *err)
+{
+    kr_auto_status struct kr_deployment_status status = {.state = KR_STATE_UNKNOWN};
+    kr_auto_json json_t *change = json_object();
+    const char *id = kr_json_str(record, "id", "");
+    int64_t seconds =
+        timeout_s > 0 ? timeout_s : kr_json_int(target->settings, "lcm_timeout", DEFAULT_TIMEOUT_S);
+
+    if (kr_deployer_restart(target->deployer, &target->env, &target->what, factory, seconds * 1000,
+                            &status, err) < 0)
+        return kr_wrap(err, "restart '%s'", kr_json_str(record, "name", "?"));
+    kr_json_set_str(change, "status", kr_state_name(status.state));
+    kr_json_set_str(change, "url", status.url);
+    kr_json_set_str(change, "error", NULL);
+    if (kr_store_update(app->store, KR_DEPLOYMENT, id, change, err) < 0)
+        return -(int)err->code;
+    return kr_event_add(app, id, "restarted", factory ? "built anew" : NULL, err);
+}
+
+int kr_deployment_restart(struct kr_app *app, const char *ref, bool factory, int timeout_s,
+                          json_t **row, struct kr_err *err)
+{
+    kr_auto_json json_t *record = NULL, *wanted = NULL, *fields = json_object();
+    kr_auto_target struct kr_target target = {0};
+    kr_auto_fd int lock = -1;
+    struct kr_rollout rollout = {.fields = fields, .verb = "restart", .timeout_s = timeout_s};
+
+    *row = NULL;
+    if (take(app, ref, &lock, &record, err) < 0 ||
+        kr_target_init(app, record, KR_TARGET_LOOK, &target, err) < 0)
+        return -(int)err->code;
+    if (kr_deployer_restarts(target.deployer)) {
+        if (restart_in_place(app, record, factory, timeout_s, &target, err) < 0)
+            return -(int)err->code;
+        return kr_deployment_recorded(app, kr_json_str(record, "id", ""), row, err);
+    }
+    if (factory) {
+        (void)kr_fail(err, KR_E_INVALID, "the deployer flavor '%s' builds nothing in place",
+                      kr_json_str(record, "flavor", "?"));
+        return kr_hint(err, "deploy with --prevent-build-reuse to build an image anew");
+    }
+    if (find_snapshot(app, NULL, NULL, record, &wanted, err) < 0 ||
+        take_down(app, record, false, timeout_s, err) < 0)
+        return -(int)err->code;
+    rollout.existing = record;
+    rollout.snapshot = wanted;
+    return kr_rollout(app, &rollout, row, err);
+}
+
 int kr_deployment_deprovision(struct kr_app *app, const char *ref, int timeout_s,
                               struct kr_err *err)
 {

@@ -31,6 +31,13 @@ int kr_deployment_deprovision(struct kr_app *app, const char *ref, int timeout_s
 int kr_deployment_delete(struct kr_app *app, const char *ref, bool force, int timeout_s,
                          struct kr_err *err) KR_MUST_USE;
 
+/* factory: built anew without any cache, where the deployer builds in place. */
+int kr_deployment_restart(struct kr_app *app, const char *ref, bool factory, int timeout_s,
+                          json_t **row, struct kr_err *err) KR_MUST_USE;
+
+/* The Hub's hardware: [{"name","cpu","ram","accelerator","usd_per_hour"}]. */
+int kr_hardware_rows(json_t **rows, struct kr_err *err) KR_MUST_USE;
+
 /* parameters: {"name":"text from the command line"}, typed by the input schema here. *answer: the
  * parsed response body. A failed pipeline is 0 with *ok false; transport and HTTP errors are
  * errors. */

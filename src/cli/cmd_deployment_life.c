@@ -15,7 +15,7 @@ struct life_args {
     const char *name, *snapshot, *pipeline, *output;
     json_t *allow_secrets;
     int64_t timeout, max_count;
-    bool overtake, all, mine, ignore_errors, yes, force;
+    bool overtake, all, mine, ignore_errors, yes, force, factory;
 };
 
 #define AT(field) offsetof(struct life_args, field)
@@ -48,6 +48,19 @@ static int run_rollback(struct kr_cli *cli, const void *data, struct kr_err *err
         return -(int)err->code;
     if (kr_deployment_rollback(cli->app, args->name, args->allow_secrets,
                                kr_deployed_seconds(args->timeout), &row, err) < 0)
+        return -(int)err->code;
+    return kr_deployed_show(cli, format, row, err);
+}
+
+static int run_restart(struct kr_cli *cli, const void *data, struct kr_err *err)
+{
+    const struct life_args *args = data;
+    kr_auto_json json_t *row = NULL;
+    enum kr_format format;
+
+    if (kr_format_of(args->output, &format, err) < 0 ||
+        kr_deployment_restart(cli->app, args->name, args->factory,
+                              kr_deployed_seconds(args->timeout), &row, err) < 0)
         return -(int)err->code;
     return kr_deployed_show(cli, format, row, err);
 }
@@ -231,6 +244,15 @@ static const struct kr_opt provision_opts[] = {
     KR_ROW_LONG_OUTPUT(AT(output)),
     {0},
 };
+static const struct kr_opt restart_opts[] = {
+    {.name = "factory",
+     .type = KR_OPT_FLAG,
+     .help = "Build what it runs anew first, without the layer cache (Spaces)",
+     .offset = AT(factory)},
+    KR_ROW_TIMEOUT(AT(timeout), "How long to wait"),
+    KR_OPT_OUTPUT_ROW(struct life_args, output),
+    {0},
+};
 static const struct kr_opt rollback_opts[] = {
     KR_ROW_ALLOW_SECRET(AT(allow_secrets)),
     KR_ROW_TIMEOUT(AT(timeout), "How long to wait"),
@@ -260,6 +282,8 @@ static const struct kr_cmd rows[] = {
     {LIFE("provision", "Bring a deployment to life again, or another snapshot of it"),
      .opts = provision_opts, .args = name_args, KR_EXAMPLES("deployment provision my_deployment"),
      .run = run_provision},
+    {LIFE("restart", "Restart a deployment as it is"), .opts = restart_opts, .args = name_args,
+     KR_EXAMPLES("deployment restart my_deployment"), .run = run_restart},
     {LIFE("rollback", "Go back to the previous snapshot"), .opts = rollback_opts, .args = name_args,
      KR_EXAMPLES("deployment rollback my_deployment --yes"), .run = run_rollback},
     {LIFE("deprovision", "Stop deployments; provision brings them back"), .opts = deprovision_opts,

@@ -2,6 +2,7 @@
 /* What a component group says about its kind: explain, flavor list, flavor describe. */
 #include <string.h>
 
+#include "app/deployment.h"
 #include "base/alloc.h"
 #include "cli/cmds.h"
 #include "cli/opt_rows.h"
@@ -181,6 +182,31 @@ static int run_describe(struct kr_cli *cli, const void *data, struct kr_err *err
     return show_rows(cli, format, columns, rows, err);
 }
 
+static int run_hardware(struct kr_cli *cli, const void *data, struct kr_err *err)
+{
+    const struct flavor_args *args = data;
+    kr_auto_json json_t *rows = NULL, *columns = NULL;
+    enum kr_format format;
+    json_t *row;
+    size_t i;
+
+    if (kr_format_of(args->output, &format, err) < 0 || kr_hardware_rows(&rows, err) < 0)
+        return -(int)err->code;
+    if (format == KR_JSON || format == KR_YAML) {
+        kr_out_value(cli, format, rows);
+        return 0;
+    }
+    json_array_foreach(rows, i, row)
+    {
+        json_t *price = json_object_get(row, "usd_per_hour");
+
+        if (json_is_number(price))
+            kr_json_set(row, "usd_per_hour", json_sprintf("%.2f", json_number_value(price)));
+    }
+    columns = json_pack("[s, s, s, s, s]", "name", "cpu", "ram", "accelerator", "usd_per_hour");
+    return show_rows(cli, format, columns, rows, err);
+}
+
 static const struct kr_arg flavor_args[] = {
     {.name = "NAME",
      .help = "Name of the flavor",
@@ -214,6 +240,15 @@ static const struct kr_opt output_opts[] = {
     }
 
 static const struct kr_cmd rows[] = {
+    {.path = "deployer hardware",
+     .help = "List the hardware that Spaces can run on, with its price",
+     .more =
+         "These are the values of the setting space_hardware. Asked from the Hub; a token is not "
+         "needed.",
+     .opts = output_opts,
+     .size = sizeof(struct flavor_args),
+     KR_EXAMPLES("deployer hardware", "deployer hardware --output json"),
+     .run = run_hardware},
     GROUP(KR_DEPLOYER, "deployer", "a deployer", "huggingface"),
     GROUP(KR_ARTIFACT_STORE, "artifact-store", "an artifact store", "s3"),
     GROUP(KR_CONTAINER_REGISTRY, "container-registry", "a container registry", "default"),

@@ -117,6 +117,18 @@ void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known
     }
 }
 
+bool kr_deployer_restarts(const struct kr_deployer *d)
+{
+    return d != NULL && d->restart != NULL;
+}
+
+int kr_deployer_restart(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                        const struct kr_deployment *what, bool factory, int64_t timeout_ms,
+                        struct kr_deployment_status *status, struct kr_err *err)
+{
+    return d->restart(env, what, factory, timeout_ms, status, err);
+}
+
 int kr_deployer_ready(const struct kr_deployer *d, const struct kr_deployer_env *env,
                       const struct kr_deployment *what, int64_t timeout_ms,
                       struct kr_deployment_status *status, struct kr_err *err)

@@ -107,6 +107,13 @@ int kr_deployer_deprovision(const struct kr_deployer *d, const struct kr_deploye
 typedef bool (*kr_record_known)(void *data, const char *id);
 void kr_deployers_sweep(const struct kr_deployer_env *env, kr_record_known known, void *data);
 
+/* Whether it restarts in place (kr_deployer_restart), or has to be taken down and brought back. */
+bool kr_deployer_restarts(const struct kr_deployer *d);
+/* factory: what it runs is built anew first, without any cache. Waits as provision does. */
+int kr_deployer_restart(const struct kr_deployer *d, const struct kr_deployer_env *env,
+                        const struct kr_deployment *what, bool factory, int64_t timeout_ms,
+                        struct kr_deployment_status *status, struct kr_err *err) KR_MUST_USE;
+
 /* Before a call: looks how the app is, where that can be asked. One that sleeps is woken and waited
  * for; one that cannot answer is an error with its state and the cure. status->metadata: what the
  * headers depend on, or NULL. */

@@ -28,6 +28,10 @@ struct kr_deployer {
                 const struct kr_log_request *request, struct kr_err *err);
     int (*deprovision)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                        bool remove, int64_t timeout_ms, struct kr_err *err);
+    /* NULL: it is taken down and brought back. */
+    int (*restart)(const struct kr_deployer_env *env, const struct kr_deployment *what,
+                   bool factory, int64_t timeout_ms, struct kr_deployment_status *status,
+                   struct kr_err *err);
     int (*ready)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                  int64_t timeout_ms, struct kr_deployment_status *status, struct kr_err *err);
     int (*headers)(const struct kr_deployer_env *env, const struct kr_deployment *what,

@@ -173,6 +173,42 @@ static int look_owner(struct kr_hf *hf, const char *id, bool *there, bool *ours,
     return 0;
 }
 
+static int fail_foreign(const struct kr_hf *hf, const char *id, struct kr_err *err)
+{
+    (void)kr_fail(err, KR_E_CONFLICT, "Space %s does not belong to this deployment", id);
+    return kr_hint(err,
+                   "it carries no marker of deployment %s, so it is left alone; `%s deployment "
+                   "delete %s --force` removes the record only",
+                   hf->what->name, hf->env->prog, hf->what->name);
+}
+
+int kr_hf_need_ours(struct kr_hf *hf, const char *id, struct kr_err *err)
+{
+    bool there, ours;
+
+    if (look_owner(hf, id, &there, &ours, err) < 0)
+        return -(int)err->code;
+    if (!there) {
+        (void)kr_fail(err, KR_E_NOT_FOUND, "Space %s is gone", id);
+        return kr_hint(err, "deploy it again to make it anew");
+    }
+    return ours || hf->what->adopt ? 0 : fail_foreign(hf, id, err);
+}
+
+/* A login of `hf auth login` may pause a Space and not start it again. */
+static void note_one_way(struct kr_hf *hf, const char *id)
+{
+    const struct kr_account *account = NULL;
+    kr_auto_free char *page = kr_space_page(hf->hub, id);
+    struct kr_err ignored = KR_ERR_INIT;
+
+    if (kr_hub_whoami(hf->hub, &account, &ignored) == 0 && account->kind == KR_TOKEN_OAUTH)
+        kr_hf_note(hf, true,
+                   "this login may not start the Space again: that is done at %s, or with an "
+                   "access token",
+                   page);
+}
+
 static int deprovision(const struct kr_deployer_env *env, const struct kr_deployment *what,
                        bool remove, int64_t timeout_ms, struct kr_err *err)
 {
@@ -192,16 +228,11 @@ static int deprovision(const struct kr_deployer_env *env, const struct kr_deploy
         kr_hf_note(&hf, false, "Space %s is gone already", id);
         return 0;
     }
-    if (!ours && !what->adopt) {
-        (void)kr_fail(err, KR_E_CONFLICT, "Space %s does not belong to this deployment", id);
-        return kr_hint(
-            err,
-            "it carries no marker of deployment %s, so it is left alone; `%s deployment delete %s "
-            "--force` removes the record only",
-            what->name, env->prog, what->name);
-    }
+    if (!ours && !what->adopt)
+        return fail_foreign(&hf, id, err);
     if (remove)
         return kr_space_delete(hf.hub, id, NULL, err);
+    note_one_way(&hf, id);
     return kr_space_pause(hf.hub, id, NULL, err);
 }
 
@@ -334,6 +365,7 @@ const struct kr_deployer kr_deployer_huggingface = {
     .status = status,
     .logs = logs,
     .deprovision = deprovision,
+    .restart = kr_hf_restart,
     .ready = kr_hf_ready,
     .headers = headers,
 };

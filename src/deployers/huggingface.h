@@ -45,9 +45,15 @@ enum kr_launch_mode kr_hf_mode(const struct kr_deployment *what);
  * can be started. *moving: the answer shows the restart already. */
 int kr_hf_start(struct kr_hf *hf, const char *id, bool *moving, struct kr_err *err) KR_MUST_USE;
 
+/* KR_E_CONFLICT when the Space carries no marker of this deployment. */
+int kr_hf_need_ours(struct kr_hf *hf, const char *id, struct kr_err *err) KR_MUST_USE;
+
 int kr_hf_provision(const struct kr_deployer_env *env, const struct kr_deployment *what,
                     int64_t timeout_ms, struct kr_deployment_status *status, bool *changed,
                     struct kr_err *err);
+/* As `restart` of the table. */
+int kr_hf_restart(const struct kr_deployer_env *env, const struct kr_deployment *what, bool factory,
+                  int64_t timeout_ms, struct kr_deployment_status *status, struct kr_err *err);
 /* As `ready` of the table. */
 int kr_hf_ready(const struct kr_deployer_env *env, const struct kr_deployment *what,
                 int64_t timeout_ms, struct kr_deployment_status *status, struct kr_err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Before the app of a Space is called: what the Hub's edge answers in its place is no result, and a
- * Space that sleeps is woken by a visit, not by the call that would get lost. */
+/* A Space as it is: restarted, or looked at before its app is called. What the Hub's edge answers
+ * in its place is no result, and a Space that sleeps is woken by a visit, not by the call that
+ * would get lost. */
 #include "deployers/huggingface.h"
 
 #include "base/alloc.h"
@@ -172,4 +173,38 @@ int kr_hf_ready(const struct kr_deployer_env *env, const struct kr_deployment *w
         return -(int)err->code;
     status->metadata = json_incref(hf.metadata);
     return 0;
+}
+
+int kr_hf_restart(const struct kr_deployer_env *env, const struct kr_deployment *what, bool factory,
+                  int64_t timeout_ms, struct kr_deployment_status *status, struct kr_err *err)
+{
+    kr_auto_hf struct kr_hf hf = {0};
+    kr_auto_space struct kr_space space = {0};
+    kr_auto_space_want struct kr_space_want want = {0};
+    kr_auto_runtime struct kr_runtime rt = {0};
+    struct kr_hf_goal goal = {.want = &want, .expects_move = true};
+    const struct kr_account *account = NULL;
+    const char *id;
+
+    if (kr_hf_init(&hf, env, what, err) < 0)
+        return -(int)err->code;
+    id = kr_hf_space_id(&hf);
+    if (id == NULL) {
+        (void)kr_fail(err, KR_E_NOT_FOUND, "deployment %s has no Space yet", what->name);
+        return kr_hint(err, "deploy it again to go on");
+    }
+    if (kr_hub_need_token(hf.hub, err) < 0 || kr_hub_whoami(hf.hub, &account, err) < 0 ||
+        kr_space_want_init(&want, what, account->name, err) < 0 ||
+        kr_hf_need_ours(&hf, id, err) < 0 || kr_space_get(hf.hub, id, &space, err) < 0)
+        return -(int)err->code;
+    free(want.id); /* the recorded one, whatever the settings would call it now */
+    want.id = kr_strdup(id);
+    kr_hf_step(&hf, "restart", false, "%s Space %s", factory ? "Building anew" : "Restarting", id);
+    if (kr_space_restart(hf.hub, id, factory, &rt, err) < 0)
+        return -(int)err->code;
+    goal.commit = space.sha != NULL ? space.sha : "";
+    goal.move_seen = kr_stage_is_moving(rt.stage);
+    goal.is_private = is_private(&space);
+    goal.deadline_ms = kr_http_now(kr_hub_http(hf.hub)) + timeout_ms;
+    return kr_hf_wait(&hf, &goal, status, err);
 }

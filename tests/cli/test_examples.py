@@ -36,8 +36,9 @@ def registry():
 
 
 @pytest.fixture
-def prepared(kourou, project, home, registry):
+def prepared(kourou, project, home, registry, hub, monkeypatch):
     """A home with the things that examples name."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
     for words in (
             "secret create hf_token --token=hf_aBcDeFgH",
             "deployer register hub --flavor=huggingface --secret_name=hf_token --space_hardware=t4-small",

@@ -38,6 +38,15 @@ def test_unchanged_redeploy_changes_nothing(project):
     assert len(project.rows("pipeline", "snapshot")) == 1
 
 
+def test_restart(project):
+    project.deploy()
+    before = project.pid()
+    project.run("deployment", "restart", "app")
+    assert project.pid() != before and project.output() == "hello world"
+    refused = project.run("deployment", "restart", "app", "--factory", check=1)
+    assert "builds nothing in place" in refused.stderr and "--prevent-build-reuse" in refused.stderr
+
+
 def test_update_asks_and_declining_changes_nothing(project):
     project.deploy()
     before = project.pid()
