@@ -312,7 +312,8 @@ class DeploymentDefaultMiddleware(IntFlag):
 class DeploymentSettings(Settings):
     """The HTTP service of a deployed pipeline: titles, paths, which endpoints exist, CORS and security headers,
     endpoints and middleware of your own, worker processes (uvicorn_workers) and threads in each
-    (thread_pool_size), limits (max_body_size, max_queue, request_timeout, startup_timeout, stall_timeout)."""
+    (thread_pool_size), limits (max_body_size, max_queue, request_timeout, startup_timeout, stall_timeout), whether requests share a
+    process (isolation, processes)."""
 
     app_title: Optional[str] = None
     app_description: Optional[str] = None
@@ -355,11 +356,14 @@ class DeploymentSettings(Settings):
     request_timeout: int = 300
     startup_timeout: int = 300
     stall_timeout: int = 10
+    isolation: str = "thread"
+    processes: int = 0
 
     _checks = {
         "thread_pool_size": integer(1, 1024), "uvicorn_port": integer(1, 65535), "uvicorn_workers": integer(1, 256),
         "max_body_size": integer(1024), "max_queue": integer(1, 1000000), "request_timeout": integer(1, 86400),
         "startup_timeout": integer(1, 86400), "stall_timeout": integer(1, 86400),
+        "isolation": choice("thread", "process"), "processes": integer(0, 1024),
     }
 
     def _normal(self, name, value):

@@ -206,17 +206,16 @@ class Runner:
 
     # -- life -------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Calls startup_hook and on_init, whose result becomes pipeline_state. Raises what they raise."""
+    def start(self, shared: bool = True, own: bool = True) -> None:
+        """Calls startup_hook and on_init, whose result becomes pipeline_state. Raises what they raise.
+
+        ``shared`` is what processes may inherit that are forked afterwards; ``own`` what each has to have itself, the
+        endpoints and middleware with their event loop."""
         token = _app.set(self._app)
         try:
-            if self.settings.get("startup_hook"):
-                _call_hook(self.settings["startup_hook"], app_runner=self._facade(),
-                           **(self.settings.get("startup_hook_kwargs") or {}))
-            hook = self.pipeline.options.get("on_init")
-            if hook is not None:
-                self._app.state = _call_hook(hook, **(self.pipeline.options.get("on_init_kwargs") or {}))
-            if self._custom is not None:
+            if shared:
+                self._start_shared()
+            if own and self._custom is not None:
                 self._custom.start()
         except Exception as error:
             if not hasattr(error, "traceback"):
@@ -225,12 +224,22 @@ class Runner:
         finally:
             _app.reset(token)
 
-    def stop(self) -> None:
-        """Calls on_cleanup and shutdown_hook. What they raise is logged."""
+    def _start_shared(self) -> None:
+        if self.settings.get("startup_hook"):
+            _call_hook(self.settings["startup_hook"], app_runner=self._facade(),
+                       **(self.settings.get("startup_hook_kwargs") or {}))
+        hook = self.pipeline.options.get("on_init")
+        if hook is not None:
+            self._app.state = _call_hook(hook, **(self.pipeline.options.get("on_init_kwargs") or {}))
+
+    def stop(self, shared: bool = True, own: bool = True) -> None:
+        """Calls on_cleanup and shutdown_hook (``shared``), and ends endpoints (``own``). What they raise is logged."""
         token = _app.set(self._app)
         try:
-            if self._custom is not None:
+            if own and self._custom is not None:
                 self._clean_up(self._custom.stop)
+            if not shared:
+                return
             self._clean_up(self.pipeline.options.get("on_cleanup"))
             if self.settings.get("shutdown_hook"):
                 self._clean_up(self.settings["shutdown_hook"], app_runner=self._facade(),

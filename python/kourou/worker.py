@@ -27,7 +27,7 @@ from .context import cancelled_runs
 from .frames import (
     F_FD, F_HEAD, F_MORE, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
     MAX_PAYLOAD, REQUEST, RESPONSE, T_BODY, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_PING, T_PONG,
-    T_READY, T_RECALL, T_REQUEST, T_RESPONSE, T_RESUME, T_RETURNED, U32, U64, VERSION, head_lines, memory_file,
+    T_READY, T_RECALL, T_SPAWN, T_REQUEST, T_RESPONSE, T_RESUME, T_RETURNED, U32, U64, VERSION, head_lines, memory_file,
     read_memory_file, split_custom,
 )
 
@@ -75,6 +75,7 @@ class Channel:
         self.cancelled = set()  # ids of running requests that nobody waits for
         self.paused = {}  # id of a running stream: what it waits for
         self.wires = {}  # by id: requests that are answered on the event loop, or whose body is still coming
+        self.spawns = deque()  # of a template: (id, descriptors) of the processes that are to be forked
         self.draining = False
         self._fds = deque()
         self._buf = bytearray(READ_SIZE + 64)
@@ -156,6 +157,8 @@ class Channel:
             self.send(T_PONG, rid)
         elif ftype == T_DRAIN:
             self.draining = True
+        elif ftype == T_SPAWN:
+            self.spawns.append((rid, [self._fds.popleft() for _ in range(3)]))
 
     def _tell(self, wire, rid: int, ftype: int, flags: int, data: bytes) -> None:
         if ftype == T_BODY:
@@ -539,6 +542,7 @@ class _Options:
     deployment = "{}"
     fd = wake_r = wake_w = mark = -1
     threads = 40
+    template = 0
 
     def __init__(self, argv):
         for name, value in zip(argv[::2], argv[1::2]):
@@ -567,7 +571,7 @@ def _on_sigterm(runner) -> None:
 
 
 def _start(channel: Channel, options):
-    """The started runner, or None after a FATAL frame."""
+    """The started runner, or None after a FATAL frame. A template starts only what can be shared."""
     # What is imported stays: collecting garbage meanwhile would only look at it again and again.
     gc.disable()
     try:
@@ -580,6 +584,10 @@ def _start(channel: Channel, options):
         with Loading():
             runner = runtime.load(snapshot, options.root, parse(options.deployment))
         gc.enable()
+        if options.template:
+            from .template import Half
+
+            runner = Half(runner, shared=True)
         runner.start()
         gc.freeze()  # nor do the collections of later requests look at it
     except BaseException as error:
@@ -595,24 +603,36 @@ def _start(channel: Channel, options):
         print(trace, file=sys.stderr, flush=True)
         channel.send(T_FATAL, 0, json.dumps(fatal).encode())
         return None
+    if options.template:
+        channel.send(T_READY, 0, b"{}")
+    else:
+        ready(channel, runner)
+    return runner
+
+
+def ready(channel: Channel, runner) -> None:
+    """Says what the front needs to know to send requests."""
     routes = list(getattr(runner, "routes", None) or ())
     middleware = bool(getattr(runner, "middleware", None))
-    ready = '"routes":[],"middleware":false'
+    text = '"routes":[],"middleware":false'
     if routes or middleware:
         import json
 
-        ready = json.dumps({"routes": routes, "middleware": middleware})[1:-1]
-    ready += ',"pings":true,"frees":true'
+        text = json.dumps({"routes": routes, "middleware": middleware})[1:-1]
+    text += ',"pings":true,"frees":true'
     arguments = getattr(runner, "arguments", None)
     if arguments is not None:
-        ready += f',"arguments":{arguments}'
+        text += f',"arguments":{arguments}'
     uploads = getattr(runner, "uploads", None)
     if uploads is not None:
         import json
 
-        ready += f',"bodies":true,"uploads":{json.dumps(uploads)},"loop":{json.dumps(runner.on_loop)}'
-    channel.send(T_READY, 0, f"{{{ready}}}".encode())
-    return runner
+        text += f',"bodies":true,"uploads":{json.dumps(uploads)},"loop":{json.dumps(runner.on_loop)}'
+    channel.send(T_READY, 0, f"{{{text}}}".encode())
+
+
+def hello() -> bytes:
+    return b'{"language":"python %s"}' % sys.version.split(" ", 1)[0].encode()
 
 
 def main(argv=None) -> int:
@@ -622,15 +642,26 @@ def main(argv=None) -> int:
         os.set_inheritable(fd, False)
     forked.is_worker_now(options.fd, options.wake_r, options.wake_w)
     channel = Channel(_socket.socket(fileno=options.fd))
-    language = "python " + sys.version.split(" ", 1)[0]
-    channel.send(T_HELLO, 0, b'{"language":"%s"}' % language.encode(), VERSION)
+    channel.send(T_HELLO, 0, hello(), VERSION)
     runner = _start(channel, options)
     if runner is None:
         return 1
+    if options.template:
+        from . import template
+
+        _on_sigterm(runner)
+        template.serve(channel, runner, (options.fd, options.wake_r, options.wake_w, options.mark))
+        runner.stop()
+        return 0
+    run(channel, runner, options.wake_r, options.wake_w, options.mark, max(1, options.threads))
+    return 0
+
+
+def run(channel: Channel, runner, wake_r: int, wake_w: int, mark: int, threads: int) -> None:
+    """From READY to the end of a worker."""
     import mmap  # as late as `threading`
 
-    mark = memoryview(mmap.mmap(options.mark, 4096)).cast("I")
+    page = memoryview(mmap.mmap(mark, 4096)).cast("I")
     _on_sigterm(runner)
-    Worker(channel, runner, options.wake_r, options.wake_w, mark, max(1, options.threads)).run()
+    Worker(channel, runner, wake_r, wake_w, page, threads).run()
     runner.stop()
-    return 0

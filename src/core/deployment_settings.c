@@ -249,6 +249,7 @@ static int check_extensions(const json_t *value, struct kr_err *err)
 }
 
 static const char *const levels[] = {"DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", NULL};
+static const char *const isolations[] = {"thread", "process", NULL};
 
 #define TEXT_ROW(row, words)                                                                       \
     {                                                                                              \
@@ -369,6 +370,14 @@ static const struct kr_setting rows[] = {
     INT_ROW("request_timeout", 1, 86400, "300",
             "Seconds until an invocation is given up, unless the request says less"),
     INT_ROW("startup_timeout", 1, 86400, "300", "Seconds until a worker must be ready"),
+    {.name = "isolation",
+     .type = KR_SET_CHOICE,
+     .choices = isolations,
+     .dflt = "\"thread\"",
+     .help =
+         "thread: a worker runs many requests at a time; process: each has a process of its own"},
+    INT_ROW("processes", 0, 1024, "0",
+            "Processes at most with isolation process; 0: within 2 per processor"),
     INT_ROW("stall_timeout", 1, 86400, "10",
             "Seconds after which a worker is replaced that begins nothing of what it was sent"),
 };

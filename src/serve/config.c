@@ -2,6 +2,7 @@
 #include "serve/config.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/view.h"
 #include "serve/serve.h"
@@ -280,6 +281,30 @@ static uint64_t machine_memory(void)
     return all / 5 * 4;
 }
 
+/* More processes than processors are for requests that wait for something. */
+static int load_isolation(struct kr_config *c, const struct kr_options *o, struct kr_err *err)
+{
+    int64_t cores = sysconf(_SC_NPROCESSORS_ONLN), most = c->workers * c->threads;
+    int64_t enough = cores < 2 ? 4 : 2 * cores;
+
+    if (strcmp(o->isolation, "thread") == 0) {
+        if (o->processes > 0)
+            kr_log(KR_LOG_WARN, "serve", "processes has no effect: isolation is 'thread'");
+        return 0;
+    }
+    if (strcmp(o->isolation, "process") != 0)
+        return kr_fail(err, KR_E_USAGE, "isolation is '%s', expected thread or process",
+                       o->isolation);
+    if (o->reload)
+        return kr_fail(err, KR_E_USAGE,
+                       "isolation 'process' cannot go with --reload (auto_reload): new code needs "
+                       "a new template; switch one of them off");
+    c->processes = o->processes > 0 ? o->processes : most < enough ? most : enough;
+    if (c->processes < c->workers)
+        c->processes = c->workers;
+    return 0;
+}
+
 static int load_limits(struct kr_config *c, struct kr_options *o, struct kr_err *err)
 {
     if (kr_options_settle(o, json_object_get(c->snapshot, "settings"), err) < 0)
@@ -293,6 +318,8 @@ static int load_limits(struct kr_config *c, struct kr_options *o, struct kr_err 
     c->request_timeout_ms = o->request_timeout_ms;
     c->startup_timeout_ms = o->startup_timeout_ms;
     c->stall_timeout_ms = o->stall_timeout_ms;
+    if (load_isolation(c, o, err) < 0)
+        return -(int)err->code;
     c->machine_memory = machine_memory();
     c->worker_memory = o->worker_memory > 0 ? (uint64_t)o->worker_memory : c->machine_memory;
     return 0;

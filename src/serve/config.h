@@ -49,6 +49,7 @@ struct kr_config {
     bool guarded; /* no key, and on this machine only: other web sites are kept out (origin.c) */
     struct kr_buf common; /* header lines sent with every answer */
     int64_t workers, threads, port;
+    int64_t processes; /* at most, when each runs one request at a time; else 0 */
     const char *host, *log_level;
     uint64_t max_body;
     uint64_t request_memory; /* that all requests and answers under way may hold */

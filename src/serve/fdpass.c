@@ -5,17 +5,28 @@
 #include <string.h>
 #include <unistd.h>
 
-void kr_fdpass_attach(struct msghdr *msg, char control[KR_FDPASS_ONE], int fd)
+static void attach(struct msghdr *msg, char *control, const int *fds, size_t n)
 {
     struct cmsghdr *c;
 
     msg->msg_control = control;
-    msg->msg_controllen = KR_FDPASS_ONE;
+    msg->msg_controllen = CMSG_SPACE(n * sizeof(int));
     c = CMSG_FIRSTHDR(msg);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    c->cmsg_len = CMSG_LEN(n * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+}
+
+void kr_fdpass_attach(struct msghdr *msg, char control[KR_FDPASS_ONE], int fd)
+{
+    attach(msg, control, &fd, 1);
+}
+
+void kr_fdpass_attach_some(struct msghdr *msg, char control[KR_FDPASS_ROOM],
+                           const int fds[KR_FDPASS_SOME])
+{
+    attach(msg, control, fds, KR_FDPASS_SOME);
 }
 
 static void take_fds(struct msghdr *msg, int *fds, size_t *fd_n)

@@ -14,6 +14,11 @@
 /* Lets a message take a descriptor along. `control` is zeroed, and lives until it is sent. */
 void kr_fdpass_attach(struct msghdr *msg, char control[KR_FDPASS_ONE], int fd);
 
+#define KR_FDPASS_SOME 3
+#define KR_FDPASS_ROOM CMSG_SPACE(KR_FDPASS_SOME * sizeof(int))
+void kr_fdpass_attach_some(struct msghdr *msg, char control[KR_FDPASS_ROOM],
+                           const int fds[KR_FDPASS_SOME]);
+
 /* One recvmsg with these flags: up to `size` bytes behind those of `in`, and the descriptors that
  * come with them behind the *fd_n of `fds`, which has room for KR_FDS_MAX; the caller owns them.
  * Those without room are closed. Returns what recvmsg returns, never an error EINTR; -1 with ENOMEM

@@ -24,6 +24,7 @@ enum kr_frame_type {
     KR_T_BODY = 6,
     KR_T_RECALL = 7,
     KR_T_PING = 8,
+    KR_T_SPAWN = 9,
     KR_T_HELLO = 16,
     KR_T_READY = 17,
     KR_T_FATAL = 18,
@@ -32,6 +33,8 @@ enum kr_frame_type {
     KR_T_TAKEN = 21,
     KR_T_RETURNED = 22,
     KR_T_PONG = 23,
+    KR_T_SPAWNED = 24,
+    KR_T_REFUSED = 25,
 };
 
 enum {

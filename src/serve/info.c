@@ -115,6 +115,21 @@ static json_t *app_json(const struct kr_server *srv)
     return app;
 }
 
+static json_t *isolation_json(const struct kr_server *srv)
+{
+    json_t *doc = json_object();
+    bool process = srv->cfg.processes > 0, afresh = srv->pool.afresh;
+
+    kr_json_set_str(doc, "mode", process ? "process" : "thread");
+    if (!process)
+        return doc;
+    kr_json_set_int(doc, "processes", srv->cfg.processes);
+    kr_json_set_str(doc, "start", afresh ? "exec" : "fork");
+    if (afresh && srv->pool.afresh_why[0] != '\0')
+        kr_json_set_str(doc, "reason", srv->pool.afresh_why);
+    return doc;
+}
+
 json_t *kr_info_json(struct kr_server *srv)
 {
     json_t *doc = json_object(),
@@ -135,6 +150,7 @@ json_t *kr_info_json(struct kr_server *srv)
     kr_json_set_bool(pipeline, "streams", srv->cfg.streams);
     kr_json_set(doc, "pipeline", pipeline);
     kr_json_set(doc, "app", app_json(srv));
+    kr_json_set(doc, "isolation", isolation_json(srv));
     kr_json_set_int(doc, "total_executions", (int64_t)srv->metrics.executions);
     if (srv->metrics.last_execution_wall_ms > 0)
         kr_json_set_str(doc, "last_execution_time",

@@ -73,6 +73,12 @@ static const struct row rows[] = {
     {"workers", NUMBER, AT(workers), 1, 256, "1", "worker processes", "uvicorn_workers"},
     {"threads", NUMBER, AT(threads), 1, 1024, "40", "requests that each worker runs at a time",
      "thread_pool_size"},
+    {"isolation", TEXT, AT(isolation), 0, 0, "thread",
+     "thread: a worker runs many requests; process: each has a process of its own", "isolation"},
+    {"processes", NUMBER, AT(processes), 0, 1024, "0",
+     "with --isolation=process, processes at most; 0: as many as requests may run, within 2 per "
+     "processor",
+     "processes"},
     {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 60, "0",
      "resident size at which a worker is killed; 0: four fifths of what there is", "memory"},
     {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL, "300",

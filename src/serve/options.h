@@ -26,6 +26,8 @@ struct kr_options {
     int64_t startup_timeout_ms;
     int64_t drain_timeout_ms;
     int64_t stall_timeout_ms;
+    char *isolation;   /* thread or process */
+    int64_t processes; /* with the latter; 0: computed */
     int64_t queue_size, max_connections;
     int64_t max_body_size;      /* 0: from the snapshot */
     int64_t max_request_memory; /* 0: from max_body_size */

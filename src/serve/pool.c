@@ -65,6 +65,8 @@ void kr_pool_requeue(struct kr_pool *pool, struct kr_call *call)
 
 static uint32_t window_of(const struct kr_worker *w)
 {
+    if (w->pool->cfg.isolate && w->answers == 0)
+        return 1; /* what stands behind a long one there could have a process of its own */
     if (w->mean_us <= 62)
         return KR_WINDOW_MAX;
     return w->mean_us >= 2000 ? 1 : 2000 / w->mean_us;
@@ -99,10 +101,14 @@ void kr_pool_dispatch(struct kr_pool *pool)
         struct kr_call *call = pool->head;
         struct kr_worker *w = pick(pool, call);
 
+        if (w == NULL || w->inflight > 0)
+            kr_pool_grow(pool);
         if (w == NULL)
             break;
         kr_pool_unqueue(pool, call);
         kr_worker_send_call(w, call);
+        if (pool->head == NULL)
+            kr_pool_grow(pool);
     }
     kr_timer_at(pool->loop, &pool->tick, pool->loop->now_ms + TICK_MS);
 }
@@ -149,6 +155,8 @@ bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, con
         pool->count.rejected++;
         return false;
     }
+    if (pool->cfg.isolate)
+        call->light = false; /* nothing runs beside it */
     queue_append(pool, call);
     kr_timer_at(pool->loop, &pool->deadline, call->deadline_ms);
     kr_timer_at(pool->loop, &pool->memory_timer, pool->loop->now_ms + 50);
@@ -295,6 +303,7 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
     if (call == NULL || call->kind != KR_K_STREAM)
         w->mean_us += (uint32_t)(((int64_t)answer.run_us - (int64_t)w->mean_us) / 8);
     w->failures = 0;
+    w->used_ms = w->pool->loop->now_ms;
     kr_worker_free_slot(w, slot);
     if (call != NULL && fine)
         call->ops->answer(call, &answer);
@@ -416,7 +425,10 @@ static void on_taken(struct kr_worker *w, const struct kr_frame *f)
 
 void kr_pool_frame(struct kr_worker *w, const struct kr_frame *f)
 {
-    if (f->type == KR_T_RESPONSE) {
+    if (w->role == KR_ROLE_TEMPLATE && f->type != KR_T_HELLO && f->type != KR_T_FATAL &&
+        f->type != KR_T_PONG)
+        kr_template_frame(w, f);
+    else if (f->type == KR_T_RESPONSE) {
         on_response(w, f);
     } else if (f->type == KR_T_CHUNK) {
         on_chunk(w, f);
@@ -467,7 +479,7 @@ int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_poo
     pool->tick.on_time = on_tick;
     kr_pool_watch(pool);
     pool->memory_timer.on_time = on_memory_timer;
-    pool->slots = (cfg->reload ? 3 : 2) * cfg->workers;
+    pool->slots = (cfg->reload ? 3 : 2) * (cfg->isolate ? cfg->most : cfg->workers);
     pool->workers = kr_calloc((size_t)pool->slots, sizeof(struct kr_worker));
     for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
@@ -479,7 +491,10 @@ int kr_pool_init(struct kr_pool *pool, struct kr_loop *loop, const struct kr_poo
         kr_pool_watch_worker(w);
         w->spawn_timer.on_time = on_spawn_timer;
     }
+    kr_template_init(pool);
     kr_timer_at(loop, &pool->watch, loop->now_ms);
+    if (kr_template_start(pool, err) < 0)
+        return -(int)err->code;
     for (int64_t i = 0; i < cfg->workers; i++) {
         if (kr_worker_spawn(&pool->workers[i], err) < 0)
             return -(int)err->code;

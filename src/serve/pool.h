@@ -11,6 +11,10 @@ struct kr_pool_config {
     char *const *env;
     const char *cwd;
     int64_t workers, threads;
+    int64_t most;       /* processes, with isolate; .workers stay when there is nothing to do */
+    bool isolate;       /* a process runs one request at a time, and costs no other when it ends */
+    bool exec_only;     /* such processes are not forked from a template */
+    int64_t idle_ms;    /* after which a process more than .workers ends */
     int64_t stall_ms;   /* without progress, and a worker is replaced */
     int64_t startup_ms; /* until a worker must be ready */
     uint64_t memory;    /* resident bytes at which a worker is killed */
@@ -27,6 +31,9 @@ struct kr_pool {
     struct kr_loop *loop;
     struct kr_pool_config cfg;
     struct kr_worker *workers;
+    struct kr_worker *template; /* with isolate, unless processes start afresh */
+    bool afresh;                /* the template cannot be forked */
+    char afresh_why[200];
     int64_t slots;               /* of workers: twice cfg.workers with reload */
     struct kr_call *head, *tail; /* the queue */
     uint32_t queued;
@@ -35,7 +42,8 @@ struct kr_pool {
     struct kr_pool_counters count;
     bool was_ready; /* a worker has been ready once */
     bool draining;
-    bool stopping;     /* nothing is taken any more */
+    bool stopping; /* nothing is taken any more */
+    int64_t drain_grace_ms;
     bool reload_again; /* the code changed while workers of former code were ending */
     uint32_t edition;  /* of the arguments of the worker that was ready last; on_ready sets it */
     void *owner;
@@ -77,6 +85,24 @@ const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool);
 void kr_pool_reload(struct kr_pool *pool);
 bool kr_pool_reload_ready(struct kr_worker *w);
 void kr_pool_reload_ended(struct kr_worker *w, const char *how);
+
+void kr_pool_retire(struct kr_worker *w); /* finishes what it has, and ends */
+
+/* pool_template.c: processes that are forked from one that has loaded the pipeline, as many as are
+ * needed. _waits: there will be a template, but not yet. */
+void kr_template_init(struct kr_pool *pool);
+int kr_template_start(struct kr_pool *pool, struct kr_err *err) KR_MUST_USE;
+bool kr_template_waits(const struct kr_worker *w);
+bool kr_template_forks(const struct kr_worker *w);
+void kr_template_frame(struct kr_worker *t, const struct kr_frame *frame);
+void kr_template_ended(struct kr_worker *t, const char *how);
+bool kr_template_drain(struct kr_pool *pool, int64_t grace_ms); /* false: it has ended */
+void kr_pool_grow(struct kr_pool *pool);                        /* when requests wait */
+void kr_pool_shrink(struct kr_pool *pool);                      /* now and then */
+bool kr_pool_fits(const struct kr_pool *pool, const struct kr_worker *more);
+int64_t kr_pool_backoff_ms(const struct kr_worker *w);
+void kr_pool_verdict(struct kr_pool *pool); /* it is a crash loop: nobody need wait */
+void kr_pool_all_gone(struct kr_pool *pool);
 
 /* For worker.c: a frame has come; the socket has ended. */
 void kr_pool_frame(struct kr_worker *w, const struct kr_frame *frame);

@@ -18,7 +18,7 @@
 #define MEMORY_BUSY_MS 50
 #define MEMORY_IDLE_MS 2000
 
-static int64_t backoff_ms(const struct kr_worker *w)
+int64_t kr_pool_backoff_ms(const struct kr_worker *w)
 {
     int64_t wait = BACKOFF_MS;
 
@@ -31,6 +31,8 @@ static int64_t backoff_ms(const struct kr_worker *w)
 
 bool kr_pool_crash_loop(const struct kr_pool *pool)
 {
+    if (pool->template != NULL && pool->template->failures >= LOOP_FAILURES)
+        return true;
     for (int64_t i = 0; i < pool->slots; i++) {
         if (pool->workers[i].role == KR_ROLE_SERVES && pool->workers[i].failures < LOOP_FAILURES)
             return false;
@@ -40,6 +42,8 @@ bool kr_pool_crash_loop(const struct kr_pool *pool)
 
 const struct kr_worker *kr_pool_failed_worker(const struct kr_pool *pool)
 {
+    if (pool->template != NULL && pool->template->failures > 0)
+        return pool->template;
     for (int64_t i = 0; i < pool->slots; i++) {
         if (pool->workers[i].role == KR_ROLE_SERVES && pool->workers[i].failures > 0)
             return &pool->workers[i];
@@ -100,9 +104,17 @@ static void fail_queue(struct kr_pool *pool)
     }
 }
 
-static void all_gone(struct kr_pool *pool)
+void kr_pool_verdict(struct kr_pool *pool)
 {
-    if (kr_pool_count(pool, KR_W_DOWN) == (unsigned)pool->slots && pool->on_drained != NULL)
+    fail_queue(pool);
+    if (pool->on_crash_loop != NULL)
+        pool->on_crash_loop(pool);
+}
+
+void kr_pool_all_gone(struct kr_pool *pool)
+{
+    if (kr_pool_count(pool, KR_W_DOWN) == (unsigned)pool->slots &&
+        !kr_template_drain(pool, pool->drain_grace_ms) && pool->on_drained != NULL)
         pool->on_drained(pool);
 }
 
@@ -119,7 +131,7 @@ void kr_pool_after_end(struct kr_worker *w, const char *how, bool clean)
     w->state = KR_W_DOWN;
     ran = settle_requests(w, how);
     if (pool->draining || (clean && w->role == KR_ROLE_SERVES)) {
-        all_gone(pool);
+        kr_pool_all_gone(pool);
         return;
     }
     if (w->role != KR_ROLE_SERVES) {
@@ -133,13 +145,10 @@ void kr_pool_after_end(struct kr_worker *w, const char *how, bool clean)
     if (w->last_error[0] == '\0')
         (void)snprintf(w->last_error, sizeof(w->last_error), "the worker %s", how);
     kr_log(KR_LOG_ERROR, "worker", "worker %d %s; %u failed starts in a row; next start in %lld ms",
-           w->index, how, w->failures, (long long)backoff_ms(w));
-    if (kr_pool_crash_loop(pool)) {
-        fail_queue(pool);
-        if (pool->on_crash_loop != NULL)
-            pool->on_crash_loop(pool);
-    }
-    kr_timer_at(pool->loop, &w->spawn_timer, now + backoff_ms(w));
+           w->index, how, w->failures, (long long)kr_pool_backoff_ms(w));
+    if (kr_pool_crash_loop(pool))
+        kr_pool_verdict(pool);
+    kr_timer_at(pool->loop, &w->spawn_timer, now + kr_pool_backoff_ms(w));
     kr_pool_dispatch(pool);
 }
 
@@ -157,6 +166,8 @@ static const char *describe_end(const struct kr_worker *w, int status, char *tex
 
 static struct kr_worker *worker_of(struct kr_pool *pool, pid_t pid)
 {
+    if (pool->template != NULL && pool->template->pid == pid)
+        return pool->template;
     for (int64_t i = 0; i < pool->slots; i++) {
         if (pool->workers[i].pid == pid)
             return &pool->workers[i];
@@ -177,6 +188,10 @@ void kr_pool_reap(struct kr_pool *pool)
         if (w == NULL)
             continue;
         (void)kill(-w->pid, SIGKILL); /* children that it left behind */
+        if (w == pool->template) {
+            kr_template_ended(w, describe_end(w, status, how, sizeof(how)));
+            continue;
+        }
         kr_pool_after_end(
             w, describe_end(w, status, how, sizeof(how)),
             w->state == KR_W_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -187,13 +202,7 @@ void kr_pool_reap(struct kr_pool *pool)
  * had, nor on a GPU, whose memory cannot be seen from here. */
 static bool both_fit(const struct kr_pool *pool, const struct kr_worker *w)
 {
-    uint64_t sum = w->rss;
-
-    if (access("/dev/nvidiactl", F_OK) == 0)
-        return false;
-    for (int64_t i = 0; i < pool->slots; i++)
-        sum += pool->workers[i].pid > 0 ? pool->workers[i].rss : 0;
-    return pool->cfg.machine == 0 || sum <= pool->cfg.machine;
+    return kr_pool_fits(pool, w) && (pool->cfg.isolate || access("/dev/nvidiactl", F_OK) != 0);
 }
 
 void kr_pool_replace(struct kr_worker *w)
@@ -227,6 +236,7 @@ void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms)
     if (pool->draining)
         return;
     pool->draining = true;
+    pool->drain_grace_ms = grace_ms;
     for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 
@@ -239,7 +249,7 @@ void kr_pool_drain(struct kr_pool *pool, int64_t grace_ms)
             kr_worker_kill(w, SIGKILL);
         }
     }
-    all_gone(pool);
+    kr_pool_all_gone(pool);
 }
 
 static void give_up_running(struct kr_worker *w)
@@ -272,20 +282,27 @@ void kr_pool_give_up(struct kr_pool *pool)
         give_up_running(&pool->workers[i]);
 }
 
+static void finish_worker(struct kr_worker *w)
+{
+    if (w->pid > 0) {
+        kr_worker_kill(w, SIGKILL);
+        (void)waitpid(w->pid, NULL, 0);
+    }
+    kr_worker_close(w);
+    kr_timer_forget(w->pool->loop, &w->kill_timer);
+    kr_timer_forget(w->pool->loop, &w->spawn_timer);
+    kr_worker_destroy(w);
+}
+
 void kr_pool_finish(struct kr_pool *pool)
 {
     for (int64_t i = 0; pool->workers != NULL && i < pool->slots; i++) {
-        struct kr_worker *w = &pool->workers[i];
-
-        if (w->pid > 0) {
-            kr_worker_kill(w, SIGKILL);
-            (void)waitpid(w->pid, NULL, 0);
-        }
-        kr_worker_close(w);
-        kr_timer_forget(pool->loop, &w->kill_timer);
-        kr_timer_forget(pool->loop, &w->spawn_timer);
-        kr_worker_destroy(w);
+        finish_worker(&pool->workers[i]);
     }
+    if (pool->template != NULL)
+        finish_worker(pool->template);
+    free(pool->template);
+    pool->template = NULL;
     free(pool->workers);
     pool->workers = NULL;
 }
@@ -316,6 +333,8 @@ void kr_pool_watch_memory(struct kr_pool *pool)
 {
     bool busy = false;
 
+    if (pool->template != NULL && pool->template->pid > 0)
+        pool->template->rss = resident(pool->template->pid);
     for (int64_t i = 0; i < pool->slots; i++) {
         struct kr_worker *w = &pool->workers[i];
 

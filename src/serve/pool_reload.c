@@ -69,7 +69,7 @@ void kr_pool_reload(struct kr_pool *pool)
 }
 
 /* The worker gets no more requests, finishes those it has, and ends. */
-static void retire(struct kr_worker *w)
+void kr_pool_retire(struct kr_worker *w)
 {
     int64_t last = w->pool->loop->now_ms;
 
@@ -104,7 +104,7 @@ bool kr_pool_reload_ready(struct kr_worker *came)
         struct kr_worker *w = &pool->workers[i];
 
         if (w->role == KR_ROLE_SERVES)
-            retire(w);
+            kr_pool_retire(w);
         else if (w->role == KR_ROLE_COMES)
             w->role = KR_ROLE_SERVES;
     }

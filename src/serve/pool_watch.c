@@ -178,6 +178,8 @@ static int64_t expire_slot(struct kr_worker *w, struct kr_slot *slot)
                            started ? "The pipeline did not finish within the request's timeout"
                                    : "The request's timeout passed before the pipeline could run");
     }
+    if (!overrun && started && pool->cfg.isolate)
+        kr_pool_condemn(w, "a request's timeout passed");
     if (overrun)
         kr_pool_condemn(w, "a request ran longer than the server's request timeout");
     kr_pool_settle(w);
@@ -242,6 +244,10 @@ static void look_at_start(struct kr_worker *w)
     (void)snprintf(w->last_error, sizeof(w->last_error),
                    "the worker was not ready within %.3g seconds (startup_timeout)",
                    (double)pool->cfg.startup_ms / 1000.0);
+    if (w->forking) { /* its template hangs */
+        kr_worker_kill(pool->template, SIGKILL);
+        return;
+    }
     w->killed_for = "not ready within its start-up time";
     w->state = KR_W_DYING;
     kr_worker_kill(w, SIGKILL);
@@ -281,6 +287,9 @@ static void on_watch(struct kr_timer *timer)
 
     for (int64_t i = 0; i < pool->slots; i++)
         look(&pool->workers[i]);
+    if (pool->template != NULL)
+        look(pool->template);
+    kr_pool_shrink(pool);
     every = every < LOOK_MIN_MS ? LOOK_MIN_MS : every > LOOK_MAX_MS ? LOOK_MAX_MS : every;
     kr_timer_at(pool->loop, timer, pool->loop->now_ms + every);
 }

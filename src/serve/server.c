@@ -20,6 +20,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define PROCESS_IDLE_MS 60000 /* after which a process beyond the workers ends */
 #define DRAIN_GRACE_MS  10000 /* for on_cleanup */
 #define DRAIN_FORCED_MS 1000
 #define DRAIN_SPACE_MS  25000 /* the Hub kills after half a minute */
@@ -330,7 +331,11 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
                                  .env = srv->worker_env,
                                  .cwd = srv->opt.root, /* pipelines open files relative to it */
                                  .workers = srv->cfg.workers,
-                                 .threads = srv->cfg.threads,
+                                 .threads = srv->cfg.processes > 0 ? 1 : srv->cfg.threads,
+                                 .most = srv->cfg.processes,
+                                 .isolate = srv->cfg.processes > 0,
+                                 .exec_only = srv->cfg.native,
+                                 .idle_ms = PROCESS_IDLE_MS,
                                  .stall_ms = srv->cfg.stall_timeout_ms,
                                  .startup_ms = srv->cfg.startup_timeout_ms,
                                  .memory = srv->cfg.worker_memory,

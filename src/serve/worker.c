@@ -428,7 +428,7 @@ static void reset(struct kr_worker *w)
     w->answers = w->seen_answers = 0;
     w->progress_us = w->ping_us = w->blocked_us = 0;
     w->abandoned = 0;
-    w->pings = w->frees = false;
+    w->pings = w->frees = w->forking = false;
     w->mean_us = w->edition = 0;
     w->promoted = false;
     w->killed_for = NULL;
@@ -456,10 +456,13 @@ int kr_worker_spawn(struct kr_worker *w, struct kr_err *err)
         kr_buf_init(&w->line, LINE_MAX_IN);
         kr_redactor_init(&w->redactor);
     }
+    if (kr_template_waits(w)) /* it starts as soon as it can be forked */
+        return 0;
     reset(w);
-    if (kr_worker_exec(w, &sock, &console, err) < 0)
+    if ((kr_template_forks(w) ? kr_worker_fork(w, &sock, &console, err)
+                              : kr_worker_exec(w, &sock, &console, err)) < 0)
         return -(int)err->code;
-    w->spawned_ms = w->pool->loop->now_ms;
+    w->spawned_ms = w->used_ms = w->pool->loop->now_ms;
     w->state = KR_W_STARTING;
     w->sock = (struct kr_watch){.fd = sock, .on_ready = on_socket};
     w->console = (struct kr_watch){.fd = console, .on_ready = on_console};

@@ -29,9 +29,10 @@ enum kr_worker_state {
 
 enum kr_worker_role {
     KR_ROLE_SERVES,
-    KR_ROLE_SPARE, /* no process: the place of the next one */
-    KR_ROLE_COMES, /* has new code; serves when all of its kind are ready */
-    KR_ROLE_GOES   /* another serves in its stead; its place is spare when it has ended */
+    KR_ROLE_SPARE,   /* no process: the place of the next one */
+    KR_ROLE_COMES,   /* has new code; serves when all of its kind are ready */
+    KR_ROLE_GOES,    /* another serves in its stead; its place is spare when it has ended */
+    KR_ROLE_TEMPLATE /* serves nothing: forks those that do */
 };
 
 /* A request in the worker. call is NULL when nobody waits for it any more. */
@@ -90,6 +91,8 @@ struct kr_worker {
     const char *killed_for; /* why the front killed it, NULL: it ended by itself */
     char last_error[512];
     uint64_t rss;
+    bool forking;    /* asked for from the template, which has not said its pid yet */
+    int64_t used_ms; /* when it last answered a request */
 };
 
 /* Starts the process. On failure the worker stays DOWN. */
@@ -124,6 +127,7 @@ uint32_t kr_worker_holds(const struct kr_worker *w);
 uint32_t kr_worker_places(const struct kr_worker *w);
 
 /* worker_process.c: descriptors, fork and exec. */
+int kr_worker_fork(struct kr_worker *w, int *sock, int *console, struct kr_err *err) KR_MUST_USE;
 int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -86,18 +86,21 @@ static KR_NORETURN void child(const struct fds *f, char *const *argv,
     _exit(127);
 }
 
-static char **full_argv(const struct kr_pool_config *cfg, const struct fds *f, char numbers[5][16])
+static char **full_argv(const struct kr_worker *w, const struct fds *f, char numbers[6][16])
 {
-    static const char *const names[] = {"--fd", "--wake-r", "--wake-w", "--mark", "--threads"};
-    const int values[] = {f->sock[1], f->wake[0], f->wake[1], f->mark, (int)cfg->threads};
+    static const char *const names[] = {"--fd",   "--wake-r",  "--wake-w",
+                                        "--mark", "--threads", "--template"};
+    const struct kr_pool_config *cfg = &w->pool->cfg;
+    const int values[] = {f->sock[1], f->wake[0], f->wake[1], f->mark, (int)cfg->threads, 1};
+    size_t options = w->role == KR_ROLE_TEMPLATE ? 6 : 5;
     size_t n = 0;
     char **argv;
 
     while (cfg->argv[n] != NULL)
         n++;
-    argv = kr_calloc(n + 11, sizeof(char *));
+    argv = kr_calloc(n + 13, sizeof(char *));
     memcpy(argv, cfg->argv, n * sizeof(char *));
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < options; i++) {
         (void)snprintf(numbers[i], 16, "%d", values[i]);
         argv[n++] = (char *)(uintptr_t)names[i];
         argv[n++] = numbers[i];
@@ -110,7 +113,7 @@ int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *
     const struct kr_pool_config *cfg = &w->pool->cfg;
     pid_t parent = getpid();
     kr_auto_free char **argv = NULL;
-    char numbers[5][16];
+    char numbers[6][16];
     struct fds f;
     void *page;
 
@@ -119,7 +122,7 @@ int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *
         return -(int)err->code;
     }
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f.mark, 0);
-    argv = full_argv(cfg, &f, numbers);
+    argv = full_argv(w, &f, numbers);
     w->pid = page == MAP_FAILED ? -1 : fork();
     if (w->pid < 0) {
         int code = errno;
@@ -134,6 +137,43 @@ int kr_worker_exec(struct kr_worker *w, int *sock, int *console, struct kr_err *
     (void)setpgid(w->pid, w->pid);
     w->mark = page;
     w->wake_fd = kr_steal_fd(&f.wake[1]);
+    *sock = kr_steal_fd(&f.sock[0]);
+    *console = kr_steal_fd(&f.console[0]);
+    close_fds(&f);
+    return 0;
+}
+
+/* The same descriptors go to the template, which forks a process that has them. */
+int kr_worker_fork(struct kr_worker *w, int *sock, int *console, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf frame = KR_BUF_INIT(64);
+    char control[KR_FDPASS_ROOM] = {0};
+    struct iovec iov = {.iov_len = KR_FRAME_HEADER};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct fds f;
+    void *page = MAP_FAILED;
+    int code = 0;
+
+    if (open_fds(&f, err) < 0) {
+        close_fds(&f);
+        return -(int)err->code;
+    }
+    kr_frame_put(&frame, KR_T_SPAWN, 0, 0, (uint32_t)w->index, 0);
+    iov.iov_base = frame.p;
+    kr_fdpass_attach_some(&msg, control, (const int[]){f.sock[1], f.console[1], f.mark});
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f.mark, 0);
+    if (page == MAP_FAILED ||
+        sendmsg(w->pool->template->sock.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != KR_FRAME_HEADER)
+        code = errno;
+    if (code != 0) {
+        if (page != MAP_FAILED)
+            (void)munmap(page, 4096);
+        close_fds(&f);
+        return kr_fail_errno(err, code, "ask the template for a process");
+    }
+    w->pid = 0;
+    w->forking = true;
+    w->mark = page;
     *sock = kr_steal_fd(&f.sock[0]);
     *console = kr_steal_fd(&f.console[0]);
     close_fds(&f);

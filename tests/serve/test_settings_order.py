@@ -19,6 +19,8 @@ ROWS = {
     "worker-memory": ("memory", "2GiB", "3000", "4KB", "0"),
     "request-timeout": ("request_timeout", 301, "0.5", "7", "300"),
     "startup-timeout": ("startup_timeout", 10, "20", "30", "300"),
+    "isolation": ("isolation", "process", "thread", "process", "thread"),
+    "processes": ("processes", 3, "4", "5", "0"),
     "stall-timeout": ("stall_timeout", 11, "0.5", "20", "10"),
     "queue-size": ("max_queue", 5, "6", "7", "1024"),
     "max-body-size": ("max_body_size", 2048, "4096", "8KiB", str(256 << 20)),

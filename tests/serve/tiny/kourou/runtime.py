@@ -33,7 +33,9 @@ class Runner:
         self.meeting = None
         self.active = self.peak = 0
 
-    def start(self):
+    def start(self, shared=True, own=True):
+        if not shared:
+            return
         print("tiny runner starts", flush=True)
         mode = ""
         path = os.path.join(self.root, "mode")
@@ -42,14 +44,17 @@ class Runner:
                 mode = file.read().strip()
         if mode.startswith("fatal"):
             raise LoadError("import", mode[6:] or "no module named nothing", "Traceback: " + (mode[6:] or "nothing"))
+        if mode == "thread":
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
         if mode == "exit":
             print("last words of a worker", file=sys.stderr, flush=True)
             os._exit(7)
         if mode == "slow":
             wait_until(lambda: not os.path.exists(path))
 
-    def stop(self):
-        print("tiny runner stops", flush=True)
+    def stop(self, shared=True, own=True):
+        if shared:
+            print("tiny runner stops", flush=True)
 
     def _note(self, token):
         """For tests that count executions: one line in the file EXECUTED for each."""
