@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_lines(&again, kr_buf_str(&reqs.lines), reqs.lines.n);
     FUZZ_CHECK(reqs.lines.n == again.lines.n && reqs.hashed == again.hashed);
     FUZZ_CHECK(memcmp(kr_buf_str(&reqs.lines), kr_buf_str(&again.lines), reqs.lines.n) == 0);
-    (void)kr_reqs_names(&reqs, "kourou");
+    (void)kr_req_text_names(kr_buf_str(&reqs.lines), "kourou");
     if (memmem(data, size, "-r", 2) == NULL && memmem(data, size, "-c", 2) == NULL)
         fuzz_any(kr_reqs_add_file(&whole, path, fuzz_err()));
     return 0;

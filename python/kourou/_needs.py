@@ -5,7 +5,7 @@
     with watch:
         ...                          # imports the user's code
     watch.paths(), watch.modules()   # folders below the root that modules were found in; packages under other names
-    watch.needs()                    # {"files": [...], "outside": [...]}
+    watch.needs()                    # {"files": [...], "outside": [...], "packages": [...]}
 
 Files are the modules of the project and what it opens for reading: below the root, in the rest of its repository, in
 editable installs. What is installed belongs to the requirements.
@@ -56,15 +56,23 @@ class Watch:
         self._places = {}  # co_filename: (place, path)
         self._read = {}  # path: (place, by, whether a library opened it)
         self._made = set()
+        self._imported = {}  # module: place of the project's line that imported it first
         self.cut = False
         sys.addaudithook(self._hear)
 
     def __enter__(self):
         self._listens = True
+        sys.meta_path.insert(0, self)
         return self
 
     def __exit__(self, *_error):
         self._listens = False
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, name, _path=None, _target=None):
+        """Finds nothing: only the moment is of interest."""
+        self._importing(name)
 
     # -- where a file belongs ---------------------------------------------------------------------
 
@@ -156,6 +164,17 @@ class Watch:
             return
         self._read[path] = (place, inner, by)
 
+    def _importing(self, name):
+        frame = sys._getframe(2)
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if not file.startswith("<") and f"{os.sep}importlib{os.sep}" not in file:
+                place, path = self._place_of_code(file)
+                if place in ("root", "outside"):
+                    self._imported.setdefault(name, f"{path}:{frame.f_lineno}")
+                return
+            frame = frame.f_back
+
     # -- what came of it --------------------------------------------------------------------------
 
     def _new_modules(self):
@@ -223,7 +242,16 @@ class Watch:
             elif source.endswith((".py", ".so")):
                 found["why"] = "imported"
             (inside if place == "root" else outside).setdefault(inner, dict(found, elsewhere=place == "elsewhere"))
-        return {"files": _listed(inside), "outside": _listed(outside), "cut": self.cut}
+        return {"files": _listed(inside), "outside": _listed(outside), "cut": self.cut,
+                "packages": self._packages(inside, outside)}
+
+    def _packages(self, inside, outside):
+        """Installed packages that these files import."""
+        sources = {path: os.path.join(self.root, path) for path in [*inside, *outside] if path.endswith(".py")}
+        own = {name.split(".")[0] for name, file in self._new_modules() if self.place(file, True)[0]}
+        from ._packages import direct
+
+        return direct(sources, own, self._imported)
 
 
 def _existing(file):

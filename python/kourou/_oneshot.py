@@ -4,6 +4,7 @@
     python _boot.py compile SOURCE --root DIR --output FILE [--config FILE.json] [--name NAME]
     python _boot.py worker ...       (docs/worker-protocol.md)
     python _boot.py check
+    python _boot.py provides|add      (_packages.py)
 
 The syntax is that of very old Pythons, so that those can say that they are too old.
 """
@@ -39,14 +40,17 @@ def refuse(command, argv, message):
 
 def main(argv):
     command = argv[0] if argv else None
-    if command not in ("compile", "worker", "check"):
-        sys.stderr.write("usage: _boot.py compile|worker|check ...\n")
+    if command not in ("compile", "worker", "check", "provides", "add"):
+        sys.stderr.write("usage: _boot.py compile|worker|check|provides|add ...\n")
         return 2
     problem = too_old()
     if command == "check":
         return check()
     if problem:
         return refuse(command, argv, problem)
+    if command in ("provides", "add"):
+        from kourou import _packages
+        return _packages.main(command)
     # What the user's code prints must not be taken for our result.
     sys.stdout.flush()
     os.dup2(2, 1)

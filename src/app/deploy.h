@@ -19,6 +19,7 @@ struct kr_deploy_request {
 NULL */
     int timeout_s;               /* 0: lcm_timeout */
     bool update, overtake, prevent_build_reuse, dry_run, adopt, rehearse;
+    bool add_missing; /* packages that the code imports are added to its requirements */
 };
 
 /* *deployment: row as kr_deployment_get gives it (for dry_run: the plan). Running it again after

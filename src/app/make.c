@@ -4,6 +4,7 @@
 #include "app/change.h"
 #include "app/compile.h"
 #include "app/needs.h"
+#include "app/packages.h"
 #include "base/alloc.h"
 #include "base/path.h"
 #include "base/yaml.h"
@@ -249,6 +250,8 @@ static int complete(struct kr_app *app, const struct kr_deploy_request *request,
         return -(int)err->code;
     kr_json_set(merged, "deployer", public_settings(flavor, merged, &made->auth_key));
     kr_json_set(made->document, "settings", json_incref(merged));
+    if (kr_packages_check(app, request, made, flavor, err) < 0)
+        return -(int)err->code;
     if (add_code(app, made, flavor, code_max(request, stack, flavor, merged), err) < 0)
         return -(int)err->code;
     text = kr_json_canonical(made->document);

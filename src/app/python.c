@@ -6,10 +6,11 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/redact.h"
+#include "base/view.h"
 
 #include <string.h>
 
-enum { MAX_ARGS = 24, CHECK_MS = 60000, MAX_CHECK = 1 << 20 };
+enum { MAX_ARGS = 24, CHECK_MS = 60000, MAX_CHECK = 1 << 20, MAX_ANSWER = 16 << 20 };
 
 static char *python_in(const char *environment)
 {
@@ -136,6 +137,29 @@ int kr_python_boot(struct kr_app *app, const char *python, const char *dir, cons
                                 .cancel_data = app->ui.data};
 
     return run_boot(app, python, args, &opts, status, err);
+}
+
+int kr_python_ask(struct kr_app *app, const char *python, const char *command,
+                  const json_t *question, json_t **answer, struct kr_err *err)
+{
+    const char *args[] = {command, NULL};
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(MAX_ANSWER), noise = KR_BUF_INIT(MAX_CHECK);
+    kr_auto_free char *input = kr_json_canonical(question);
+    struct kr_proc_opts opts = {.input = input,
+                                .input_len = strlen(input),
+                                .out = &out,
+                                .err_out = &noise,
+                                .timeout_ms = CHECK_MS,
+                                .cancelled = app->ui.cancelled,
+                                .cancel_data = app->ui.data};
+    int status = 0;
+
+    if (run_boot(app, python, args, &opts, &status, err) < 0)
+        return -(int)err->code;
+    if (status != 0)
+        return kr_fail(err, KR_E_INVALID, "%s ended with status %d: %s", python, status,
+                       kr_view_last_line(kr_view_of(kr_buf_str(&noise))).p);
+    return kr_json_parse(kr_buf_str(&out), out.n, command, answer, err);
 }
 
 /* "3.11.2" is at least 3.9? */

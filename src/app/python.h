@@ -15,6 +15,11 @@ int kr_python_find(struct kr_app *app, const char *wanted, char **python,
 int kr_python_boot(struct kr_app *app, const char *python, const char *dir, const char *const *args,
                    void (*meanwhile)(void), int *status, struct kr_err *err) KR_MUST_USE;
 
+/* Runs `_boot.py <command>` with a question on its standard input; *answer, the caller's, is what
+ * it wrote. */
+int kr_python_ask(struct kr_app *app, const char *python, const char *command,
+                  const json_t *question, json_t **answer, struct kr_err *err) KR_MUST_USE;
+
 /* Fails with the command to run when this Python is too old or lacks pydantic 2. */
 int kr_python_check(struct kr_app *app, const char *python, struct kr_err *err) KR_MUST_USE;
 

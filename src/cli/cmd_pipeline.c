@@ -14,7 +14,7 @@ struct deploy_args {
     const char *source, *name, *config, *stack, *build, *build_mode, *python, *output;
     json_t *allow_secrets;
     int64_t timeout;
-    bool prevent_build_reuse, update, overtake, attach, dry_run, adopt, rehearse, yes;
+    bool prevent_build_reuse, update, overtake, attach, dry_run, adopt, rehearse, add_missing, yes;
 };
 
 struct ref_args {
@@ -48,6 +48,7 @@ static int run_deploy(struct kr_cli *cli, const void *data, struct kr_err *err)
                                         .prevent_build_reuse = args->prevent_build_reuse,
                                         .dry_run = args->dry_run,
                                         .adopt = args->adopt,
+                                        .add_missing = args->add_missing,
                                         .rehearse = args->rehearse};
     kr_auto_json json_t *row = NULL;
     enum kr_format format;
@@ -154,6 +155,10 @@ static const struct kr_opt deploy_opts[] = {
      .help = "Before a Space is touched, build and run with Docker here what it would run",
      .offset = AT(rehearse)},
     KR_ROW_ALLOW_SECRET(AT(allow_secrets)),
+    {.name = "add-missing",
+     .type = KR_OPT_FLAG,
+     .help = "Write packages that the code imports and the requirements lack to their list",
+     .offset = AT(add_missing)},
     KR_ROW_PYTHON(AT(python)),
     KR_ROW_YES(AT(yes)),
     KR_ROW_LONG_OUTPUT(AT(output)),

@@ -396,9 +396,9 @@ int kr_reqs_add_file(struct kr_reqs *reqs, const char *path, struct kr_err *err)
     return add_file(reqs, &reqs->lines, path, 0, err);
 }
 
-bool kr_reqs_names(const struct kr_reqs *reqs, const char *project)
+bool kr_req_text_names(const char *text, const char *project)
 {
-    struct kr_view rest = kr_view_of(kr_buf_str(&reqs->lines)), line;
+    struct kr_view rest = kr_view_of(text), line;
     bool more = true;
 
     while (more) {

@@ -32,8 +32,8 @@ int kr_reqs_add(struct kr_reqs *reqs, struct kr_view line, const char *folder, c
  * continued by a backslash are joined. */
 int kr_reqs_add_file(struct kr_reqs *reqs, const char *path, struct kr_err *err) KR_MUST_USE;
 
-/* Whether a line names this project (case and `-_.` do not matter). */
-bool kr_reqs_names(const struct kr_reqs *reqs, const char *project);
+/* Whether a line of a text of requirements names this project (case and `-_.` do not matter). */
+bool kr_req_text_names(const char *text, const char *project);
 
 /* The project that a line names, also behind `-e` and in `#egg=`; empty when the line is an option
  * or an address without a name. */

@@ -301,7 +301,7 @@ static int collect_args(const json_t *args, json_t **out, struct kr_err *err)
 static void add_runtime(struct kr_reqs *reqs, const json_t *docker, json_t *warnings)
 {
     if (!kr_json_bool(docker, "install_deployment_requirements", true) ||
-        kr_reqs_names(reqs, "pydantic"))
+        kr_req_text_names(kr_buf_str(&reqs->lines), "pydantic"))
         return;
     if (reqs->hashed) {
         (void)json_array_append_new(warnings,
