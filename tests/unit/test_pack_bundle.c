@@ -5,6 +5,7 @@
 #include "pack/bundle.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 
 struct ctx {
     char *root, *cache;
@@ -245,6 +246,109 @@ static void test_ten_thousand_files(void **state)
     assert_int_equal(c->files.n, 10000);
 }
 
+static void hard_link(const struct ctx *c, const char *from, const char *name)
+{
+    kr_auto_free char *path = kr_path_join(c->root, name);
+    kr_auto_free char *source = kr_path_join(c->root, from);
+
+    assert_int_equal(link(source, path), 0);
+}
+
+static void expect(struct ctx *c, const char *paths)
+{
+    kr_auto_free char *list = NULL;
+
+    json_array_clear(c->warnings);
+    assert_int_equal(collect(c, 0), 0);
+    list = names(c);
+    assert_string_equal(list, paths);
+}
+
+/* Another name of a credential file is left out like the file itself; also of one beside the root
+ * or in the user's home folder. */
+static void test_hard_links(void **state)
+{
+    struct ctx *c = *state;
+    char *top = c->root;
+    kr_auto_free char *home = kr_path_join(top, "home"), *keys = kr_path_join(top, "home/.aws");
+    const char *had = getenv("HOME");
+    kr_auto_free char *before = kr_strdup(had);
+
+    put(top, "svc/app.py", "x");
+    put(top, "svc/.env", "S=1");
+    put(top, "prod.env", "S=2");
+    put(top, "home/.aws/config", "nothing");
+    hard_link(c, "svc/.env", "svc/data.txt");
+    hard_link(c, "prod.env", "svc/other.txt");
+    hard_link(c, "home/.aws/config", "svc/more.txt");
+    hard_link(c, "svc/app.py", "svc/copy.py");
+    assert_int_equal(setenv("HOME", home, 1), 0);
+    c->root = kr_path_join(top, "svc");
+    expect(c, "app.py,copy.py");
+    assert_true(warned(c, "'data.txt'") && warned(c, "'other.txt'") && warned(c, "'more.txt'"));
+    put(c->root, ".kourouignore", "!more.txt\n");
+    expect(c, "app.py,copy.py,more.txt");
+    free(c->root);
+    c->root = top;
+    assert_int_equal(before != NULL ? setenv("HOME", before, 1) : unsetenv("HOME"), 0);
+}
+
+#define HEX64 "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+/* 64 hexadecimal digits are a key, unless they are the digest of a file that is sent. */
+static void test_keys_and_checksums(void **state)
+{
+    struct ctx *c = *state;
+
+    put(c->root, "model.bin", "other");
+    put(c->root, "model.bin.sha256", HEX64 "\n");
+    expect(c, "model.bin");
+    assert_true(warned(c, "'model.bin.sha256' belongs to Kourou"));
+    put(c->root, "model.bin", "test");
+    expect(c, "model.bin,model.bin.sha256");
+    put(c->root, "model.bin", "other");
+    put(c->root, "model.bin.sha256", HEX64 "  model.bin\n");
+    expect(c, "model.bin,model.bin.sha256");
+    put(c->root, "model.bin.sha256", HEX64);
+    put(c->root, ".kourouignore", "!*.sha256\n");
+    expect(c, "model.bin,model.bin.sha256");
+}
+
+/* A folder is a home by what lies in it; what a user keeps beside it goes. */
+static void test_homes(void **state)
+{
+    struct ctx *c = *state;
+    kr_auto_free char *wal = kr_path_join(c->root, "lost-wal");
+    char header[100] = "SQLite format 3";
+
+    memcpy(header + 68, "Kour", 4);
+    put(c->root, "app.py", "x");
+    put(c->root, "state/encryption.key", HEX64 "\n");
+    put(c->root, "state/anything", "x");
+    put(c->root, "parts/code/" HEX64 "/my_module.py", "x");
+    put(c->root, "parts/builds/b0e1c64c-5c1d-4f0e-8a55-2a8d5f8f2f6e.log", "x");
+    put(c->root, "parts/b0e1c64c-5c1d-4f0e-8a55-2a8d5f8f2f6e/server.log", "x");
+    put(c->root, "parts/b0e1c64c-5c1d-4f0e-8a55-2a8d5f8f2f6e/snapshot.3.json", "{}");
+    put(c->root, "parts/code.py", "x");
+    put(c->root, "other/code/mine.py", "x");
+    put(c->root, "logs/a.txt",
+        "{\"time\":\"2026-08-20T10:00:00.123Z\",\"level\":\"info\",\"part\":"
+        "\"front\",\"message\":\"x\"}\n");
+    put(c->root, "logs/b.txt", "2026-08-20T10:00:00.123Z info    front: x\n");
+    put(c->root, "lost-wal", "\x37\x7f\x06\x82");
+    {
+        kr_auto_free char *path = kr_path_join(c->root, "weights.bin");
+        struct kr_err err = KR_ERR_INIT;
+
+        assert_int_equal(kr_file_write_atomic(path, header, sizeof(header), 0644, &err), 0);
+    }
+    expect(c, "app.py,other/code/mine.py,parts/code.py");
+    assert_true(warned(c, "'state'") && warned(c, "'weights.bin'") && warned(c, "'lost-wal'"));
+    /* No line of an ignore file sends it. */
+    put(c->root, ".kourouignore", "!weights.bin\n!state\n!lost-wal\n!logs\n!a.txt\n");
+    expect(c, "app.py,other/code/mine.py,parts/code.py");
+}
+
 static void test_size_text(void **state)
 {
     char text[16];
@@ -265,6 +369,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_huge_file_is_refused_unread, setup, teardown),
         cmocka_unit_test_setup_teardown(test_digests_are_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ten_thousand_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hard_links, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_and_checksums, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_homes, setup, teardown),
         cmocka_unit_test(test_size_text),
     };
 
