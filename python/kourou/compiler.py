@@ -19,9 +19,16 @@ from .streaming import uses_stream
 _AT_RUN_TIME = ("parameters", "steps", "retry", "run_name")
 
 
+def _sorted(value, as_is=False):
+    """A copy whose keys come in order, but for those of "properties": in a schema they are the parameters in theirs."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key], key == "properties") for key in (value if as_is else sorted(value))}
+    return [_sorted(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def canonical_text(document) -> str:
-    """JSON with sorted keys and no spaces: equal documents give equal text."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys (see _sorted) and no spaces: equal documents give equal text."""
+    return json.dumps(_sorted(document), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def snapshot_of(pipeline, config=None, name=None, root=None) -> dict:

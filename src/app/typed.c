@@ -68,6 +68,14 @@ static json_t *as_container(const char *text, bool list)
     return (list ? json_is_array(value) : json_is_object(value)) ? kr_steal(&value) : NULL;
 }
 
+/* A whole number beyond 64 bits: Python has them. */
+static json_t *as_wide(const char *text)
+{
+    kr_auto_json json_t *value = as_json(text);
+
+    return kr_json_wide(value) != NULL ? kr_steal(&value) : NULL;
+}
+
 static json_t *as_kind(const char *kind, const char *text)
 {
     int64_t number;
@@ -75,7 +83,7 @@ static json_t *as_kind(const char *kind, const char *text)
     if (strcmp(kind, "null") == 0)
         return strcmp(text, "null") == 0 ? json_null() : NULL;
     if (strcmp(kind, "integer") == 0)
-        return kr_view_i64(kr_view_of(text), &number) ? json_integer(number) : NULL;
+        return kr_view_i64(kr_view_of(text), &number) ? json_integer(number) : as_wide(text);
     if (strcmp(kind, "number") == 0)
         return as_number(text);
     if (strcmp(kind, "boolean") == 0)

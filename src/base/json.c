@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/json_number.h"
 #include "base/path.h"
 #include "base/view.h"
 
@@ -13,10 +14,16 @@
 
 int kr_json_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
 {
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
     json_error_t at;
-    json_t *value;
+    json_t *value = json_loadb(text, n, flags, &at);
 
-    value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
+    if (value == NULL && json_error_code(&at) == json_error_numeric_overflow) {
+        size_t wide_n;
+        kr_auto_free char *wide = kr_json_widen(text, n, &wide_n);
+
+        value = wide != NULL ? json_loadb(wide, wide_n, flags, &at) : NULL;
+    }
     if (value == NULL)
         return kr_fail(err, KR_E_INVALID, "%s is not valid JSON: line %d, column %d: %s", what,
                        at.line, at.column, at.text);
@@ -33,39 +40,50 @@ int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err 
     return kr_json_parse(kr_buf_str(&text), text.n, path, out, err);
 }
 
-static char *dump_digits(const json_t *value, size_t flags, size_t digits)
+static char *dump(const json_t *value, size_t flags)
 {
-    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
 
     /* json_dumps fails on no memory alone: our strings are always valid UTF-8. */
-    return text != NULL ? text : kr_strdup("null");
+    return kr_json_finish_numbers(text != NULL ? text : kr_strdup("null"));
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A copy whose keys come in order, but for those of "properties", which stay as they are. */
+static json_t *sorted(const json_t *value, bool as_is)
+{
+    kr_auto_free const char **keys = NULL;
+    const char *key;
+    json_t *child, *out;
+    size_t n = 0, i;
+
+    if (json_is_array(value)) {
+        out = json_array();
+        json_array_foreach(value, i, child)(void) json_array_append_new(out, sorted(child, false));
+        return out;
+    }
+    if (!json_is_object(value))
+        return json_incref((json_t *)(uintptr_t)value);
+    keys = kr_calloc(json_object_size(value) + 1, sizeof(*keys));
+    json_object_foreach((json_t *)(uintptr_t)value, key, child) keys[n++] = key;
+    if (!as_is)
+        qsort(keys, n, sizeof(*keys), by_text);
+    out = json_object();
+    for (i = 0; i < n; i++)
+        kr_json_set(out, keys[i],
+                    sorted(json_object_get(value, keys[i]), strcmp(keys[i], "properties") == 0));
+    return out;
 }
 
 char *kr_json_canonical(const json_t *value)
 {
-    return dump_digits(value, JSON_COMPACT | JSON_SORT_KEYS, 17);
-}
+    kr_auto_json json_t *in_order = sorted(value, false);
 
-/* A number with the fewest digits that read back as the same: 0.1, not 0.10000000000000001;
- * anything else as it is. */
-static void add_token(struct kr_buf *out, const char *text, size_t n)
-{
-    char token[64], shorter[64];
-    double value, again;
-
-    (void)snprintf(token, sizeof(token), "%.*s", (int)n, text);
-    if (strpbrk(token, ".eE") == NULL || !kr_parse_double(token, &value)) {
-        kr_buf_add(out, text, n);
-        return;
-    }
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(shorter, sizeof(shorter), "%.*g", digits, value);
-        if (kr_parse_double(shorter, &again) && memcmp(&again, &value, sizeof(value)) == 0)
-            break;
-    }
-    kr_buf_adds(out, shorter);
-    if (strpbrk(shorter, ".e") == NULL)
-        kr_buf_adds(out, ".0");
+    return dump(in_order, JSON_COMPACT);
 }
 
 /* How long the array at p is, brackets included, when it holds numbers, true, false and null alone;
@@ -92,7 +110,7 @@ static void add_plain_array(struct kr_buf *out, const char *p, size_t n)
          v += width + strspn(v + width, gap)) {
         kr_buf_adds(&flat, flat.n > 0 ? ", " : "");
         width = strcspn(v, gap);
-        add_token(&flat, v, width);
+        kr_json_add_number(&flat, v, width);
     }
     if (column + flat.n + 2 < PLAIN_WIDTH) {
         kr_buf_addf(out, "[%s]", kr_buf_str(&flat));
@@ -115,7 +133,7 @@ static void add_plain_array(struct kr_buf *out, const char *p, size_t n)
 
 char *kr_json_pretty(const json_t *value)
 {
-    kr_auto_free char *text = dump_digits(value, JSON_INDENT(2), 17);
+    kr_auto_free char *text = dump(value, JSON_INDENT(2));
     struct kr_buf out = KR_BUF_INIT((size_t)1 << 40);
 
     for (const char *p = text; *p != '\0';) {
@@ -128,7 +146,7 @@ char *kr_json_pretty(const json_t *value)
                 n += p[n] == '\\';
             kr_buf_add(&out, p, ++n);
         } else if (n > 0 && (*p == '-' || (*p >= '0' && *p <= '9'))) {
-            add_token(&out, p, n);
+            kr_json_add_number(&out, p, n);
         } else {
             n = n > 0 ? n : 1; /* the e of true and false */
             kr_buf_add(&out, p, n);
@@ -264,7 +282,7 @@ const char *kr_json_type_name(const json_t *value)
     case JSON_ARRAY:
         return "a list";
     case JSON_STRING:
-        return "a string";
+        return kr_json_wide(value) != NULL ? "an integer" : "a string";
     case JSON_INTEGER:
         return "an integer";
     case JSON_REAL:

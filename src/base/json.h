@@ -27,7 +27,13 @@ int kr_json_parse(const char *text, size_t n, const char *what, json_t **out,
 /* Reads and parses a file of at most max bytes. */
 int kr_json_read_file(const char *path, size_t max, json_t **out, struct kr_err *err) KR_MUST_USE;
 
-/* Compact text with sorted keys: equal values give equal bytes. Caller frees. */
+/* The digits of a whole number beyond 64 bits, which kr_json_parse() keeps as a string that nothing
+ * but this knows; NULL for every other value. It is a number again when it is written. */
+const char *kr_json_wide(const json_t *value);
+
+/* Compact text with sorted keys: equal values give equal bytes. The keys of "properties" keep their
+ * order, since in a JSON schema it is that of the parameters. Numbers have the fewest digits that
+ * read back as the same. Caller frees. */
 char *kr_json_canonical(const json_t *value) KR_MUST_USE;
 
 /* Two-space indented text with keys in their order; arrays of numbers, true, false and null fill

@@ -95,7 +95,8 @@ static json_t *scalar(struct reader *r, const yaml_event_t *event)
     value = as_text ? json_string(text) : kr_yaml_plain(text, &problem);
     if (value == NULL)
         return fail_at(r, &event->start_mark, problem);
-    if (as_text || tag[0] == '\0' || (strcmp(tag, "int") == 0 && json_is_integer(value)) ||
+    if (as_text || tag[0] == '\0' ||
+        (strcmp(tag, "int") == 0 && (json_is_integer(value) || kr_json_wide(value) != NULL)) ||
         (strcmp(tag, "float") == 0 && json_is_real(value)) ||
         (strcmp(tag, "bool") == 0 && json_is_boolean(value)) ||
         (strcmp(tag, "null") == 0 && json_is_null(value)))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YAML files as JSON values (YAML 1.2 core schema and merge keys), and JSON values as YAML; yaml.c
  * is the only place that knows libyaml. Aliases are refused beyond a bound; duplicate keys, tags of
- * other schemas, infinite numbers, whole numbers beyond 64 bits and second documents always. */
+ * other schemas, infinite numbers and second documents always. */
 #ifndef KR_BASE_YAML_H
 #define KR_BASE_YAML_H
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/yaml_scalar.h"
 
+#include "base/alloc.h"
+#include "base/json_number.h"
 #include "base/view.h"
 
 #include <ctype.h>
@@ -38,6 +40,17 @@ static bool is_whole(const char *text, int *base)
     return all_of(text + (text[0] == '+' || text[0] == '-'), "0123456789");
 }
 
+/* JSON has neither a plus sign nor zeros in front. */
+static json_t *wide(const char *text)
+{
+    const char *digits = text + (text[0] == '+' || text[0] == '-');
+    kr_auto_free char *number = NULL;
+
+    digits += strspn(digits, "0");
+    number = kr_asprintf("%s%s", text[0] == '-' ? "-" : "", digits);
+    return kr_json_wide_new(number);
+}
+
 static json_t *whole(const char *text, int base, const char **problem)
 {
     long long value;
@@ -46,6 +59,8 @@ static json_t *whole(const char *text, int base, const char **problem)
     value = strtoll(base == 10 ? text : text + 2, NULL, base);
     if (errno == 0)
         return json_integer(value);
+    if (base == 10)
+        return wide(text);
     *problem = "a whole number beyond 64 bits; in quotes it is a text";
     return NULL;
 }

@@ -70,7 +70,7 @@ static void write_quoted(const char *text, struct kr_buf *out)
  * with underscores, dates. */
 static bool is_more_in_old_yaml(const char *text)
 {
-    static const char *const words[] = {"y", "n", "yes", "no", "on", "off"};
+    static const char *const words[] = {"yes", "no", "on", "off"};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(words); i++) {
         if (strcasecmp(text, words[i]) == 0)
@@ -142,7 +142,7 @@ static void write_scalar(const json_t *value, struct kr_buf *out)
 {
     kr_auto_free char *text = NULL;
 
-    if (json_is_string(value)) {
+    if (json_is_string(value) && kr_json_wide(value) == NULL) {
         write_string(json_string_value(value), out);
     } else {
         text = kr_json_canonical(value); /* {} and [] are the same in YAML */

@@ -114,7 +114,7 @@ static void add_cell(struct kr_buf *out, const json_t *value, int depth)
     const json_t *item;
     size_t i;
 
-    if (json_is_string(value)) {
+    if (json_is_string(value) && kr_json_wide(value) == NULL) {
         kr_buf_adds(out, json_string_value(value));
     } else if (json_is_array(value) && depth == 0) {
         json_array_foreach(value, i, item)

@@ -156,6 +156,72 @@ static void test_yaml_core_schema(void **state)
         json, "{\"a\":1,\"b\":\"no\",\"c\":\"5\",\"d\":[1.5,null,true],\"e\":{\"f\":\"x y\"}}");
 }
 
+static void test_json_numbers(void **state)
+{
+    /* what is read, and what is written */
+    static const char *const table[][2] = {
+        {"[0.7,0.1,1e300,5e-324,1.0,-0.0,0.30000000000000004,123456789.125]",
+         "[0.7,0.1,1e+300,5e-324,1.0,-0.0,0.30000000000000004,123456789.125]"},
+        {"{\"b\":9223372036854775807,\"a\":9223372036854775808}",
+         "{\"a\":9223372036854775808,\"b\":9223372036854775807}"},
+        {"[-9223372036854775808,-9223372036854775809]",
+         "[-9223372036854775808,-9223372036854775809]"},
+        {"{\"n\":[{\"x\":100000000000000000000000000000000000001}]}",
+         "{\"n\":[{\"x\":100000000000000000000000000000000000001}]}"},
+        {"\"9223372036854775808 is \\\"9223372036854775808\\\"\"",
+         "\"9223372036854775808 is \\\"9223372036854775808\\\"\""},
+        {"[9223372036854775808,\"\\\\\",\"0.10000000000000001\"]",
+         "[9223372036854775808,\"\\\\\",\"0.10000000000000001\"]"},
+        {"{\"properties\":{\"b\":{\"z\":1,\"a\":2},\"a\":{}},\"x\":{\"b\":1,\"a\":2}}",
+         "{\"properties\":{\"b\":{\"a\":2,\"z\":1},\"a\":{}},\"x\":{\"a\":2,\"b\":1}}"},
+    };
+    static const char *const refused[] = {"[9223372036854775808,\"\\u0001int 5\"]",
+                                          "[1e999]",
+                                          "[9223372036854775808",
+                                          "09223372036854775808",
+                                          "[-]",
+                                          "[--9223372036854775808]"};
+    struct kr_err err = KR_ERR_INIT;
+    json_t *none = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(table); i++) {
+        kr_auto_json json_t *v = NULL, *again = NULL;
+        kr_auto_free char *text = NULL;
+
+        assert_int_equal(kr_json_parse(table[i][0], strlen(table[i][0]), "doc", &v, &err), 0);
+        text = kr_json_canonical(v);
+        assert_string_equal(text, table[i][1]);
+        assert_int_equal(kr_json_parse(text, strlen(text), "doc", &again, &err), 0);
+        assert_true(json_equal(v, again));
+    }
+    for (size_t i = 0; i < KR_ARRAY_LEN(refused); i++) {
+        assert_int_equal(kr_json_parse(refused[i], strlen(refused[i]), "doc", &none, &err),
+                         -KR_E_INVALID);
+        kr_err_clear(&err);
+    }
+}
+
+static void test_wide_numbers_are_numbers(void **state)
+{
+    static const char text[] = "{\"n\":170141183460469231731687303715884105728}";
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *v = NULL;
+    kr_auto_free char *pretty = NULL;
+    kr_auto_buf struct kr_buf yaml = KR_BUF_INIT(1000);
+    const json_t *n;
+
+    (void)state;
+    assert_int_equal(kr_json_parse(text, strlen(text), "doc", &v, &err), 0);
+    n = json_object_get(v, "n");
+    assert_string_equal(kr_json_wide(n), "170141183460469231731687303715884105728");
+    assert_string_equal(kr_json_type_name(n), "an integer");
+    pretty = kr_json_pretty(v);
+    assert_string_equal(pretty, "{\n  \"n\": 170141183460469231731687303715884105728\n}");
+    kr_yaml_write(v, &yaml);
+    assert_string_equal(kr_buf_str(&yaml), "n: 170141183460469231731687303715884105728\n");
+}
+
 /* What a text means, as JSON; or what is wrong with it. */
 static char *yaml_means(const char *text)
 {
@@ -195,8 +261,8 @@ static void test_yaml_means(void **state)
                     "here; in quotes it is a text"},
         {"a: 1e999", "c: line 1, column 4: a number that is infinite or none at all has no place "
                      "here; in quotes it is a text"},
-        {"a: 123456789012345678901",
-         "c: line 1, column 4: a whole number beyond 64 bits; in quotes it is a text"},
+        {"[+0123456789012345678901, -9223372036854775809, !!int 99999999999999999999]",
+         "[123456789012345678901,-9223372036854775809,99999999999999999999]"},
         {"a: 0xFFFFFFFFFFFFFFFFF",
          "c: line 1, column 4: a whole number beyond 64 bits; in quotes it is a text"},
         {"a: 1\n---\nb: 2\n",
@@ -489,6 +555,8 @@ int main(void)
         cmocka_unit_test(test_git_and_sha_vectors),
         cmocka_unit_test(test_json_is_canonical_and_strict),
         cmocka_unit_test(test_home),
+        cmocka_unit_test(test_json_numbers),
+        cmocka_unit_test(test_wide_numbers_are_numbers),
         cmocka_unit_test(test_yaml_core_schema),
         cmocka_unit_test(test_yaml_means),
         cmocka_unit_test(test_yaml_that_is_deep_ends_at_once),

@@ -53,7 +53,9 @@ static void simple_types(void **state)
     becomes("{\"type\":\"integer\"}", "-3", "-3");
     becomes("{\"type\":\"integer\"}", "2.5", NULL);
     becomes("{\"type\":\"integer\"}", "", NULL);
-    becomes("{\"type\":\"integer\"}", "99999999999999999999", NULL);
+    becomes("{\"type\":\"integer\"}", "-99999999999999999999", "-99999999999999999999");
+    becomes("{\"type\":\"integer\"}", "99999999999999999999x", NULL);
+    becomes("{\"type\":\"integer\"}", "[99999999999999999999]", NULL);
     becomes("{\"type\":\"number\"}", "2", "2.0");
     becomes("{\"type\":\"number\"}", "1e3", "1000.0");
     becomes("{\"type\":\"number\"}", "inf", NULL);

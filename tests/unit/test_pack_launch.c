@@ -117,8 +117,8 @@ static void test_whole_tree(void **state)
                               ".kourou/snapshot.json Dockerfile README.md app.py");
     assert_string_equal(
         text_of(c, ".kourou/snapshot.json"),
-        "{\"input_schema\":{\"properties\":{\"n\":{\"default\":3},\"name\":{\"type\":"
-        "\"string\"}}},\"pipeline\":{\"description\":\"Adds\",\"kind\":\"python\","
+        "{\"input_schema\":{\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{\"default\":"
+        "3}}},\"pipeline\":{\"description\":\"Adds\",\"kind\":\"python\","
         "\"name\":\"p\",\"source\":\"app.p\"},\"python\":{\"version\":\"3.11\"},"
         "\"settings\":{\"deployment\":{\"uvicorn_workers\":2}}}");
     assert_non_null(strstr(text_of(c, "Dockerfile"), "FROM python:3.11-slim AS kourou-base"));
