@@ -308,8 +308,10 @@ int kr_space_validate_readme(struct kr_hub *hub, const char *text, size_t n, str
                                .json = body,
                                .repeat = KR_REPEAT_SAFE};
 
-    if (content == NULL)
-        return kr_fail(err, KR_E_INVALID, "README.md is not UTF-8 text");
+    if (content == NULL) {
+        (void)kr_fail(err, KR_E_INVALID, "README.md is not UTF-8 text");
+        return kr_hint(err, "save it as UTF-8");
+    }
     kr_json_set(body, "content", content);
     kr_json_set_str(body, "repoType", "space");
     if (kr_hub_send(hub, &call, &res, err) < 0)

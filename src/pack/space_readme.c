@@ -181,6 +181,30 @@ static int apply_settings(const struct kr_space_readme *in, json_t *card, struct
     return 0;
 }
 
+/* Keys that are true or false. YAML of before 1.2, which many write, has more words for the two; to
+ * the Hub they are texts, which it refuses. */
+static int normal_flags(json_t *card, struct kr_err *err)
+{
+    static const char *const flags[] = {"pinned", "fullWidth", "disable_embedding", "hf_oauth"};
+    static const char *const yes[] = {"yes", "on", "true", "y"};
+    static const char *const no[] = {"no", "off", "false", "n"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(flags); i++) {
+        json_t *value = json_object_get(card, flags[i]);
+        kr_auto_free char *text = kr_strdup(json_string_value(value));
+
+        if (!given(value) || json_is_boolean(value))
+            continue;
+        for (char *p = text; p != NULL && *p != '\0'; p++)
+            *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+        if (text == NULL ||
+            (!one_of(text, yes, KR_ARRAY_LEN(yes)) && !one_of(text, no, KR_ARRAY_LEN(no))))
+            return kr_fail(err, KR_E_INVALID, "README.md: %s has to be true or false", flags[i]);
+        kr_json_set_bool(card, flags[i], one_of(text, yes, KR_ARRAY_LEN(yes)));
+    }
+    return 0;
+}
+
 static void set_default(json_t *card, const char *key, const char *value)
 {
     if (!given(json_object_get(card, key)))
@@ -245,7 +269,7 @@ static int make_card(const struct kr_space_readme *in, struct kr_view front, jso
     }
     for (size_t i = 0; i < KR_ARRAY_LEN(foreign); i++)
         (void)json_object_del(*card, foreign[i]);
-    if (apply_settings(in, *card, err) < 0)
+    if (apply_settings(in, *card, err) < 0 || normal_flags(*card, err) < 0)
         return -(int)err->code;
     set_default(*card, "title", title);
     set_default(*card, "emoji", "\xf0\x9f\x9a\x80");

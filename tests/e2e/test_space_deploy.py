@@ -327,3 +327,43 @@ def test_what_is_committed_is_counted_and_the_secret_is_named(ready, hub, token)
     done = ready.deploy()
     assert done.returncode == 1 and "the token of the secret 'hf_token'" in done.stderr, done.stderr
     assert "kourou secret update hf_token --token=" in done.stderr
+
+
+# -- what can be checked is checked before there is a Space
+
+BAD_FILES = {
+    "readme not utf-8": ("README.md", b"---\ntitle: Caf\xe9\n---\n", "UTF-8"),
+    "body of the readme not utf-8": ("README.md", b"---\ntitle: a\n---\ncaf\xe9\n", "UTF-8"),
+    "long readme": ("README.md", b"---\ntitle: a\n---\n" + b"x" * 1_100_000, "README.md"),
+    "pinned": ("README.md", b"---\npinned: perhaps\n---\n", "pinned has to be true or false"),
+    "colour": ("README.md", b"---\ncolorFrom: mauve\n---\n", "colorFrom"),
+    "known to the Hub alone": ("README.md", b"---\nbase_path: no-slash\n---\n", "base_path"),
+    "header of the Hub alone": ("README.md", b"---\ncustom_headers:\n  x-mine: a\n---\n", "custom_headers"),
+    "backslash": ("a\\b.txt", b"x", "backslash"),
+    "control character": ("a\x07b.txt", b"x", "control character"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+def test_files_that_the_hub_refuses(ready, hub, case, there):
+    name, data, words = BAD_FILES[case]
+    if there:
+        ready.run("secret", "create", "app", "--a_key=first-value-a", "--b_key=first-value-b", check=0)
+        ready.deploy(check=0)
+        ready.run("deployer", "update", "hf", "--secret", "app", "--space_hardware=t4-small", check=0)
+        hub.reset_counters()
+    (ready.folder / name).write_bytes(data)
+    done = ready.deploy()
+    assert done.returncode == 1 and words in one_error(done), done.stderr
+    writes = [e for e in hub.log("hub") if e["method"] != "GET" and e["path"] != "/api/validate-yaml"]
+    assert writes == [] and (there or hub.spaces() == [])
+
+
+@pytest.mark.parametrize("word,value", [("yes", True), ("No", False), ("on", True), ("true", True), ('"off"', False)])
+def test_words_for_true_and_false_in_the_readme(ready, hub, word, value):
+    (ready.folder / "README.md").write_text(f"---\npinned: {word}\nfullWidth: {word}\n---\nHello\n")
+    ready.deploy("--dry-run", check=0)
+    ready.deploy(check=0)
+    text = hub.space(SPACE).read("README.md").decode()
+    assert f"pinned: {str(value).lower()}\n" in text and f"fullWidth: {str(value).lower()}\n" in text

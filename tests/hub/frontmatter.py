@@ -58,6 +58,9 @@ def _problems(data):
     port = data.get("app_port", 7860)
     if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
         yield '"app_port" must be a valid port'
+    for name in ("pinned", "fullWidth", "disable_embedding", "hf_oauth"):
+        if name in data and not isinstance(data[name], bool):
+            yield f'"{name}" must be a boolean'
     if "title" in data and not isinstance(data["title"], str):
         yield '"title" must be a string'
     if "tags" in data and not (isinstance(data["tags"], list) and all(isinstance(tag, str) for tag in data["tags"])):
