@@ -88,7 +88,7 @@ static void check(const struct kr_options *o)
     FUZZ_CHECK(o->root != NULL && o->python != NULL);
     FUZZ_CHECK(o->port >= 0 && o->port <= 65535 && o->workers >= 1 && o->workers <= 256);
     FUZZ_CHECK(o->header_timeout_ms >= 1 && o->body_timeout_ms >= 1 && o->idle_timeout_ms >= 1);
-    FUZZ_CHECK(o->write_timeout_ms >= 1 && o->request_timeout_ms >= 1 && o->drain_timeout_ms >= 1);
+    FUZZ_CHECK(o->write_timeout_ms >= 1 && o->request_timeout_ms >= 1 && o->drain_timeout_ms >= 0);
     FUZZ_CHECK(o->queue_size >= 1 && o->max_connections >= 1 && o->max_body_size >= 1);
     FUZZ_CHECK(o->log_size >= 4096 && o->log_files >= 1 && o->log_files <= 100);
     FUZZ_CHECK(o->worker_memory >= 0 && o->runs_kept >= 0);
