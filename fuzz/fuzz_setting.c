@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check(table_of(which), value);
     layer.settings = value;
-    if (kr_settings_merge(which >= 128 ? "huggingface" : "local", NULL, &layer, 1, &merged,
+    if (kr_settings_merge(which >= 128 ? "huggingface" : "local", NULL, &layer, 1, NULL, &merged,
                           fuzz_err()) == 0)
         FUZZ_CHECK(json_is_object(json_object_get(merged, "deployment")));
     return 0;

@@ -22,13 +22,14 @@ def rows(flavor):
         default = "" if row["default"] is None else f"`{json.dumps(row['default'])}`"
         marks = [word for word in ("required", "sensitive") if row[word]]
         kind = row["type"] + (", " + ", ".join(marks) if marks else "")
-        yield f"| `{row['attribute']}` | {cell(kind)} | {cell(default)} | {cell(row['help'])} |"
+        yield f"| `{row['attribute']}` | {cell(kind)} | {cell(default)} | {cell(row['help'])} | {cell(row['reader'] and '`' + row['reader'] + '`')} |"
 
 
 def page(program):
     yield "# Settings of components\n"
     yield "Made by `tools/settings-doc.py` from the program's own tables. Each row is an option of `register` and `update`"
     yield "(`--space_hardware=t4-small`); rows of deployers are settings in code and YAML too (`settings: deployer: ...`)."
+    yield "Who sets a row without an effect is told so. Each row names the file that reads it, below `src` or `python`."
     yield "A value may be a reference to a secret: `{{secret_name.key}}`.\n"
     for group in GROUPS:
         for name in sorted(item["name"] for item in ask(program, group, "flavor", "list")["items"]):
@@ -37,7 +38,7 @@ def page(program):
             if not flavor["attributes"]:
                 yield "No settings.\n"
                 continue
-            yield "| setting | type | default | meaning |\n|---|---|---|---|"
+            yield "| setting | type | default | meaning | read by |\n|---|---|---|---|---|"
             yield from rows(flavor)
             yield ""
 

@@ -120,11 +120,9 @@ def _feed(feed) -> dict:
 
 
 def _settings(pipeline) -> dict:
-    from .config import GENERAL_KEYS
-
-    settings = pipeline.options.get("settings") or {}
-    return {key: value for key, value in settings.items()
-            if key in GENERAL_KEYS or key == "deployer" or key.startswith("deployer.")}
+    """As they were given; deploying merges them and says what has no effect, like settings of steps."""
+    of_steps = {f"step.{node.name}": {} for node in pipeline.graph.nodes if node.step.options.get("settings")}
+    return {**(pipeline.options.get("settings") or {}), **of_steps}
 
 
 def _hooks(pipeline) -> dict:

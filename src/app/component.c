@@ -90,18 +90,23 @@ static int need_required(const struct kr_flavor *flavor, const json_t *config, c
 }
 
 /* old (may be NULL) with the attributes over it, checked; null attributes go. */
-static int new_config(const struct kr_flavor *flavor, const json_t *old, const json_t *attributes,
-                      const char *where, json_t **out, struct kr_err *err)
+static int new_config(struct kr_app *app, const struct kr_flavor *flavor, const json_t *old,
+                      const json_t *attributes, const char *where, json_t **out, struct kr_err *err)
 {
     kr_auto_json json_t *config = old != NULL ? json_deep_copy(old) : json_object();
-    kr_auto_json json_t *checked = NULL;
+    kr_auto_json json_t *checked = NULL, *notes = json_array();
+    const json_t *note;
     const char *key;
     json_t *value;
     void *next;
+    size_t i;
 
     if (attributes != NULL) {
         if (kr_settings_check(flavor->table, attributes, where, &checked, err) < 0)
             return -(int)err->code;
+        kr_settings_ignored(flavor->table, checked, where, NULL, notes);
+        json_array_foreach(notes, i, note)
+            kr_note(app, KR_NOTE_WARN, "%s", json_string_value(note));
         (void)json_object_update(config, checked);
     }
     json_object_foreach_safe(config, next, key, value)
@@ -133,7 +138,7 @@ int kr_component_register(struct kr_app *app, enum kr_component_type type, const
 
     if (kr_name_check("name", name, err) < 0 ||
         need_flavor(app, type, flavor_name, &flavor, err) < 0 ||
-        new_config(flavor, NULL, what->attributes, where, &config, err) < 0)
+        new_config(app, flavor, NULL, what->attributes, where, &config, err) < 0)
         return -(int)err->code;
     fields = json_pack("{s:s,s:s,s:s,s:o}", "name", name, "type", kind->key, "flavor", flavor->name,
                        "config", config);
@@ -186,8 +191,8 @@ static int update_found(struct kr_app *app, enum kr_component_type type, const j
     if (need_flavor(app, type, kr_json_str(found, "flavor", ""), &flavor, err) < 0)
         return -(int)err->code;
     if (json_object_size(what->attributes) > 0) {
-        if (new_config(flavor, json_object_get(found, "config"), what->attributes, where, &config,
-                       err) < 0)
+        if (new_config(app, flavor, json_object_get(found, "config"), what->attributes, where,
+                       &config, err) < 0)
             return -(int)err->code;
         kr_json_set(fields, "config", config);
     }

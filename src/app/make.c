@@ -75,11 +75,11 @@ static json_t *command_line_layer(const struct kr_deploy_request *request)
     return layer;
 }
 
-static int merge_settings(const struct kr_deploy_request *request, const json_t *config,
-                          const json_t *deployer, const json_t *document, json_t **out,
-                          struct kr_err *err)
+static int merge_settings(struct kr_app *app, const struct kr_deploy_request *request,
+                          const json_t *config, const json_t *deployer, const json_t *document,
+                          json_t **out, struct kr_err *err)
 {
-    kr_auto_json json_t *command_line = command_line_layer(request);
+    kr_auto_json json_t *command_line = command_line_layer(request), *notes = json_array();
     kr_auto_free char *code = kr_asprintf(
         "@pipeline of %s", kr_json_str(json_object_get(document, "pipeline"), "source", "?"));
     struct kr_settings_layer layers[] = {
@@ -87,10 +87,14 @@ static int merge_settings(const struct kr_deploy_request *request, const json_t 
         {.settings = json_object_get(document, "settings"), .where = code},
         {.settings = command_line, .where = "command line"},
     };
+    const json_t *note;
+    size_t i;
 
-    return kr_settings_merge(kr_json_str(deployer, "flavor", ""),
-                             json_object_get(deployer, "config"), layers, KR_ARRAY_LEN(layers), out,
-                             err);
+    if (kr_settings_merge(kr_json_str(deployer, "flavor", ""), json_object_get(deployer, "config"),
+                          layers, KR_ARRAY_LEN(layers), notes, out, err) < 0)
+        return -(int)err->code;
+    json_array_foreach(notes, i, note) kr_note(app, KR_NOTE_WARN, "%s", json_string_value(note));
+    return 0;
 }
 
 /* What may stand in a snapshot: nothing secret, but references to secrets. A plain key leaves a
@@ -245,7 +249,7 @@ static int complete(struct kr_app *app, const struct kr_deploy_request *request,
     kr_auto_json json_t *merged = NULL;
     kr_auto_free char *text = NULL;
 
-    if (merge_settings(request, config, deployer, made->document, &merged, err) < 0 ||
+    if (merge_settings(app, request, config, deployer, made->document, &merged, err) < 0 ||
         merge_environment(config, made->document, err) < 0)
         return -(int)err->code;
     kr_json_set(merged, "deployer", public_settings(flavor, merged, &made->auth_key));

@@ -106,6 +106,7 @@ static const char *type_name(enum kr_setting_type type)
 /* One attribute as a row: what it is, its default, what is allowed. */
 static json_t *attribute_row(const struct kr_setting *setting)
 {
+    kr_auto_free char *help = NULL;
     json_t *row = json_object(), *dflt = NULL;
     struct kr_err err = KR_ERR_INIT;
 
@@ -124,7 +125,10 @@ static json_t *attribute_row(const struct kr_setting *setting)
             (void)json_array_append_new(choices, json_string(*c));
         kr_json_set(row, "choices", choices);
     }
-    kr_json_set_str(row, "help", setting->help);
+    if (setting->ignored != NULL)
+        help = kr_asprintf("%s (no effect: %s)", setting->help, setting->ignored);
+    kr_json_set_str(row, "help", help != NULL ? help : setting->help);
+    kr_json_set_str(row, "reader", setting->reader);
     return row;
 }
 

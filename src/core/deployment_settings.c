@@ -251,26 +251,33 @@ static int check_extensions(const json_t *value, struct kr_err *err)
 static const char *const levels[] = {"DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", NULL};
 static const char *const isolations[] = {"thread", "process", NULL};
 
+#define IGNORED_ROW(row, kind, value, why)                                                         \
+    {                                                                                              \
+        .name = row, .type = kind, .dflt = value, .ignored = why, .help = "For older pipelines"    \
+    }
 #define TEXT_ROW(row, words)                                                                       \
     {                                                                                              \
-        .name = row, .type = KR_SET_STRING, .help = words                                          \
+        .name = row, .reader = "serve/config.c", .type = KR_SET_STRING, .help = words              \
     }
 #define PATH_ROW(row, value, words)                                                                \
     {                                                                                              \
-        .name = row, .type = KR_SET_STRING, .dflt = "\"" value "\"", .check = kr_check_url_path,   \
-        .help = words                                                                              \
+        .name = row, .reader = "serve/config.c", .type = KR_SET_STRING, .dflt = "\"" value "\"",   \
+        .check = kr_check_url_path, .help = words                                                  \
     }
 #define SOURCE_ROW(row, words)                                                                     \
     {                                                                                              \
-        .name = row, .type = KR_SET_STRING, .check = kr_check_source, .help = words                \
+        .name = row, .reader = "kourou/runtime.py", .type = KR_SET_STRING,                         \
+        .check = kr_check_source, .help = words                                                    \
     }
 #define KWARGS_ROW(row, words)                                                                     \
     {                                                                                              \
-        .name = row, .type = KR_SET_OBJECT, .dflt = "{}", .help = words                            \
+        .name = row, .reader = "kourou/runtime.py", .type = KR_SET_OBJECT, .dflt = "{}",           \
+        .help = words                                                                              \
     }
 #define INT_ROW(row, low, high, value, words)                                                      \
     {                                                                                              \
-        .name = row, .type = KR_SET_INT, .min = low, .max = high, .dflt = value, .help = words     \
+        .name = row, .reader = "serve/options.c", .type = KR_SET_INT, .min = low, .max = high,     \
+        .dflt = value, .help = words                                                               \
     }
 
 static const struct kr_setting rows[] = {
@@ -278,8 +285,10 @@ static const struct kr_setting rows[] = {
              "Title of the API and of its page; made from the deployment's name when unset"),
     TEXT_ROW("app_description", "Description of the API; made from the pipeline when unset"),
     TEXT_ROW("app_version", "Version of the API; Kourou's own when unset"),
-    KWARGS_ROW("app_kwargs", "Accepted for older pipelines: arguments of the web framework"),
+    IGNORED_ROW("app_kwargs", KR_SET_OBJECT, "{}",
+                "the server is Kourou's own and no application of FastAPI"),
     {.name = "include_default_endpoints",
+     .reader = "serve/config.c",
      .type = KR_SET_ANY,
      .check = check_endpoints,
      .normal = normal_endpoints,
@@ -289,6 +298,7 @@ static const struct kr_setting rows[] = {
          "Endpoints that are served: all, none, or a list of docs, redoc, invoke, health, info, "
          "metrics, dashboard, stream_invoke"},
     {.name = "include_default_middleware",
+     .reader = "serve/config.c",
      .type = KR_SET_ANY,
      .check = check_middleware,
      .normal = normal_middleware,
@@ -300,6 +310,7 @@ static const struct kr_setting rows[] = {
     PATH_ROW("redoc_url_path", "/redoc", "Path of its other form"),
     PATH_ROW("invoke_url_path", "/invoke", "Path that runs the pipeline"),
     {.name = "stream_invoke_url_path",
+     .reader = "serve/config.c",
      .type = KR_SET_STRING,
      .check = kr_check_url_path,
      .help = "Path that runs it and streams events; /stream below invoke_url_path when unset"},
@@ -307,10 +318,12 @@ static const struct kr_setting rows[] = {
     PATH_ROW("info_url_path", "/info", "Path that describes the deployment"),
     PATH_ROW("metrics_url_path", "/metrics", "Path of the metrics"),
     {.name = "dashboard_files_path",
+     .reader = "serve/config.c",
      .type = KR_SET_STRING,
      .check = kr_check_relative,
      .help = "Folder below the source root with your own page (index.html)"},
     {.name = "cors",
+     .reader = "serve/config.c",
      .type = KR_SET_OBJECT,
      .check = check_cors,
      .dflt = "{\"allow_methods\":[\"GET\",\"POST\",\"OPTIONS\"],\"allow_headers\":[\"*\"],"
@@ -319,6 +332,7 @@ static const struct kr_setting rows[] = {
              "allow_credentials. Without allow_origins: all, but on this machine without a key "
              "none"},
     {.name = "secure_headers",
+     .reader = "serve/config.c",
      .type = KR_SET_OBJECT,
      .check = check_secure_headers,
      .dflt = "{\"server\":true,\"hsts\":true,\"xfo\":true,\"content\":true,\"csp\":true,"
@@ -332,19 +346,23 @@ static const struct kr_setting rows[] = {
     SOURCE_ROW("shutdown_hook", "Function called when a worker ends"),
     KWARGS_ROW("shutdown_hook_kwargs", "Its arguments"),
     {.name = "custom_endpoints",
+     .reader = "kourou/runtime.py",
      .type = KR_SET_ANY,
      .check = check_custom_endpoints,
      .help = "Your own endpoints: path, method, handler, native, auth_required, init_kwargs, "
              "extra_kwargs"},
     {.name = "custom_middlewares",
+     .reader = "kourou/runtime.py",
      .type = KR_SET_ANY,
      .check = check_custom_middlewares,
      .help = "Your own middleware: middleware, native, order, init_kwargs, extra_kwargs"},
     {.name = "app_extensions",
+     .reader = "kourou/runtime.py",
      .type = KR_SET_ANY,
      .check = check_extensions,
      .help = "Extensions of the app: extension, extension_kwargs"},
     {.name = "uvicorn_host",
+     .reader = "serve/options.c",
      .type = KR_SET_STRING,
      .dflt = "\"0.0.0.0\"",
      .check = kr_check_not_empty,
@@ -352,25 +370,29 @@ static const struct kr_setting rows[] = {
     INT_ROW("uvicorn_port", 1, 65535, "8000", "Port to listen on inside a container"),
     INT_ROW("uvicorn_workers", 1, 256, "1", "Worker processes"),
     {.name = "uvicorn_reload",
+     .ignored = "code is not read again; see auto_reload of the local deployer",
      .type = KR_SET_BOOL,
      .dflt = "false",
-     .help = "Accepted for older pipelines; see auto_reload of the local deployer"},
+     .help = "For older pipelines"},
     {.name = "log_level",
+     .reader = "serve/options.c",
      .type = KR_SET_CHOICE,
      .choices = levels,
      .dflt = "\"INFO\"",
      .help = "Least level that is logged"},
-    KWARGS_ROW("uvicorn_kwargs", "Accepted for older pipelines: arguments of the web server"),
-    SOURCE_ROW("deployment_app_runner_flavor", "Accepted for older pipelines; has no effect"),
-    KWARGS_ROW("deployment_app_runner_kwargs", "Accepted for older pipelines; has no effect"),
-    SOURCE_ROW("deployment_service_class", "Accepted for older pipelines; has no effect"),
-    KWARGS_ROW("deployment_service_kwargs", "Accepted for older pipelines; has no effect"),
+    IGNORED_ROW("uvicorn_kwargs", KR_SET_OBJECT, "{}",
+                "the server is Kourou's own and not uvicorn"),
+    IGNORED_ROW("deployment_app_runner_flavor", KR_SET_STRING, NULL, "the server is Kourou's own"),
+    IGNORED_ROW("deployment_app_runner_kwargs", KR_SET_OBJECT, "{}", "the server is Kourou's own"),
+    IGNORED_ROW("deployment_service_class", KR_SET_STRING, NULL, "the server is Kourou's own"),
+    IGNORED_ROW("deployment_service_kwargs", KR_SET_OBJECT, "{}", "the server is Kourou's own"),
     INT_ROW("max_body_size", 1024, INT64_MAX, "268435456", "Bytes of a request body at most"),
     INT_ROW("max_queue", 1, 1000000, "1024", "Requests that may wait for a worker"),
     INT_ROW("request_timeout", 1, 86400, "300",
             "Seconds until an invocation is given up, unless the request says less"),
     INT_ROW("startup_timeout", 1, 86400, "300", "Seconds until a worker must be ready"),
     {.name = "isolation",
+     .reader = "serve/options.c",
      .type = KR_SET_CHOICE,
      .choices = isolations,
      .dflt = "\"thread\"",

@@ -11,6 +11,8 @@ static const struct kr_settings_table no_attributes = {.title =
                                                            "attributes of the local orchestrator"};
 
 /* Artifact stores. */
+#define KR_STORES_NOTHING "artifacts are kept in a folder of this machine (KOUROU_ARTIFACTS)"
+
 static int check_prefix(const json_t *value, const char *const *prefixes, struct kr_err *err)
 {
     const char *text = json_string_value(value);
@@ -39,6 +41,7 @@ static int check_azure(const json_t *value, struct kr_err *err)
 
 static const struct kr_setting local_store_rows[] = {
     {.name = "path",
+     .ignored = KR_STORES_NOTHING,
      .type = KR_SET_STRING,
      .check = kr_check_not_empty,
      .help = "Folder of the store; one below Kourou's data folder when unset"},
@@ -48,31 +51,53 @@ static const struct kr_settings_table local_store = {
 
 #define CREDENTIALS_ROW                                                                            \
     {                                                                                              \
-        .name = "authentication_secret", .type = KR_SET_STRING, .clear_text = true,                \
-        .check = kr_check_not_empty, .help = "Name of a secret with the credentials"               \
+        .name = "authentication_secret", .ignored = KR_STORES_NOTHING, .type = KR_SET_STRING,      \
+        .clear_text = true, .check = kr_check_not_empty,                                           \
+        .help = "Name of a secret with the credentials"                                            \
     }
 
 static const struct kr_setting s3_rows[] = {
     {.name = "path",
+     .ignored = KR_STORES_NOTHING,
      .type = KR_SET_STRING,
      .required = true,
      .check = check_s3,
      .help = "Bucket and folder: s3://bucket/folder"},
     CREDENTIALS_ROW,
-    {.name = "key", .type = KR_SET_STRING, .sensitive = true, .help = "Access key id"},
-    {.name = "secret", .type = KR_SET_STRING, .sensitive = true, .help = "Secret access key"},
-    {.name = "token", .type = KR_SET_STRING, .sensitive = true, .help = "Session token"},
+    {.name = "key",
+     .ignored = KR_STORES_NOTHING,
+     .type = KR_SET_STRING,
+     .sensitive = true,
+     .help = "Access key id"},
+    {.name = "secret",
+     .ignored = KR_STORES_NOTHING,
+     .type = KR_SET_STRING,
+     .sensitive = true,
+     .help = "Secret access key"},
+    {.name = "token",
+     .ignored = KR_STORES_NOTHING,
+     .type = KR_SET_STRING,
+     .sensitive = true,
+     .help = "Session token"},
     {.name = "client_kwargs",
+     .ignored = KR_STORES_NOTHING,
      .type = KR_SET_OBJECT,
      .help = "Options of the client, like endpoint_url"},
-    {.name = "config_kwargs", .type = KR_SET_OBJECT, .help = "Options of its configuration"},
-    {.name = "s3_additional_kwargs", .type = KR_SET_OBJECT, .help = "Options of each call"},
+    {.name = "config_kwargs",
+     .ignored = KR_STORES_NOTHING,
+     .type = KR_SET_OBJECT,
+     .help = "Options of its configuration"},
+    {.name = "s3_additional_kwargs",
+     .ignored = KR_STORES_NOTHING,
+     .type = KR_SET_OBJECT,
+     .help = "Options of each call"},
 };
 static const struct kr_settings_table s3 = {.title = "attributes of the s3 artifact store",
                                             KR_ROWS(s3_rows)};
 
 static const struct kr_setting gcs_rows[] = {
     {.name = "path",
+     .ignored = KR_STORES_NOTHING,
      .type = KR_SET_STRING,
      .required = true,
      .check = check_gcs,
@@ -84,6 +109,7 @@ static const struct kr_settings_table gcs = {.title = "attributes of the gcs art
 
 static const struct kr_setting azure_rows[] = {
     {.name = "path",
+     .ignored = KR_STORES_NOTHING,
      .type = KR_SET_STRING,
      .required = true,
      .check = check_azure,
@@ -173,25 +199,30 @@ static int check_ecr(const json_t *value, struct kr_err *err)
 #define REGISTRY(id, name_of_it, uri_check)                                                        \
     static const struct kr_setting id##_rows[] = {                                                 \
         {.name = "uri",                                                                            \
+         .reader = "app/registry.c",                                                               \
          .type = KR_SET_STRING,                                                                    \
          .required = true,                                                                         \
          .check = uri_check,                                                                       \
          .normal = normal_uri,                                                                     \
          .help = "Address and folder of the images, without a scheme"},                            \
         {.name = "default_repository",                                                             \
+         .reader = "app/build.c",                                                                  \
          .type = KR_SET_STRING,                                                                    \
          .check = kr_check_not_empty,                                                              \
          .help = "Repository for images that name none"},                                          \
         {.name = "authentication_secret",                                                          \
+         .reader = "app/registry.c",                                                               \
          .type = KR_SET_STRING,                                                                    \
          .clear_text = true,                                                                       \
          .check = kr_check_not_empty,                                                              \
          .help = "Name of a secret with the keys `username` and `password`"},                      \
         {.name = "insecure",                                                                       \
+         .reader = "app/registry.c",                                                               \
          .type = KR_SET_BOOL,                                                                      \
          .dflt = "false",                                                                          \
          .help = "Speak plain HTTP; addresses of this machine do so anyway"},                      \
         {.name = "ca_file",                                                                        \
+         .reader = "app/registry.c",                                                               \
          .type = KR_SET_STRING,                                                                    \
          .check = kr_check_not_empty,                                                              \
          .help = "Certificates to trust besides those of the system"},                             \
@@ -211,6 +242,7 @@ static const char *const compressions[] = {"gzip", "zstd", NULL};
 
 static const struct kr_setting local_builder_rows[] = {
     {.name = "use_subprocess_call",
+     .ignored = "the docker program is always used",
      .type = KR_SET_BOOL,
      .dflt = "false",
      .help = "Accepted for older stacks; the `docker` program is always used"},
@@ -220,11 +252,13 @@ static const struct kr_settings_table local_builder = {
 
 static const struct kr_setting daemonless_rows[] = {
     {.name = "compression",
+     .reader = "app/build_daemonless.c",
      .type = KR_SET_CHOICE,
      .choices = compressions,
      .dflt = "\"gzip\"",
      .help = "How layers are compressed"},
     {.name = "cache_size_mb",
+     .reader = "app/build_daemonless.c",
      .type = KR_SET_INT,
      .min = 0,
      .max = 10000000,

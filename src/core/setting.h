@@ -33,7 +33,10 @@ struct kr_setting {
     bool required;              /* registering a component needs it */
     bool component_only;        /* part of the component's configuration, not of settings in code */
     int (*check)(const json_t *value, struct kr_err *err); /* further check, or NULL */
-    const char *help;                                      /* one sentence without a full stop */
+    const char *reader;  /* file below src or python that gives it its effect, or NULL and: */
+    const char *ignored; /* why it has none: who sets it is told so */
+    const char *only;    /* deployer flavor that it has an effect with; NULL: with all */
+    const char *help;    /* one sentence without a full stop */
     json_t *(*normal)(const json_t *value); /* gives the one form of a value that may be written in
                                                several ways (new reference), or NULL; after check */
 };
@@ -74,6 +77,11 @@ extern const struct kr_settings_table kr_docker_settings;
 extern const struct kr_settings_table kr_deployment_settings;
 extern const struct kr_settings_table kr_resource_settings;
 
+/* Adds a line to notes (an array of strings, may be NULL) for each value, other than its default,
+ * of a row that has no effect (with this deployer flavor; NULL: whatever it is). */
+void kr_settings_ignored(const struct kr_settings_table *table, const json_t *values,
+                         const char *where, const char *deployer_flavor, json_t *notes);
+
 /* One layer of the merge: an object with the keys docker, deployment, resources, deployer,
  * deployer.<flavor> (as written by users). */
 struct kr_settings_layer {
@@ -85,9 +93,10 @@ struct kr_settings_layer {
  * over the defaults and the component's configuration into
  * {"docker":{},"deployment":{},"resources":{},"deployer":{}}, every key typed and checked.
  * `deployer` keys that the flavor does not know but another deployer flavor does are dropped; keys
- * for a flavor that is not used are ignored. *out is the caller's. */
+ * for a flavor that is not used are ignored. What was set and has no effect is named in notes
+ * (kr_settings_ignored). *out is the caller's. */
 int kr_settings_merge(const char *deployer_flavor, const json_t *component_config,
-                      const struct kr_settings_layer *layers, size_t count, json_t **out,
-                      struct kr_err *err) KR_MUST_USE;
+                      const struct kr_settings_layer *layers, size_t count, json_t *notes,
+                      json_t **out, struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -17,12 +17,13 @@ static const struct kr_settings_table *const general[] = {
     &kr_resource_settings,
 };
 
-/* Kinds of components that other systems configure in code; their settings mean nothing here. */
+/* Kinds of components, and steps, that other systems configure in code; their settings mean nothing
+ * here. */
 static const char *const foreign_kinds[] = {
     "orchestrator",       "artifact_store", "container_registry", "image_builder",
     "step_operator",      "model_deployer", "model_registry",     "alerter",
     "annotator",          "data_validator", "feature_store",      "log_store",
-    "experiment_tracker",
+    "experiment_tracker", "step",
 };
 
 /* ${NAME} at p: its name (caller frees) and where it ends, or NULL. */
@@ -194,9 +195,44 @@ static int refuse_component_only(const struct kr_settings_table *table, const js
     return 0;
 }
 
-static int add_values(const struct kr_settings_table *table, const json_t *raw, const char *where,
-                      bool in_code, json_t *merged, struct kr_err *err)
+void kr_settings_ignored(const struct kr_settings_table *table, const json_t *values,
+                         const char *where, const char *deployer_flavor, json_t *notes)
 {
+    kr_auto_json json_t *defaults = kr_settings_defaults(table);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
+    {
+        const struct kr_setting *row = kr_setting_find(table, key);
+        kr_auto_free char *text = NULL;
+        bool elsewhere = row != NULL && row->only != NULL && deployer_flavor != NULL &&
+                         strcmp(row->only, deployer_flavor) != 0;
+
+        if (row == NULL || (row->ignored == NULL && !elsewhere) || json_is_null(value) ||
+            json_equal(value, json_object_get(defaults, key)))
+            continue;
+        text = row->ignored != NULL
+                   ? kr_asprintf("%s: '%s' in %s has no effect: %s", where, key, table->title,
+                                 row->ignored)
+                   : kr_asprintf("%s: '%s' in %s has no effect: only the %s deployer takes it",
+                                 where, key, table->title, row->only);
+        if (notes != NULL)
+            (void)json_array_append_new(notes, json_string(text));
+    }
+}
+
+/* What a merge works with. */
+struct merge {
+    const char *flavor;
+    const struct kr_settings_table *deployer;
+    json_t *merged, *notes;
+};
+
+static int add_values(const struct merge *m, const struct kr_settings_table *table,
+                      const json_t *raw, const char *where, bool in_code, struct kr_err *err)
+{
+    json_t *merged = json_object_get(m->merged, table == m->deployer ? "deployer" : table->key);
     kr_auto_json json_t *expanded = NULL, *checked = NULL;
 
     if (json_is_null(raw))
@@ -207,6 +243,7 @@ static int add_values(const struct kr_settings_table *table, const json_t *raw, 
         return -(int)err->code;
     if (kr_settings_check(table, in_code ? expanded : raw, where, &checked, err) < 0)
         return -(int)err->code;
+    kr_settings_ignored(table, checked, where, m->flavor, m->notes);
     lay_over(table, merged, checked);
     return 0;
 }
@@ -257,8 +294,21 @@ static int check_layer_key(const char *key, const char *where, struct kr_err *er
     return kr_hint(err, "known keys: docker, deployment, resources, deployer, deployer.<flavor>");
 }
 
-static int add_layer(const struct kr_settings_table *deployer,
-                     const struct kr_settings_layer *layer, json_t *merged, struct kr_err *err)
+static void note_foreign(const struct merge *m, const char *key, const char *where)
+{
+    kr_auto_free char *text = NULL;
+
+    if (!is_foreign(key) || m->notes == NULL)
+        return;
+    text = kr_asprintf("%s: settings of '%s' have no effect: %s", where, key,
+                       strncmp(key, "step.", 5) == 0
+                           ? "all steps share the processes of the server; set them on the pipeline"
+                           : "nothing of that kind takes part in a deployment");
+    (void)json_array_append_new(m->notes, json_string(text));
+}
+
+static int add_layer(const struct merge *m, const struct kr_settings_layer *layer,
+                     struct kr_err *err)
 {
     kr_auto_json json_t *kept = NULL;
     const json_t *raw;
@@ -274,33 +324,32 @@ static int add_layer(const struct kr_settings_table *deployer,
     {
         if (check_layer_key(key, layer->where, err) < 0)
             return -(int)err->code;
+        note_foreign(m, key, layer->where);
     }
     for (size_t i = 0; i < KR_ARRAY_LEN(general); i++) {
         raw = json_object_get(layer->settings, general[i]->key);
-        if (raw != NULL && add_values(general[i], raw, layer->where, true,
-                                      json_object_get(merged, general[i]->key), err) < 0)
+        if (raw != NULL && add_values(m, general[i], raw, layer->where, true, err) < 0)
             return -(int)err->code;
     }
     raw = json_object_get(layer->settings, "deployer");
     if (json_is_object(raw))
-        raw = kept = for_this_flavor(deployer, raw);
-    if (raw != NULL &&
-        add_values(deployer, raw, layer->where, true, json_object_get(merged, "deployer"), err) < 0)
+        raw = kept = for_this_flavor(m->deployer, raw);
+    if (raw != NULL && add_values(m, m->deployer, raw, layer->where, true, err) < 0)
         return -(int)err->code;
-    raw = json_object_get(layer->settings, deployer->key);
-    if (raw != NULL &&
-        add_values(deployer, raw, layer->where, true, json_object_get(merged, "deployer"), err) < 0)
+    raw = json_object_get(layer->settings, m->deployer->key);
+    if (raw != NULL && add_values(m, m->deployer, raw, layer->where, true, err) < 0)
         return -(int)err->code;
     return 0;
 }
 
 int kr_settings_merge(const char *deployer_flavor, const json_t *component_config,
-                      const struct kr_settings_layer *layers, size_t count, json_t **out,
-                      struct kr_err *err)
+                      const struct kr_settings_layer *layers, size_t count, json_t *notes,
+                      json_t **out, struct kr_err *err)
 {
     const struct kr_flavor *flavor = kr_flavor_find(KR_DEPLOYER, deployer_flavor);
     kr_auto_json json_t *merged = NULL;
     const json_t *docker;
+    struct merge m;
 
     if (flavor == NULL)
         return kr_fail(err, KR_E_NOT_FOUND, "no deployer flavor '%s'", deployer_flavor);
@@ -308,12 +357,12 @@ int kr_settings_merge(const char *deployer_flavor, const json_t *component_confi
     for (size_t i = 0; i < KR_ARRAY_LEN(general); i++)
         kr_json_set(merged, general[i]->key, kr_settings_defaults(general[i]));
     kr_json_set(merged, "deployer", kr_settings_defaults(flavor->table));
-    if (component_config != NULL &&
-        add_values(flavor->table, component_config, "configuration of the deployer", false,
-                   json_object_get(merged, "deployer"), err) < 0)
+    m = (struct merge){deployer_flavor, flavor->table, merged, notes};
+    if (component_config != NULL && add_values(&m, flavor->table, component_config,
+                                               "configuration of the deployer", false, err) < 0)
         return -(int)err->code;
     for (size_t i = 0; i < count; i++) {
-        if (add_layer(flavor->table, &layers[i], merged, err) < 0)
+        if (add_layer(&m, &layers[i], err) < 0)
             return -(int)err->code;
     }
     docker = json_object_get(merged, "docker");

@@ -10,16 +10,19 @@
 /* Rows that every deployer has. */
 #define KR_COMMON_DEPLOYER_ROWS                                                                    \
     {.name = "auth_key",                                                                           \
+     .reader = "app/make.c",                                                                       \
      .type = KR_SET_STRING,                                                                        \
      .sensitive = true,                                                                            \
      .check = kr_check_not_empty,                                                                  \
      .help = "Key that clients of the deployment must send"},                                      \
         {.name = "generate_auth_key",                                                              \
+         .reader = "app/deploy.c",                                                                 \
          .type = KR_SET_BOOL,                                                                      \
          .dflt = "false",                                                                          \
          .help = "Make a random key of 32 letters and digits when no auth_key is given"},          \
     {                                                                                              \
-        .name = "lcm_timeout", .type = KR_SET_INT, .min = 1, .max = 86400, .dflt = "600",          \
+        .name = "lcm_timeout", .reader = "app/rollout.c", .type = KR_SET_INT, .min = 1,            \
+        .max = 86400, .dflt = "600",                                                               \
         .help = "Seconds to wait until the deployment answers or is gone"                          \
     }
 

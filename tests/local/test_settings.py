@@ -260,3 +260,29 @@ def test_snapshot_with_a_plain_key_is_not_deployed_open(project):
     project.run("pipeline", "snapshot", "create", "my_module.my_pipeline", "--name", "s", *config)
     failed = project.run("pipeline", "snapshot", "deploy", "s", "--deployment", "app", check=1)
     assert "auth_key in plain text" in failed.stderr and project.servers() == {}
+
+
+def test_settings_without_an_effect_are_named(project):
+    """Each once, with the reason; defaults are not."""
+    project.write(READS_ENVIRONMENT.replace("ARGUMENTS", """settings={
+        "resources": {"cpu_count": 2, "min_replicas": 1, "max_concurrency": 5},
+        "docker": {"install_stack_requirements": False, "copy_files": True},
+        "deployment": {"uvicorn_kwargs": {"access_log": False}, "max_queue": 7},
+        "orchestrator.kubernetes": {"pod": 1}}""").replace("@step", "@step(settings={'resources': {'cpu_count': 1}})"))
+    said = project.deploy("--dry-run").stderr
+    for name, reason in (("cpu_count", "only the docker deployer takes it"), ("min_replicas", "each deployment is one server"),
+                         ("max_concurrency", "thread_pool_size"), ("install_stack_requirements", "need no packages"),
+                         ("uvicorn_kwargs", "not uvicorn"), ("orchestrator.kubernetes", "nothing of that kind"),
+                         ("step.look", "set them on the pipeline")):
+        found = [one for one in said.splitlines() if f"'{name}'" in one]
+        assert len(found) == 1, said
+        line = found[0]
+        assert "no effect" in line and reason in line and "my_module.my_pipeline" in line, said
+    assert "copy_files" not in said and "max_queue" not in said
+
+
+def test_attributes_without_an_effect_are_named(project):
+    said = project.run("artifact-store", "register", "bucket", "--flavor=s3", "--path=s3://bucket/folder").stderr
+    assert "'path'" in said and "has no effect: artifacts are kept in a folder of this machine" in said
+    described = json.loads(project.run("artifact-store", "flavor", "describe", "s3", "-o", "json").stdout)
+    assert all("no effect" in row["help"] and row["reader"] is None for row in described["attributes"])

@@ -86,7 +86,7 @@ def test_snapshot(project):
                           "properties": {"count": {"title": "Count", "type": "integer"},
                                          "names": {"items": {"type": "string"}, "title": "Names", "type": "array"}}},
         "streams": False,
-        "settings": {
+        "settings": {"orchestrator": {}, 
             "docker": {"requirements": ["numpy", "pandas"], "apt_packages": ["git"]},
             "deployment": {"app_title": "T", "cors": {"allow_origins": ["https://x"]}, "custom_endpoints": [
                 {"path": "/ping", "method": "GET", "handler": "mod.ping"}]},

@@ -147,7 +147,7 @@ def test_mistakes_are_named(make, words):
 
 def test_settings_of_other_systems_are_left_alone():
     assert check_settings({"orchestrator.kubernetes": object(), "step_operator": {}, "deployer.gcp": {"location": "x"}},
-                          "here") == {"deployer.gcp": {"location": "x"}}
+                          "here") == {"orchestrator.kubernetes": {}, "step_operator": {}, "deployer.gcp": {"location": "x"}}
 
 
 def test_secrets_are_not_shown():
@@ -193,3 +193,21 @@ def test_variables_that_are_none_are_not_set():
 
     assert p.environment == {"L": "1", "M": "x"}
     assert p.with_options(environment={"M": None}).environment == {"L": "1", "M": "x"}
+
+
+def readers():
+    """(row, file that reads it) of every row of the tables, those that short spellings make included."""
+    text = "".join(path.read_text() for path in sorted(CORE.glob("*.[ch]")))
+    found = re.findall(r'\.name = "(\w+)",\s*\\?\s*\.reader = "([^"]+)"', text)
+    for macro, file in (("TEXT", "serve/config.c"), ("PATH", "serve/config.c"), ("SOURCE", "kourou/runtime.py"),
+                        ("KWARGS", "kourou/runtime.py"), ("INT", "serve/options.c")):
+        assert re.search(r'#define %s_ROW(?:[^}]|\n)*?\.reader = "%s"' % (macro, re.escape(file)), text), macro
+        found += [(name, file) for name in re.findall(r'\b%s_ROW\("(\w+)"' % macro, text)]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("row, file", readers())
+def test_the_file_that_a_row_names_reads_it(row, file):
+    root = CORE.parents[1]
+    place = root / "python" / file if file.startswith("kourou/") else root / "src" / file
+    assert f'"{row}"' in place.read_text(), f"{file} does not read {row}"

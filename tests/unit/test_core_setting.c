@@ -238,9 +238,109 @@ static json_t *merged(const char *flavor, const char *config, const char *yaml, 
     const struct kr_settings_layer layers[] = {{y, "config.yaml"}, {d, "@pipeline of m.p"}};
     json_t *out = NULL;
 
-    if (kr_settings_merge(flavor, c, layers, 2, &out, &err) < 0)
+    if (kr_settings_merge(flavor, c, layers, 2, NULL, &out, &err) < 0)
         fail_msg("%s", err.msg);
     return out;
+}
+
+/* Another value than the default. */
+static json_t *other_value(const struct kr_setting *row)
+{
+    switch (row->type) {
+    case KR_SET_INT:
+    case KR_SET_NUMBER:
+        return json_integer(row->min > 3 ? row->min : 3);
+    case KR_SET_BOOL:
+        return json_boolean(row->dflt == NULL || strcmp(row->dflt, "true") != 0);
+    case KR_SET_CHOICE:
+        return json_string(row->choices[1]);
+    case KR_SET_LIST:
+        return json_pack("[s]", "x");
+    case KR_SET_MAP:
+    case KR_SET_OBJECT:
+        return json_pack("{s:s}", "key", "x");
+    case KR_SET_STRING:
+    case KR_SET_ANY:
+    default:
+        return json_string("my.value");
+    }
+}
+
+static bool notes_name(const json_t *notes, const char *name, const char *why)
+{
+    kr_auto_free char *quoted = kr_asprintf("'%s'", name);
+    const json_t *note;
+    size_t i;
+
+    json_array_foreach(notes, i, note)
+    {
+        const char *text = json_string_value(note);
+
+        if (strstr(text, quoted) != NULL && strstr(text, "has no effect: ") != NULL &&
+            strstr(text, why) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Each row is read by somebody, or whoever sets it is told why not. */
+static void check_rows(const struct kr_settings_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct kr_setting *row = &table->rows[i];
+        kr_auto_json json_t *set = json_object(), *notes = json_array(), *dflt = json_object();
+
+        if ((row->reader != NULL) == (row->ignored != NULL))
+            fail_msg("%s: '%s' needs a reader, or a reason why there is none", table->title,
+                     row->name);
+        kr_json_set(set, row->name, other_value(row));
+        kr_settings_ignored(table, set, "here", "docker", notes);
+        if (row->ignored == NULL)
+            assert_int_equal(json_array_size(notes), 0);
+        else if (!notes_name(notes, row->name, row->ignored))
+            fail_msg("%s: '%s' is ignored in silence", table->title, row->name);
+        (void)json_array_clear(notes);
+        kr_json_set(dflt, row->name, row->dflt != NULL ? parse(row->dflt) : json_null());
+        kr_settings_ignored(table, dflt, "here", "docker", notes);
+        assert_int_equal(json_array_size(notes), 0);
+        kr_settings_ignored(table, set, "here", "local", notes);
+        if (row->only != NULL && !notes_name(notes, row->name, row->only))
+            fail_msg("%s: '%s' is ignored in silence elsewhere", table->title, row->name);
+    }
+}
+
+static void test_each_row_is_read_or_named(void **state)
+{
+    (void)state;
+    check_rows(&kr_docker_settings);
+    check_rows(&kr_deployment_settings);
+    check_rows(&kr_resource_settings);
+    for (size_t i = 0; i < kr_flavor_count; i++)
+        check_rows(kr_flavors[i].table);
+}
+
+static void test_a_merge_names_what_has_no_effect(void **state)
+{
+    kr_auto_json json_t *in =
+        parse("{\"resources\":{\"cpu_count\":2,\"min_replicas\":2,\"memory\":\"1GB\"},"
+              "\"docker\":{\"copy_files\":false,\"install_stack_requirements\":true},"
+              "\"deployment\":{\"uvicorn_kwargs\":{\"a\":1}},\"step_operator.vertex\":{\"x\":1}}");
+    const struct kr_settings_layer layer = {in, "m.p"};
+    kr_auto_json json_t *notes = json_array(), *out = NULL;
+    struct kr_err err = KR_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(kr_settings_merge("huggingface", NULL, &layer, 1, notes, &out, &err), 0);
+    assert_int_equal(json_array_size(notes), 5);
+    assert_true(notes_name(notes, "cpu_count",
+                           "m.p: 'cpu_count' in resource settings has no "
+                           "effect: only the docker deployer takes it"));
+    assert_true(notes_name(notes, "min_replicas", "one server"));
+    assert_true(notes_name(notes, "copy_files", "always part"));
+    assert_true(notes_name(notes, "uvicorn_kwargs", "not uvicorn"));
+    assert_string_equal(json_string_value(json_array_get(notes, 0)),
+                        "m.p: settings of 'step_operator.vertex' have no effect: nothing of that "
+                        "kind takes part in a deployment");
 }
 
 static void test_later_layers_win(void **state)
@@ -309,7 +409,7 @@ static void test_merge_refuses_with_a_reason(void **state)
         const struct kr_settings_layer layer = {in, "m.p"};
         json_t *out = NULL;
 
-        assert_int_equal(kr_settings_merge("huggingface", NULL, &layer, 1, &out, &err),
+        assert_int_equal(kr_settings_merge("huggingface", NULL, &layer, 1, NULL, &out, &err),
                          -KR_E_INVALID);
         assert_string_equal(err.msg, rows[i][1]);
         if (rows[i][2] != NULL && rows[i][2][0] != '\0')
@@ -356,6 +456,8 @@ int main(void)
         cmocka_unit_test(test_errors_name_key_value_and_what_is_allowed),
         cmocka_unit_test(test_registry_addresses_belong_to_their_flavor),
         cmocka_unit_test(test_trailing_slash_of_a_registry_goes),
+        cmocka_unit_test(test_each_row_is_read_or_named),
+        cmocka_unit_test(test_a_merge_names_what_has_no_effect),
         cmocka_unit_test(test_later_layers_win),
         cmocka_unit_test(test_null_goes_back_to_the_default),
         cmocka_unit_test(test_merge_refuses_with_a_reason),
