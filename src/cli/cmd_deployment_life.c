@@ -13,7 +13,7 @@
 
 struct life_args {
     const char *name, *snapshot, *pipeline, *output;
-    json_t *allow_secrets;
+    json_t *allow_secrets, *names;
     int64_t timeout, max_count;
     bool overtake, all, mine, ignore_errors, yes, force, factory;
 };
@@ -75,23 +75,45 @@ static const char *own_name(char room[4096])
     return found != NULL ? found->pw_name : room;
 }
 
-/* The deployments a command is about: the named one, all, or this user's. *rows is the caller's. */
+/* The deployments of these names, each once; all of them are known before anything is done. */
+static int choose_named(struct kr_cli *cli, const json_t *names, json_t **rows, struct kr_err *err)
+{
+    kr_auto_json json_t *chosen = json_array(), *seen = json_object();
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(names, i, name)
+    {
+        kr_auto_json json_t *row = NULL;
+        const char *id;
+
+        if (kr_store_find(cli->app->store, KR_DEPLOYMENT, json_string_value(name), NULL, &row,
+                          err) < 0)
+            return -(int)err->code;
+        id = kr_json_str(row, "id", "");
+        if (json_object_get(seen, id) != NULL)
+            continue;
+        kr_json_set_bool(seen, id, true);
+        (void)json_array_append(chosen, row);
+    }
+    *rows = kr_steal(&chosen);
+    return 0;
+}
+
+/* The deployments a command is about: the named ones, all, or this user's. *rows is the caller's.
+ */
 static int choose(struct kr_cli *cli, const struct life_args *args, json_t **rows,
                   struct kr_err *err)
 {
     struct kr_query query = {.sort_by = "asc:name", .page = 1, .size = args->max_count};
-    kr_auto_json json_t *scope = NULL, *page = NULL, *one = NULL;
+    kr_auto_json json_t *scope = NULL, *page = NULL;
     char room[4096];
-    int64_t total;
+    int64_t total, left;
 
-    if (args->name != NULL) {
+    if (args->names != NULL) {
         if (args->all || args->mine)
             return kr_fail(err, KR_E_USAGE, "give either a name or --all or --mine");
-        if (kr_store_find(cli->app->store, KR_DEPLOYMENT, args->name, NULL, &one, err) < 0)
-            return -(int)err->code;
-        *rows = json_array();
-        (void)json_array_append(*rows, one);
-        return 0;
+        return choose_named(cli, args->names, rows, err);
     }
     if (!args->all && !args->mine)
         return kr_fail(err, KR_E_USAGE, "name a deployment, or give --all or --mine");
@@ -105,9 +127,11 @@ static int choose(struct kr_cli *cli, const struct life_args *args, json_t **row
     if (total == 0)
         return kr_fail(err, KR_E_NOT_FOUND, "there are no deployments%s",
                        args->mine ? " of yours" : "");
-    if (total > args->max_count)
-        kr_say(cli, KR_NOTE_WARN, "only the first %lld of %lld are taken; --max-count takes more",
-               (long long)args->max_count, (long long)total);
+    left = args->max_count > 0 ? total - args->max_count : 0;
+    if (left > 0)
+        kr_say(cli, KR_NOTE_WARN,
+               "only the first %lld of %lld are taken, %lld are left; --max-count takes more",
+               (long long)args->max_count, (long long)total, (long long)left);
     *rows = json_incref(json_object_get(page, "items"));
     return 0;
 }
@@ -171,15 +195,19 @@ static int run_bulk(struct kr_cli *cli, const struct bulk *bulk, const struct li
     {
         if (do_one(cli, bulk, args, row, err) == 0)
             continue;
-        if (!args->ignore_errors || kr_view_interrupted())
+        if (json_array_size(rows) == 1 || kr_view_interrupted())
             return -(int)err->code;
         failed++;
         kr_say(cli, KR_NOTE_WARN, "'%s': %s", kr_json_str(row, "name", ""), err->msg);
+        if (err->hint[0] != '\0')
+            kr_say(cli, KR_NOTE_INFO, "  %s", err->hint);
         kr_err_clear(err);
     }
-    if (failed > 0)
-        return kr_fail(err, KR_E_CONFLICT, "%zu of %zu deployments could not be handled", failed,
-                       json_array_size(rows));
+    if (failed > 0 && !args->ignore_errors) {
+        (void)kr_fail(err, KR_E_CONFLICT, "%zu of %zu deployments are left", failed,
+                      json_array_size(rows));
+        return kr_hint(err, "the reasons stand above; the same command tries them again");
+    }
     if (!bulk->remove)
         kr_say(cli, KR_NOTE_INFO,
                "'%s deployment provision NAME' brings it back, '%s deployment "
@@ -202,7 +230,7 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
     return run_bulk(cli, &bulk, data, err);
 }
 
-#define BULK_OPTS(count)                                                                           \
+#define BULK_OPTS                                                                                  \
     {.name = "all",                                                                                \
      .brief = "a",                                                                                 \
      .type = KR_OPT_FLAG,                                                                          \
@@ -216,15 +244,14 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
         {.name = "ignore-errors",                                                                  \
          .brief = "i",                                                                             \
          .type = KR_OPT_FLAG,                                                                      \
-         .help = "Go on with the others when one fails",                                           \
+         .help = "Exit with 0 also when some could not be handled",                                \
          .offset = AT(ignore_errors)},                                                             \
         KR_ROW_YES(AT(yes)),                                                                       \
         {.name = "max-count",                                                                      \
          .brief = "c",                                                                             \
          .type = KR_OPT_INT,                                                                       \
          .min = 1,                                                                                 \
-         .dflt = count,                                                                            \
-         .help = "Most deployments to take with --all or --mine",                                  \
+         .help = "Most deployments to take with --all or --mine; all without it",                  \
          .offset = AT(max_count)},                                                                 \
         KR_ROW_TIMEOUT(AT(timeout), "How long to wait")
 
@@ -260,9 +287,9 @@ static const struct kr_opt rollback_opts[] = {
     KR_OPT_OUTPUT_ROW(struct life_args, output),
     {0},
 };
-static const struct kr_opt deprovision_opts[] = {BULK_OPTS("10"), {0}};
+static const struct kr_opt deprovision_opts[] = {BULK_OPTS, {0}};
 static const struct kr_opt delete_opts[] = {
-    BULK_OPTS("20"),
+    BULK_OPTS,
     {.name = "force",
      .brief = "f",
      .type = KR_OPT_FLAG,
@@ -272,7 +299,13 @@ static const struct kr_opt delete_opts[] = {
 };
 
 static const struct kr_arg name_args[] = {KR_ARG_DEPLOYMENT(AT(name), false), {0}};
-static const struct kr_arg maybe_args[] = {KR_ARG_DEPLOYMENT(AT(name), true), {0}};
+static const struct kr_arg many_args[] = {{.name = "NAME",
+                                           .help = "Names, ids or unique prefixes of deployments",
+                                           .optional = true,
+                                           .many = true,
+                                           .complete = KR_COMPLETE_DEPLOYMENT,
+                                           .offset = AT(names)},
+                                          {0}};
 
 #define LIFE(verb, sentence)                                                                       \
     .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
@@ -287,10 +320,10 @@ static const struct kr_cmd rows[] = {
     {LIFE("rollback", "Go back to the previous snapshot"), .opts = rollback_opts, .args = name_args,
      KR_EXAMPLES("deployment rollback my_deployment --yes"), .run = run_rollback},
     {LIFE("deprovision", "Stop deployments; provision brings them back"), .opts = deprovision_opts,
-     .args = maybe_args,
+     .args = many_args,
      KR_EXAMPLES("deployment deprovision my_deployment --yes", "deployment deprovision --mine -y"),
      .run = run_deprovision},
-    {LIFE("delete", "Stop deployments and forget them"), .opts = delete_opts, .args = maybe_args,
+    {LIFE("delete", "Stop deployments and forget them"), .opts = delete_opts, .args = many_args,
      KR_EXAMPLES("deployment delete my_deployment --yes"), .run = run_delete},
 };
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """pipeline and deployment commands against a real deployment on this machine."""
+import getpass
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+import uuid
 
 import pytest
 import yaml
@@ -168,7 +171,7 @@ def test_bulk(kourou, project, rows):
     done = kourou("deployment", "deprovision", "--all", check=1)
     assert "  one\n  two\n" in done.stderr and "Deprovision these 2 deployments?" in done.stderr
     done = kourou("deployment", "deprovision", "--mine", "-y", "-c", "1", check=0)
-    assert "Warning: only the first 1 of 2 are taken; --max-count takes more\n" in done.stderr
+    assert "Warning: only the first 1 of 2 are taken, 1 are left; --max-count takes more\n" in done.stderr
     assert sorted(row["status"] for row in rows("deployment", "list")) == ["absent", "running"]
     kourou("deployment", "delete", "--all", "-y", check=0)
     assert rows("deployment", "list") == []
@@ -177,6 +180,50 @@ def test_bulk(kourou, project, rows):
     assert kourou("deployment", "delete", check=2).stderr == "Error: name a deployment, or give --all or --mine\n"
     assert kourou("deployment", "delete", "x", "--all", check=2).stderr == (
         "Error: give either a name or --all or --mine\n")
+
+
+def test_all_are_all(kourou, build_dir, home, rows):
+    """More than a page; records alone, as of deployments whose machines are gone."""
+    database = sqlite3.connect(home / "kourou" / "store.db") if (home / "kourou" / "store.db").exists() else None
+    assert database is None  # the first command makes it
+    kourou("stack", "list", check=0)
+    database = sqlite3.connect(home / "kourou" / "store.db")
+    columns = [row[1] for row in database.execute("PRAGMA table_info(deployments)")]
+    given = {"flavor": "local", "status": "absent", "created": "2026-11-30T00:00:00Z", "updated": "2026-11-30T00:00:00Z",
+             "user": getpass.getuser(), "pipeline": "p"}
+    for number in range(120):
+        values = {**given, "id": str(uuid.uuid4()), "name": f"d{number:03}"}
+        used = [column for column in columns if column in values]
+        database.execute(f"INSERT INTO deployments ({','.join(used)}) VALUES ({','.join('?' * len(used))})",
+                         [values[column] for column in used])
+    database.commit()
+    done = kourou("deployment", "delete", "-y", "d000", "d001", "d000", check=0)
+    assert done.stderr.count("Deleted the deployment") == 2
+    done = kourou("deployment", "delete", "-y", "d002", "none", "d003", check=1)
+    assert "no deployment 'none'" in done.stderr and "Deleted" not in done.stderr
+    done = kourou("deployment", "delete", "--all", "-y", check=0)
+    assert done.stderr.count("Deleted the deployment") == 118
+    assert rows("deployment", "list") == []
+
+
+def test_bulk_goes_on_and_reports(kourou, project, rows, home):
+    """A deployment whose deployer is gone cannot be stopped; the others are."""
+    kourou("deployer", "register", "hf", "--flavor=huggingface", "--token=hf_aBcDeFgHiJkLmNoPqRsT", check=0)
+    for name in ("one", "two", "three"):
+        kourou("pipeline", "deploy", "--name", name, "my_module.my_pipeline", check=0)
+    database = sqlite3.connect(home / "kourou" / "store.db")
+    (deployer,) = [row["id"] for row in rows("deployer", "list") if row["name"] == "hf"]
+    database.execute("UPDATE deployments SET deployer_id = ?, flavor = 'huggingface', metadata = ? WHERE name = 'one'",
+                     [deployer, json.dumps({"space_id": "alice/gone"})])
+    database.commit()
+    env = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = kourou("deployment", "delete", "--all", "-y", "--timeout", "1", env=env, check=1)
+    assert "Deleted the deployment 'two'" in done.stderr and "Deleted the deployment 'three'" in done.stderr
+    assert "Warning: 'one': " in done.stderr
+    assert done.stderr.endswith("Error: 1 of 3 deployments are left\n"
+                                "  the reasons stand above; the same command tries them again\n")
+    assert [row["name"] for row in rows("deployment", "list")] == ["one"]
+    kourou("deployment", "delete", "one", "-y", "--force", env=env, check=0)
 
 
 def test_snapshots(kourou, project, rows):
