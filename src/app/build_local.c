@@ -9,6 +9,7 @@
 #include "oci/ref.h"
 #include "oci/tree.h"
 #include "pack/dockerignore.h"
+#include "pack/machine.h"
 #include "pack/gate.h"
 #include "pack/requirements.h"
 
@@ -225,6 +226,20 @@ static int add_variables(const struct local *l, struct kr_words *words, struct k
     return 0;
 }
 
+/* What is pushed is linux/amd64, whatever the engine has. */
+static int add_platform(const struct local *l, struct kr_words *words, struct kr_err *err)
+{
+    char machine[16];
+
+    if (!l->b->push)
+        return 0;
+    if (kr_engine_machine(machine, err) < 0)
+        return -(int)err->code;
+    if (strcmp(machine, KR_MACHINE_DEFAULT) != 0)
+        kr_words_add(words, "--platform=linux/" KR_MACHINE_DEFAULT);
+    return 0;
+}
+
 static int build_image(const struct local *l, struct kr_err *err)
 {
     kr_auto_call struct kr_engine_call call = {.timeout_ms = 0};
@@ -237,7 +252,7 @@ static int build_image(const struct local *l, struct kr_err *err)
         kr_words_add(&call.words, "--progress=plain");
     if (l->b->target->what.prevent_build_reuse)
         kr_words_add(&call.words, "--no-cache");
-    if (add_variables(l, &call.words, err) < 0 ||
+    if (add_platform(l, &call.words, err) < 0 || add_variables(l, &call.words, err) < 0 ||
         add_options(l, "build_config", &call.words, err) < 0 || write_context(l, context, err) < 0)
         return -(int)err->code;
     kr_words_add(&call.words, context);

@@ -68,12 +68,14 @@ static int check_requirements(const struct kr_target *target, struct kr_err *err
     return check_variables(target, reqs.variables, err);
 }
 
-/* An engine of another processor builds and runs for that one. */
+/* What stays on an engine is for its processor; what is pushed can be pulled by anybody. */
 static void choose_machine(const struct kr_target *target, char machine[16])
 {
     struct kr_err ignored = KR_ERR_INIT; /* no engine: the deploy says that in its own words */
 
-    if (!is_flavor(target, "docker") || kr_engine_machine(machine, &ignored) < 0)
+    if (!is_flavor(target, "docker") ||
+        json_object_get(target->stack, "container_registry") != NULL ||
+        kr_engine_machine(machine, &ignored) < 0)
         (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
 }
 

@@ -36,7 +36,7 @@ static bool is_imported(const json_t *file)
     return strcmp(kr_json_str(file, "why", ""), "imported") == 0;
 }
 
-/* Whether a sentence about what was left out names the path, or a folder above it. */
+/* Whether a sentence about secrets that were left out names the path, or a folder above it. */
 static bool is_named(const json_t *sentences, const char *path)
 {
     kr_auto_free char *part = kr_strdup(path);
@@ -49,7 +49,9 @@ static bool is_named(const json_t *sentences, const char *path)
 
         json_array_foreach(sentences, i, item)
         {
-            if (strstr(json_string_value(item), quoted) != NULL)
+            const char *sentence = json_string_value(item);
+
+            if (strstr(sentence, quoted) != NULL && strstr(sentence, "may hold secrets") != NULL)
                 return true;
         }
         slash = strrchr(part, '/');

@@ -135,3 +135,20 @@ def test_import_error_in_the_space_is_shown(real, docker_hub):
     done = real.deploy("--timeout", "60", timeout=200)
     error = [line for line in done.stderr.splitlines() if line.startswith("Error: ")][0]
     assert done.returncode == 1 and "not_there_in_the_space" in error, done.stderr
+
+
+def test_src_layout(real, docker_hub):
+    """Packages below `src` and files that they read are found where they were found on this machine."""
+    package = real.folder / "src/my_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "words.txt").write_text("Servus")
+    (package / "words.py").write_text(
+        "from importlib import resources\nWORD = resources.files('my_package').joinpath('words.txt').read_text()\n")
+    module = (real.folder / "my_module.py").read_text()
+    (package / "main.py").write_text("from my_package.words import WORD\n" + module.replace("Hello", "{WORD}"))
+    (real.folder / "my_module.py").unlink()
+    real.run("pipeline", "deploy", "--python", real.python, "--name", "my_deployment", "--timeout", "240",
+             "my_package.main.my_pipeline", check=0, timeout=280, env={"PYTHONPATH": "src"})
+    status, body = post(real.row()["url"] + "/invoke", {"parameters": {"name": "Ada"}})
+    assert status == 200 and body["outputs"]["greet.output"] == "Servus, Ada!", body

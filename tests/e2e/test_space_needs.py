@@ -260,3 +260,42 @@ def test_programs_of_another_processor(ready, hub, build_dir, foreign_runtime):
     assert hub.space(SPACE).state()["stage"] == "RUNNING"
     sent = hub.space(SPACE).state()["files"]
     assert ".kourou/bin/kourou-serve" in sent
+
+
+ENGINE = '''#!/bin/sh
+case "$*" in
+  *Server.Arch*) echo arm64 ;;
+  version*) echo "27.0 27.0" ;;
+  *build*--tag=*) echo "$@" >>"$0.log"; echo "nothing is built here" >&2; exit 1 ;;
+  *) exit 0 ;;
+esac
+'''
+
+
+@pytest.fixture
+def arm_engine(ready, tmp_path):
+    """A docker program whose engine is an ARM machine; the file it writes builds to."""
+    program = tmp_path / "engine" / "docker"
+    program.parent.mkdir()
+    program.write_text(ENGINE)
+    program.chmod(0o755)
+    ready.env["PATH"] = f"{program.parent}:{ready.env['PATH']}"
+    return program.with_name("docker.log")
+
+
+def test_an_engine_of_another_processor(ready, arm_engine):
+    ready.run("deployer", "register", "engine", "--flavor=docker", check=0)
+    ready.run("stack", "register", "engine", "-D", "engine", "-a", "default", "-o", "default", "--set", check=0)
+    done = ready.deploy(check=1)
+    assert "kourou-serve is made for amd64, and what it is sent to is linux/arm64" in done.stderr
+    assert "linux-arm64/kourou-serve" in done.stderr and not arm_engine.exists()
+    assert json.loads(ready.run("deployment", "list", "-o", "json", check=0).stdout)["items"] == []
+
+
+def test_what_is_pushed_is_for_the_processor_of_spaces(ready, arm_engine):
+    ready.run("container-registry", "register", "reg", "--flavor=default", "--uri=127.0.0.1:9/x", check=0)
+    ready.run("image-builder", "register", "engine", "--flavor=local", check=0)
+    ready.run("stack", "update", "hf", "-c", "reg", "-i", "engine", check=0)
+    done = ready.deploy(check=1)
+    assert "nothing is built here" in done.stderr
+    assert "--platform=linux/amd64" in arm_engine.read_text().split()
