@@ -153,6 +153,7 @@ class Exchange:
         except BaseException as error:  # noqa: BLE001 - also what would end the event loop
             self._incomplete(error)
         finally:
+            self._wire.wake = None  # it refers to this object
             self._wire.done()
 
     def _incomplete(self, error):

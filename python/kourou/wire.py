@@ -123,7 +123,6 @@ class Collector(Body):
     def __init__(self, body: bytes):
         super().__init__(body)
         self.result = None
-        self.cut = False
         self._data = []
 
     def taken(self, n):
@@ -137,7 +136,6 @@ class Collector(Body):
         self._data.append(data)
 
     def end(self, status, ok, cut):
-        self.cut = cut
         if self.result is not None and len(self.result) == 2:
             self.result = (*self.result, b"".join(self._data))
 

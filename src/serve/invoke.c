@@ -85,7 +85,11 @@ static void on_answer(struct kr_call *call, const struct kr_answer *a)
             (void)close(a->fd);
         kr_conn_stream_end(conn, a->cut);
     } else if (a->head.p != NULL) {
-        kr_custom_reply(conn, a);
+        struct kr_answer own = *a;
+
+        if (a->status >= 500 && a->fd < 0)
+            own.body = without_secrets(a->body, &copy);
+        kr_custom_reply(conn, &own);
     } else if (a->outputs) {
         reply.body = kr_answer_outputs(conn, a->body, a->run_us);
         kr_conn_reply(conn, &reply);

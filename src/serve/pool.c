@@ -76,6 +76,9 @@ static bool has_room(struct kr_worker *w, const struct kr_call *call)
 {
     uint32_t window = window_of(w);
 
+    /* Where nothing runs beside a request, nothing waits behind one that may last. */
+    if (w->pool->cfg.isolate && (call->light || w->light > 0) && w->inflight > 0)
+        return false;
     return w->state == KR_W_READY && w->role == KR_ROLE_SERVES && kr_worker_unstarted(w) < window &&
            w->out.n < OUT_HIGH &&
            (call->light ? w->light < KR_LIGHT_MAX
@@ -155,8 +158,6 @@ bool kr_pool_submit(struct kr_pool *pool, struct kr_call *call, int *status, con
         pool->count.rejected++;
         return false;
     }
-    if (pool->cfg.isolate)
-        call->light = false; /* nothing runs beside it */
     queue_append(pool, call);
     kr_timer_at(pool->loop, &pool->deadline, call->deadline_ms);
     kr_timer_at(pool->loop, &pool->memory_timer, pool->loop->now_ms + 50);

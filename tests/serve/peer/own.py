@@ -197,6 +197,17 @@ def sync_plain():
     return PlainTextResponse("plain", headers={"x-plain": "1"})
 
 
+def tells(how: str):
+    secret = os.environ["OWN_SECRET"]
+    if how == "raise":
+        raise ValueError(f"wrong password {secret}")
+    return Response({"password": secret}, 500 if how == "answer" else 200)
+
+
+async def tells_async(how: str):
+    return tells(how)
+
+
 def pid():
     return os.getpid()
 
@@ -324,7 +335,7 @@ def E(path, handler, method="GET", key=False, **more):
 @pipeline(settings={"deployment": DeploymentSettings(thread_pool_size=4, custom_endpoints=[
     E("/status/{value}", status_of), E("/status-async/{value}", status_of_async), E("/header", header_of),
     E("/ends/{kind}", ends), E("/ends-async/{kind}", ends_async), E("/reads", reads_request, "POST"),
-    E("/sync/{n}", sync_response), E("/plain", sync_plain), E("/pid", pid), E("/shown/{name}", shown),
+    E("/sync/{n}", sync_response), E("/plain", sync_plain), E("/tells/{how}", tells), E("/tells-async/{how}", tells_async), E("/pid", pid), E("/shown/{name}", shown),
     E("/secret", secret, key=True), E("/secret/{name}", secret_below, key=True), E("/open/{rest:path}", anything),
     E("/{name}/open", shown), E("/meets/{n}", meets), E("/floods", floods), E("/how-much", how_much),
     E("/never-reads", never_reads, "POST"), E("/reports", reports, "POST"), E("/scope/{rest:path}", scope_of),
