@@ -136,68 +136,27 @@ int kr_secret_update(struct kr_app *app, const char *ref, const json_t *values,
     return kr_change_end(app, rc, &made, row, err);
 }
 
-/* Whether a component's configuration refers to the secret: {{name.key}}, or its name alone. */
-static bool refers(const json_t *config, const char *secret)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)config, key, value)
-    {
-        kr_auto_free char *name = NULL;
-        bool by_name = strcmp(key, "secret_name") == 0 || strcmp(key, "authentication_secret") == 0;
-
-        if (!json_is_string(value))
-            continue;
-        if (kr_secret_ref_parse(json_string_value(value), &name, NULL)
-                ? strcmp(name, secret) == 0
-                : by_name && strcmp(json_string_value(value), secret) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Tells which components will miss a secret that goes or gets another name. */
-static int warn_users(struct kr_app *app, const char *secret, struct kr_err *err)
-{
-    kr_auto_json json_t *page = NULL;
-    const json_t *row;
-    size_t i;
-
-    if (kr_store_list(app->store, KR_COMPONENT, NULL, NULL, &page, err) < 0)
-        return -(int)err->code;
-    json_array_foreach(json_object_get(page, "items"), i, row)
-    {
-        const struct kr_component_kind *kind = kr_component_kind_find(kr_json_str(row, "type", ""));
-
-        if (kind != NULL && refers(json_object_get(row, "config"), secret))
-            kr_note(app, KR_NOTE_WARN, "The %s '%s' refers to the secret '%s'", kind->title,
-                    kr_json_str(row, "name", ""), secret);
-    }
-    return 0;
-}
-
-int kr_secret_rename(struct kr_app *app, const char *ref, const char *name, struct kr_err *err)
+int kr_secret_rename(struct kr_app *app, const char *ref, const char *name, bool force,
+                     struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL, *fields = NULL;
 
     if (check_name(name, err) < 0 ||
-        kr_store_find(app->store, KR_SECRET, ref, NULL, &found, err) < 0)
+        kr_store_find(app->store, KR_SECRET, ref, NULL, &found, err) < 0 ||
+        kr_secret_check_unused(app, found, force, err) < 0)
         return -(int)err->code;
     fields = json_pack("{s:s}", "name", name);
-    if (kr_store_update(app->store, KR_SECRET, kr_json_str(found, "id", ""), fields, err) < 0)
-        return -(int)err->code;
-    return warn_users(app, kr_json_str(found, "name", ""), err);
+    return kr_store_update(app->store, KR_SECRET, kr_json_str(found, "id", ""), fields, err);
 }
 
-int kr_secret_delete(struct kr_app *app, const char *ref, struct kr_err *err)
+int kr_secret_delete(struct kr_app *app, const char *ref, bool force, struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL;
 
     if (kr_store_find(app->store, KR_SECRET, ref, NULL, &found, err) < 0 ||
-        kr_store_delete(app->store, KR_SECRET, kr_json_str(found, "id", ""), err) < 0)
+        kr_secret_check_unused(app, found, force, err) < 0)
         return -(int)err->code;
-    return warn_users(app, kr_json_str(found, "name", ""), err);
+    return kr_store_delete(app->store, KR_SECRET, kr_json_str(found, "id", ""), err);
 }
 
 /* A reference means the whole name; beginnings of names are for people. */

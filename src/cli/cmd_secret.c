@@ -20,7 +20,7 @@
 struct secret_args {
     const char *name, *new_name, *values, *filename, *output;
     json_t *fields, *remove;
-    bool private_flag, interactive, yes, overwrite;
+    bool private_flag, interactive, yes, overwrite, force;
     int private_value;
 };
 
@@ -202,7 +202,7 @@ static int run_rename(struct kr_cli *cli, const void *data, struct kr_err *err)
 {
     const struct secret_args *args = data;
 
-    if (kr_secret_rename(cli->app, args->name, args->new_name, err) < 0)
+    if (kr_secret_rename(cli->app, args->name, args->new_name, args->force, err) < 0)
         return -(int)err->code;
     kr_say(cli, KR_NOTE_SUCCESS, "Renamed the secret '%s' to '%s'", args->name, args->new_name);
     return 0;
@@ -218,9 +218,11 @@ static int run_delete(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (kr_secret_get(cli->app, args->name, &row, err) < 0)
         return -(int)err->code;
     name = kr_json_str(row, "name", args->name);
+    if (!args->force && kr_secret_check_unused(cli->app, row, false, err) < 0)
+        return -(int)err->code; /* before it is asked */
     if (kr_ask(cli, err, "Delete the secret '%s'?", name) < 0)
         return -(int)err->code;
-    if (kr_secret_delete(cli->app, kr_json_str(row, "id", args->name), err) < 0)
+    if (kr_secret_delete(cli->app, kr_json_str(row, "id", args->name), args->force, err) < 0)
         return -(int)err->code;
     kr_say(cli, KR_NOTE_SUCCESS, "Deleted the secret '%s'", name);
     return 0;
@@ -304,6 +306,12 @@ static const struct kr_opt update_opts[] = {
      .offset = AT(remove)},
     {0},
 };
+#define FORCE_OPT                                                                                  \
+    {                                                                                              \
+        .name = "force", .type = KR_OPT_FLAG,                                                      \
+        .help = "Also when components, stacks or deployments use it", .offset = AT(force)          \
+    }
+
 static const struct kr_opt rename_opts[] = {
     {.name = "new-name",
      .brief = "n",
@@ -312,9 +320,11 @@ static const struct kr_opt rename_opts[] = {
      .required = true,
      .help = "The new name",
      .offset = AT(new_name)},
+    FORCE_OPT,
     {0},
 };
 static const struct kr_opt delete_opts[] = {
+    FORCE_OPT,
     KR_ROW_YES(AT(yes)),
     {0},
 };

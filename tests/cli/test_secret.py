@@ -34,6 +34,31 @@ def test_values_as_json_yaml_and_file(kourou, tmp_path):
         "Error: --values must be a JSON or YAML object of keys and values, not ")
 
 
+def test_one_that_is_in_use(kourou, project):
+    """By a stack, by a component, by a deployment: the next deploy would fail."""
+    def refused(name, users):
+        for words in (["delete", name, "-y"], ["rename", name, "-n", "other"]):
+            assert kourou("secret", *words, check=1).stderr == (
+                f"Error: the secret '{name}' is in use: {users}\n  change them first, or pass --force\n")
+
+    for name in ("of_stack", "of_component", "of_pipeline", "of_nobody"):
+        kourou("secret", "create", name, "--KEY=swordfish-1", check=0)
+    kourou("stack", "update", "default", "--secret", "of_stack", check=0)
+    kourou("deployer", "update", "default", "--secret", "of_component", check=0)
+    (project / "config.yaml").write_text("secrets: [of_pipeline]\n")
+    kourou("pipeline", "deploy", "--name", "d", "-c", "config.yaml", "my_module.my_pipeline", check=0)
+    try:
+        refused("of_stack", "the stack 'default'")
+        refused("of_component", "the deployer 'default'")
+        refused("of_pipeline", "the deployment 'd'")
+    finally:
+        kourou("deployment", "delete", "d", "-y")
+    kourou("secret", "delete", "of_pipeline", "-y", check=0)
+    kourou("secret", "delete", "of_nobody", "-y", check=0)
+    done = kourou("secret", "delete", "of_stack", "-y", "--force", check=0)
+    assert done.stderr == "Warning: The secret 'of_stack' is in use: the stack 'default'\nDeleted the secret 'of_stack'\n"
+
+
 def test_values_from_standard_input(build_dir, kourou):
     def create(name, value, given):
         return subprocess.run([str(build_dir / "kourou"), "secret", "create", name, *value], input=given,

@@ -28,10 +28,10 @@ static void test_create_get_update_delete(void **state)
     assert_true(kr_json_bool(after, "private", false));
     FAILS(kr_secret_update(p->app, "hf_token", NULL, drop, -1, NULL, &err), KR_E_NOT_FOUND,
           "the secret 'hf_token' has no key 'token'");
-    OK(kr_secret_rename(p->app, "hf_token", "other", &err));
+    OK(kr_secret_rename(p->app, "hf_token", "other", false, &err));
     OK(kr_secret_get(p->app, "other", &got, &err));
     assert_string_equal(canonical(json_object_get(got, "values")), "{\"user\":\"me\"}");
-    OK(kr_secret_delete(p->app, "other", &err));
+    OK(kr_secret_delete(p->app, "other", false, &err));
     FAILS(kr_secret_get(p->app, "other", &got, &err), KR_E_NOT_FOUND, "no secret 'other'");
     assert_string_equal(kr_buf_str(&p->notes), "");
 }
@@ -86,7 +86,7 @@ static void test_resolving_is_exact_and_redacts(void **state)
     kr_redact_clear();
 }
 
-static void test_deleting_warns_those_who_use_it(void **state)
+static void test_one_that_is_in_use_is_left_alone(void **state)
 {
     struct place *p = *state;
     struct kr_err err = KR_ERR_INIT;
@@ -99,9 +99,14 @@ static void test_deleting_warns_those_who_use_it(void **state)
     what.attributes = by_ref;
     OK(kr_component_register(p->app, KR_DEPLOYER, "b", "huggingface", &what, NULL, &err));
     assert_string_equal(kr_buf_str(&p->notes), "");
-    OK(kr_secret_delete(p->app, "s", &err));
-    assert_non_null(strstr(kr_buf_str(&p->notes), "w The deployer 'a' refers to the secret 's'\n"));
-    assert_non_null(strstr(kr_buf_str(&p->notes), "w The deployer 'b' refers to the secret 's'\n"));
+    FAILS(kr_secret_delete(p->app, "s", false, &err), KR_E_CONFLICT,
+          "the secret 's' is in use: the deployer 'a', the deployer 'b'");
+    FAILS(kr_secret_rename(p->app, "s", "t", false, &err), KR_E_CONFLICT,
+          "the secret 's' is in use: the deployer 'a', the deployer 'b'");
+    assert_string_equal(kr_buf_str(&p->notes), "");
+    OK(kr_secret_delete(p->app, "s", true, &err));
+    assert_non_null(strstr(kr_buf_str(&p->notes),
+                           "w The secret 's' is in use: the deployer 'a', the deployer 'b'\n"));
 }
 
 int main(void)
@@ -110,7 +115,7 @@ int main(void)
         PLACE(test_create_get_update_delete),
         PLACE(test_refused_names_keys_and_values),
         PLACE(test_resolving_is_exact_and_redacts),
-        PLACE(test_deleting_warns_those_who_use_it),
+        PLACE(test_one_that_is_in_use_is_left_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,7 +251,7 @@ static void test_resolved_configuration_is_typed_again(void **state)
     OK(kr_stack_component(p->app, stack, KR_DEPLOYER, &row, &err));
     assert_string_equal(canonical(json_object_get(row, "config")),
                         "{\"app_port\":9000,\"token\":\"hf_tok\"}");
-    OK(kr_secret_delete(p->app, "s", &err));
+    OK(kr_secret_delete(p->app, "s", true, &err));
     FAILS(kr_stack_component(p->app, stack, KR_DEPLOYER, &none, &err), KR_E_NOT_FOUND,
           "deployer 'd': no secret 's'");
     FAILS(kr_stack_component(p->app, stack, KR_IMAGE_BUILDER, &none, &err), KR_E_NOT_FOUND,
