@@ -64,7 +64,7 @@ def test_documented_defaults(kourou):
     row = json.loads(kourou("deployer", "flavor", "describe", "huggingface", "-o", "json", check=0).stdout)
     defaults = {a["attribute"]: a["default"] for a in row["attributes"]}
     assert defaults["space_prefix"] == "zenml" and defaults["app_port"] == 7860
-    assert defaults["private"] is False and defaults["lcm_timeout"] == 600
+    assert defaults["private"] is None and defaults["visibility"] is None and defaults["lcm_timeout"] == 600
     assert defaults["space_hardware"] is None and defaults["space_storage"] is None
 
 
