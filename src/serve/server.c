@@ -112,6 +112,19 @@ static char *deployment_json(const struct kr_server *srv)
     return kr_json_canonical(d);
 }
 
+/* Libraries of numbers start a thread for each processor: in every process that is too many, and a
+ * template that has them could not be forked. Who wants more says so. */
+static void one_thread_each(struct kr_server *srv)
+{
+    static const char *const names[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+                                        "MKL_NUM_THREADS"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(names); i++) {
+        if (kr_env_get(names[i]) == NULL)
+            kr_env_set(&srv->worker_env, names[i], "1");
+    }
+}
+
 static int worker_command(struct kr_server *srv, struct kr_err *err)
 {
     static const char *const native_places[] = {".", "../lib/kourou", "/usr/lib/kourou"};
@@ -145,6 +158,8 @@ static int worker_command(struct kr_server *srv, struct kr_err *err)
     kr_env_set(&srv->worker_env, "PYTHONUNBUFFERED", "1");
     if (srv->opt.space && getenv("FORWARDED_ALLOW_IPS") == NULL) /* only its proxy reaches it */
         kr_env_set(&srv->worker_env, "FORWARDED_ALLOW_IPS", "*");
+    if (srv->cfg.processes > 0)
+        one_thread_each(srv);
     if (srv->opt.reload) /* nothing more is left in a folder that is worked in */
         kr_env_set(&srv->worker_env, "PYTHONDONTWRITEBYTECODE", "1");
     return 0;

@@ -95,6 +95,12 @@ def test_the_loaded_state_is_shared_and_load_happens_once(start, tmp_path):
     assert server.log().count("tiny runner starts") == 1
 
 
+def test_libraries_of_numbers_start_one_thread_unless_told_otherwise(start):
+    code = "import os\nresult = [os.environ.get(n) for n in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')]"
+    server = isolated(start, env={"OMP_NUM_THREADS": "3"})
+    assert server.invoke("python", code=code).json()["outputs"]["output"] == ["3", "1", "1"]
+
+
 def test_threads_of_the_template_mean_that_processes_start_afresh(start, tmp_path):
     (tmp_path / "mode").write_text("thread")
     server = isolated(start, {"processes": 2})

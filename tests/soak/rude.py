@@ -204,6 +204,12 @@ class RudeClient(Actor):
         self.ledger.left("takes_nothing")
 
 
+# A child that leaves the step by an exception; a thread that stays and holds the interpreter.
+FORK = "import os, sys\npid = os.fork()\nif pid == 0:\n    sys.exit(7)\nresult = os.waitpid(pid, 0)[1] >> 8"
+HOLDER = ("import threading, time\ndef hold():\n    time.sleep(0.05)\n    sum(range(10 ** 12))\n"
+          "threading.Thread(target=hold, daemon=True).start()\nresult = 1")
+
+
 class Poisoner(Actor):
     """Requests that hang, exit, abort or eat memory: they get 502 or 504, once."""
 
@@ -213,7 +219,8 @@ class Poisoner(Actor):
         self.kinds = [("sleeps_too_long", "sleep", {"seconds": 60}, 0.3), ("spins", "spin", {"seconds": 60}, 0.3),
                       ("holds_the_gil", "spin_gil", {"n": 3e9}, 0.3), ("exits", "exit", {}, None),
                       ("aborts", "abort", {}, None), ("eats_memory", "eat", {}, None),
-                      ("leaves_a_child", "child", {}, None),
+                      ("leaves_a_child", "child", {}, None), ("forks", "python", {"code": FORK}, None),
+                      ("leaves_a_holder", "python", {"code": HOLDER}, None),
                       ("exits_in_a_stream", None, {"count": 9, "exit_at": 4, "pause": 0.002}, None)]
 
     def run(self):
@@ -235,8 +242,10 @@ class Poisoner(Actor):
         with Wire(self.soak.port, WAIT) as wire:
             wire.send(post("/invoke" if op else "/invoke/stream", invocation(op, token, timeout, **parameters)))
             answer = wire.answer()
-        if op == "child" or op is None:
+        if op in ("child", "python") or op is None:
             self.ledger.answered(kind, answer)
+            if op == "python" and answer.status not in (200, 502, 503, 504):
+                self.ledger.problem(f"{kind}: {answer}")
             if answer.status == 200 and op is None and b"event: error" not in answer.body:
                 self.ledger.problem(f"{kind}: the stream does not tell that it broke off: {answer.body[-300:]}")
         else:

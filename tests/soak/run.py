@@ -18,7 +18,7 @@ from .ledger import Gate, Ledger
 from .rude import Poisoner, RudeClient
 
 WORKERS = 2
-OPTIONS = {"header-timeout": "2", "body-timeout": "2", "write-timeout": "1.5", "request-timeout": "20",
+OPTIONS = {"header-timeout": "2", "body-timeout": "2", "write-timeout": "1.5", "request-timeout": "10", "stall-timeout": "2",
            "drain-timeout": "30", "worker-memory": "250MB", "max-body-size": "8MB", "runs-kept": "1000000",
            "log-size": "200KB", "log-files": "2"}
 
