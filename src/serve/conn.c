@@ -69,6 +69,14 @@ void kr_conn_close(struct kr_conn *conn)
     kr_server_check_drained(srv);
 }
 
+void kr_conn_cut(struct kr_conn *conn)
+{
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    kr_conn_close(conn);
+}
+
 /* -- requests ---------------------------------------------------------------------------------- */
 
 static void count_request(struct kr_conn *conn)
@@ -151,12 +159,9 @@ static void read_rest(struct kr_conn *conn)
 
 void kr_conn_resume(struct kr_conn *conn)
 {
-    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
     count_request(conn);
-    if (conn->cut) { /* an ordinary end would look like that of the answer */
-        (void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-        kr_conn_close(conn);
+    if (conn->cut) {
+        kr_conn_cut(conn);
         return;
     }
     if (conn->discard && conn->keep_alive && !conn->eof) {

@@ -85,6 +85,7 @@ struct kr_conn {
 /* conn.c */
 void kr_conn_open(struct kr_server *srv, int fd);
 void kr_conn_close(struct kr_conn *conn);
+void kr_conn_cut(struct kr_conn *conn);    /* so that it does not look like the end of an answer */
 void kr_conn_resume(struct kr_conn *conn); /* the answer was sent: next request, if there is one */
 void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms);
 void kr_conn_sweep(struct kr_server *srv);

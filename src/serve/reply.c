@@ -212,7 +212,7 @@ static bool send_bytes(struct kr_conn *conn, struct iovec *iov, int count)
     }
     /* Without room for more than a little, a reader that is not ready is not waited for. */
     if (conn->out.failed || (conn->out.n > KR_CONN_FIRST && !kr_room_for_answer(conn))) {
-        kr_conn_close(conn);
+        kr_conn_cut(conn);
         return false;
     }
     return true;

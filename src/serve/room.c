@@ -68,7 +68,10 @@ static void send_away(struct kr_conn *conn)
         conn->srv->metrics.bad_requests++;
         kr_upload_fail(conn, 408, "The request body stopped and others needed the room");
     }
-    kr_conn_close(conn);
+    if (conn->state == KR_C_SEND)
+        kr_conn_cut(conn);
+    else
+        kr_conn_close(conn);
 }
 
 /* Ends up to AT_ONCE connections that stand still; only such as hold memory beside their first

@@ -366,6 +366,28 @@ def test_answers_that_wait_for_their_readers_count(start):
         sock.close()
 
 
+def test_streams_that_wait_for_their_readers_count(start):
+    """Three hundred readers of 5 MB of events each that take nothing: those for whom there is no room are cut off."""
+    server = start(args=["--max-body-size", "1MB", "--write-timeout", "60"])
+    body = b'{"parameters":{"count":50,"pad":100000}}'
+    socks = []
+    with Peak(server) as peak:
+        for _ in range(300):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", server.port))
+            sock.sendall(head("POST", "/invoke/stream", J, f"Content-Length: {len(body)}", "Connection: close") + body)
+            socks.append(sock)
+        wait_for(lambda: server.metric("kourou_connections") < 290, "some are cut off")
+        assert server.metric("kourou_request_memory_bytes") <= 16 << 20
+        assert server.get("/livez").status == 200
+    print(f"{peak.most / MB:.1f} MB at most")
+    assert peak.most < 1.1 * (16 << 20)
+    for sock in socks:
+        sock.close()
+    wait_for(lambda: server.metric("kourou_request_memory_bytes") < MB, "all is given back")
+
+
 def test_a_sum_that_could_not_hold_one_body_is_refused(start, tmp_path):
     server = start()
     done = subprocess.run([*server.argv[:3], "--max-body-size", "8MB", "--max-request-memory", "20MB"],

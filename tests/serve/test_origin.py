@@ -100,13 +100,11 @@ def test_programs_and_its_own_pages_are_answered(start):
     assert statuses(server.raw(old)) == [200]
 
 
-@pytest.mark.parametrize("args, env", [(["--host", "127.0.0.1"], {}), (["--host", "localhost"], {}), (["--host", "127.9.9.9"], {}),
+@pytest.mark.parametrize("args, env", [(["--host", "127.0.0.1"], {}), (["--host", "localhost"], {}), (["--host", "::ffff:127.0.0.1"], {}),
                                        (["--host", "0.0.0.0", "--local-only"], {}),
                                        (["--host", "0.0.0.0"], {"KOUROU_SERVE_LOCAL_ONLY": "1"})])
 def test_where_it_holds(start, args, env):
-    server = start(args=args, env=env, ready=args[1] != "127.9.9.9", check=args[1] != "127.9.9.9")
-    if args[1] == "127.9.9.9":
-        return  # listens where the client of these tests does not look
+    server = start(args=args, env=env)
     assert ask(server, "POST", "/invoke", "Origin: https://evil.example")[0] == 403
     assert ask(server, "POST", "/invoke", host="evil.example")[0] == 403
 
