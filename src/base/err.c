@@ -30,6 +30,7 @@ _Static_assert(KR_ARRAY_LEN(code_names) == KR_CODE_COUNT, "every code has a name
 
 /* Newlines would break the one-line promise; texts from outside may carry them, and secrets. What
  * does not fit may have been cut in the middle of one. */
+KR_PRINTF(3, 0)
 static void put(char *to, size_t size, const char *fmt, va_list args)
 {
     int n = vsnprintf(to, size, fmt, args);
