@@ -191,6 +191,7 @@ static void test_live_credentials(void **state)
 static void test_what_stands_in_documentation(void **state)
 {
     static const char *const texts[] = {
+        "hf_94wBhPGp6KrrTH3KDchhKpRxZwd6dmHWLL",
         "hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         "hf_YOUR_TOKEN_HERE",
         "AKIAIOSFODNN7EXAMPLE",
