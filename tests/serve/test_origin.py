@@ -143,6 +143,7 @@ def test_preflights_and_reading(start):
 
 # -- a real browser -----------------------------------------------------------------------------------------------------
 
+BRIEF = ["--idle-timeout", "1"]  # the browser would keep its connections
 ATTACK = """
 const url = arguments[0], done = arguments[arguments.length - 1], seen = {};
 const body = JSON.stringify({parameters: {op: "echo", value: 1}});
@@ -210,7 +211,7 @@ def custom_answers(server):
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "rebound.example"])
 def test_a_page_of_another_site_neither_calls_nor_reads(start, driver, site, name):  # noqa: F811
-    server = start(tiny_routes=ROUTES)
+    server = start(args=BRIEF, tiny_routes=ROUTES)
     driver.get(f"http://{name}:{site.port}/")
     seen = driver.execute_async_script(ATTACK, f"http://127.0.0.1:{server.port}")
     assert set(seen) == {"json", "text", "blind", "untyped", "typed", "batch", "runs", "info", "own", "beacon", "image", "form"}
@@ -221,7 +222,7 @@ def test_a_page_of_another_site_neither_calls_nor_reads(start, driver, site, nam
 
 def test_a_page_whose_name_comes_to_mean_this_machine(start, driver):  # noqa: F811
     """DNS rebinding: the page's own name and port are the deployment's."""
-    server = start(tiny_routes=ROUTES)
+    server = start(args=BRIEF, tiny_routes=ROUTES)
     driver.get(f"http://rebound.example:{server.port}/health")
     seen = driver.execute_async_script(ATTACK, f"http://rebound.example:{server.port}")
     for name in ("json", "text", "typed", "runs", "info"):
@@ -230,7 +231,7 @@ def test_a_page_whose_name_comes_to_mean_this_machine(start, driver):  # noqa: F
 
 
 def test_a_page_of_a_site_that_is_named_does_both(start, driver, site):  # noqa: F811
-    server = start({"cors": {"allow_origins": [f"http://localhost:{site.port}"]}}, tiny_routes=ROUTES)
+    server = start({"cors": {"allow_origins": [f"http://localhost:{site.port}"]}}, args=BRIEF, tiny_routes=ROUTES)
     driver.get(f"http://localhost:{site.port}/")
     seen = driver.execute_async_script(ATTACK, f"http://127.0.0.1:{server.port}")
     assert json.loads(seen["json"])["outputs"] == {"output": 1} and "items" in json.loads(seen["runs"])
@@ -239,7 +240,7 @@ def test_a_page_of_a_site_that_is_named_does_both(start, driver, site):  # noqa:
 
 
 def test_its_own_page_does_both(start, driver):  # noqa: F811
-    server = start(tiny_routes=ROUTES)
+    server = start(args=BRIEF, tiny_routes=ROUTES)
     driver.get(f"http://localhost:{server.port}/")
     seen = driver.execute_async_script(ATTACK, f"http://localhost:{server.port}")
     assert json.loads(seen["json"])["outputs"] == {"output": 1} and "items" in json.loads(seen["runs"])
