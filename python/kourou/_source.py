@@ -52,6 +52,33 @@ def unwrap(function):
     return function
 
 
+_MARKS = (os.path.join(".kourou", "config.yaml"), ".zen")  # what `kourou init` and `zenml init` leave
+
+
+def source_root() -> str:
+    """The folder that is deployed when a script deploys itself.
+
+    The nearest folder above the script that `init` has marked; else the current one, if Python imports from there; else
+    the folder of the script, from where Python imports when it runs `python folder/script.py`.
+    """
+    main = sys.modules.get("__main__")
+    path = getattr(main, "__file__", None)
+    here = os.getcwd()
+    if path is None or getattr(main, "__spec__", None) is not None:
+        return here
+    folder = os.path.dirname(os.path.abspath(path))
+    at = folder
+    while True:
+        if any(os.path.exists(os.path.join(at, mark)) for mark in _MARKS):
+            return at
+        above = os.path.dirname(at)
+        if above == at:
+            break
+        at = above
+    inside = (folder + os.sep).startswith(here.rstrip(os.sep) + os.sep)
+    return here if inside and any(os.path.realpath(p or here) == os.path.realpath(here) for p in sys.path) else folder
+
+
 def main_module_name() -> str:
     """Importable name of the script that runs as ``__main__``, relative to the source root."""
     main = sys.modules.get("__main__")
@@ -61,10 +88,7 @@ def main_module_name() -> str:
     path = getattr(main, "__file__", None)
     if path is None:
         return "__main__"
-    relative = os.path.relpath(os.path.abspath(path), os.getcwd())
-    if relative.startswith(".."):
-        return os.path.splitext(os.path.basename(path))[0]
-    return os.path.splitext(relative)[0].replace(os.sep, ".")
+    return os.path.splitext(os.path.relpath(os.path.abspath(path), source_root()))[0].replace(os.sep, ".")
 
 
 def source_of(thing, what: str = "object") -> str:

@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
 
+from ._source import source_root
 from .errors import DeploymentError
 
 
@@ -28,11 +30,11 @@ def _ours(name):
     return path if path and os.path.basename(os.path.realpath(path)).startswith("kourou") else None
 
 
-def call(*arguments, timeout=None, capture=True):
+def call(*arguments, timeout=None, capture=True, cwd=None, env=None):
     """Runs the program and gives what it wrote to stdout. DeploymentError carries its message."""
     command = [program(), *map(str, arguments)]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if capture else None,
+        done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if capture else None,
                               stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
     except OSError as error:
         raise DeploymentError(f"cannot run {command[0]}: {error.strerror}") from None
@@ -101,13 +103,19 @@ def invoke_deployment(deployment_name_or_id, project=None, timeout=None, **param
     arguments = ["deployment", "invoke", str(deployment_name_or_id)]
     if timeout is not None:
         arguments += ["--timeout", str(int(timeout))]
-    arguments += [f"--{name}={_argument(value)}" for name, value in body.items()]
-    return json.loads(call(*arguments))
+    with tempfile.TemporaryDirectory(prefix="kourou-") as folder:
+        arguments += [f"--{name}={_argument(value, folder)}" for name, value in body.items()]
+        return json.loads(call(*arguments))
 
 
-def _argument(value) -> str:
+def _argument(value, folder) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return "@" + text if text.startswith("@") else text
+    if text != "-":
+        return "@" + text if text.startswith("@") else text
+    path = os.path.join(folder, "dash")  # by itself it means standard input
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return "@" + path
 
 
 def invoke_url(url, parameters, key=None, timeout=300):
@@ -129,16 +137,26 @@ def invoke_url(url, parameters, key=None, timeout=300):
         raise DeploymentError(f"{url} cannot be reached: {getattr(error, 'reason', error)}") from None
 
 
+def _as_imported(pipeline):
+    """The pipeline without what was set on a copy of it. The script that runs is not imported a second time."""
+    from .runtime import find_pipeline
+
+    source = pipeline.importable_source()
+    own = getattr(sys.modules.get("__main__"), source.rsplit(".", 1)[1], None)
+    if isinstance(own, type(pipeline)) and own.importable_source() == source:
+        return own
+    return find_pipeline(source)
+
+
 def _config_file(folder, pipeline, arguments):
     """Options that were set in Python but not in the decorator have to travel in a configuration file."""
-    from .runtime import find_pipeline
     from .schema import canonical
 
     found = {}
     parameters = {**(pipeline.options.get("parameters") or {}), **arguments}
     if parameters:
         found["parameters"] = canonical(parameters)
-    imported = find_pipeline(pipeline.importable_source())
+    imported = _as_imported(pipeline)
     for key in ("settings", "environment", "secrets", "steps"):
         value = pipeline.options.get(key)
         if value and value != imported.options.get(key):
@@ -152,8 +170,13 @@ def _config_file(folder, pipeline, arguments):
 
 
 def _run(pipeline, arguments, *command):
+    root = source_root()
+    # What lies beside the script is imported by it without its folder's name.
+    paths = [sys.path[0] or os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
+    beside = os.path.realpath(paths[0]).startswith(os.path.realpath(root) + os.sep)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)} if beside else None
     with tempfile.TemporaryDirectory(prefix="kourou-") as folder:
-        return call(*command, *_config_file(folder, pipeline, arguments))
+        return call(*command, *_config_file(folder, pipeline, arguments), cwd=root, env=env)
 
 
 def deploy(pipeline, name, timeout, arguments) -> Deployment:
