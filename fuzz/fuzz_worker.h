@@ -90,7 +90,9 @@ static inline void fuzz_say_frame(const struct kr_worker *w, struct fuzz_input *
     const uint8_t *bytes;
     size_t n = fuzz_take(in, &bytes);
 
-    if (type >= 240 && type < 250)
+    if (type >= 250)
+        type = (uint8_t)(KR_T_RETURNED + type % 4); /* PONG, SPAWNED, REFUSED */
+    else if (type >= 240)
         type = KR_T_TAKEN;
     else if (type < 240)
         type = types[type % sizeof(types)];
