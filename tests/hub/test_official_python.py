@@ -543,3 +543,18 @@ def test_oauth_token_cannot_restart(hub, space):
 
 def test_version_of_the_client():
     assert int(huggingface_hub.__version__.split(".")[0]) >= 1
+
+
+def test_place_and_preferred_visibility_of_an_organization(api, hub):
+    group = {"id": "0123456789abcdef01234567", "name": "rg", "role": "write"}
+    hub.make_org("acme", {"alice": "write"}, plan="enterprise", default_visibility="private", resource_groups=[group])
+    api.create_repo("acme/a", repo_type="space", space_sdk="docker", region="eu", resource_group_id=group["id"])
+    info = api.space_info("acme/a")
+    assert info.private is True and info.resource_group["name"] == "rg" and "region:eu" in info.tags
+    api.create_repo("acme/b", repo_type="space", space_sdk="docker", visibility="protected")
+    assert hub.space("acme/b").state()["visibility"] == "protected"
+    with pytest.raises(BadRequestError):
+        api.create_repo("acme/c", repo_type="space", space_sdk="docker", resource_group_id="f" * 24)
+    with pytest.raises(HfHubHTTPError) as wrong:
+        api.create_repo("alice/c", repo_type="space", space_sdk="docker", region="eu")
+    assert status(wrong) == 403
