@@ -36,6 +36,84 @@ static const struct {
     {"nocache", "no-cache"},
     {"forcerm", "force-rm"},
     {"shmsize", "shm-size"},
+    {"device_cgroup_rules", "device-cgroup-rule"},
+    {"mem_swappiness", "memory-swappiness"},
+    {"mounts", "mount"},
+    {"uts_mode", "uts"},
+};
+
+/* What run_args can have, as the program spells it, and the forms of its value. */
+enum form {
+    ONE,   /* text, number, true or false */
+    MANY,  /* that, or a list */
+    PAIRS, /* that, or a map of names to values */
+    LIMITS /* that, or a list of maps: {"Name": "nofile", "Soft": 1024, "Hard": 2048} */
+};
+static const struct {
+    const char *option;
+    enum form form;
+} run_options[] = {
+    {"add-host", PAIRS},
+    {"blkio-weight", ONE},
+    {"cap-add", MANY},
+    {"cap-drop", MANY},
+    {"cgroup-parent", ONE},
+    {"cgroupns", ONE},
+    {"cpu-period", ONE},
+    {"cpu-quota", ONE},
+    {"cpu-shares", ONE},
+    {"cpus", ONE},
+    {"cpuset-cpus", ONE},
+    {"cpuset-mems", ONE},
+    {"device", MANY},
+    {"device-cgroup-rule", MANY},
+    {"dns", MANY},
+    {"dns-option", MANY},
+    {"dns-search", MANY},
+    {"domainname", ONE},
+    {"env", PAIRS},
+    {"gpus", ONE},
+    {"group-add", MANY},
+    {"hostname", ONE},
+    {"init", ONE},
+    {"ip", ONE},
+    {"ip6", ONE},
+    {"ipc", ONE},
+    {"label", PAIRS},
+    {"link", PAIRS},
+    {"log-driver", ONE},
+    {"log-opt", PAIRS},
+    {"mac-address", ONE},
+    {"memory", ONE},
+    {"memory-reservation", ONE},
+    {"memory-swap", ONE},
+    {"memory-swappiness", ONE},
+    {"mount", MANY},
+    {"network", ONE},
+    {"network-alias", MANY},
+    {"oom-kill-disable", ONE},
+    {"oom-score-adj", ONE},
+    {"pid", ONE},
+    {"pids-limit", ONE},
+    {"platform", ONE},
+    {"privileged", ONE},
+    {"publish", PAIRS},
+    {"read-only", ONE},
+    {"restart", PAIRS},
+    {"runtime", ONE},
+    {"security-opt", MANY},
+    {"shm-size", ONE},
+    {"stop-signal", ONE},
+    {"storage-opt", PAIRS},
+    {"sysctl", PAIRS},
+    {"tmpfs", PAIRS},
+    {"ulimit", LIMITS},
+    {"user", ONE},
+    {"userns", ONE},
+    {"uts", ONE},
+    {"volume", PAIRS},
+    {"volumes-from", MANY},
+    {"workdir", ONE},
 };
 
 /* What Kourou itself decides. */
@@ -92,10 +170,21 @@ static char *entry(const char *option, const char *key, const json_t *value)
     if (strcmp(option, "volume") == 0 && json_is_object(value))
         return kr_asprintf("%s:%s:%s", key, kr_json_str(value, "bind", ""),
                            kr_json_str(value, "mode", "rw"));
+    if (strcmp(option, "publish") == 0 && json_is_null(value))
+        return kr_strdup(key);
+    if (strcmp(option, "publish") == 0 && json_array_size(value) == 2) { /* address and port */
+        kr_auto_free char *address = plain(json_array_get(value, 0)),
+                          *port = plain(json_array_get(value, 1));
+
+        return address != NULL && port != NULL && strpbrk(address, ".:") != NULL
+                   ? kr_asprintf("%s:%s:%s", address, port, key)
+                   : NULL;
+    }
     if (text == NULL)
         return NULL;
-    if (strcmp(option, "publish") == 0)
-        return kr_asprintf("%s:%s", text, key);
+    if (strcmp(option, "publish") == 0 || strcmp(option, "link") == 0)
+        return strcmp(option, "link") == 0 ? kr_asprintf("%s:%s", key, text)
+                                           : kr_asprintf("%s:%s", text, key);
     if (strcmp(option, "tmpfs") == 0 || strcmp(option, "add-host") == 0)
         return text[0] != '\0' ? kr_asprintf("%s:%s", key, text) : kr_strdup(key);
     return kr_asprintf("%s=%s", key, text);
@@ -114,6 +203,19 @@ static int refuse(const struct adding *a, const char *name, const json_t *value,
         err, "the options of the docker program can be named as they are there, like gpus: all");
 }
 
+/* {"Name": "nofile", "Soft": 1024, "Hard": 2048}, or in small letters. Caller frees; NULL: it is
+ * something else. */
+static char *limit(const json_t *value)
+{
+    const char *name = kr_json_str(value, "Name", kr_json_str(value, "name", NULL));
+    int64_t soft = kr_json_int(value, "Soft", kr_json_int(value, "soft", -2));
+    int64_t hard = kr_json_int(value, "Hard", kr_json_int(value, "hard", soft));
+
+    return name != NULL && soft > -2
+               ? kr_asprintf("%s=%lld:%lld", name, (long long)soft, (long long)hard)
+               : NULL;
+}
+
 static int add_many(const struct adding *a, const char *name, const char *option,
                     const json_t *value, struct kr_err *err)
 {
@@ -123,7 +225,8 @@ static int add_many(const struct adding *a, const char *name, const char *option
 
     json_array_foreach(value, i, item)
     {
-        kr_auto_free char *text = plain(item);
+        kr_auto_free char *text =
+            strcmp(option, "ulimit") == 0 && json_is_object(item) ? limit(item) : plain(item);
 
         if (text == NULL)
             return refuse(a, name, item, err);
@@ -140,6 +243,53 @@ static int add_many(const struct adding *a, const char *name, const char *option
     return 0;
 }
 
+/* Labels of ours say whose a container is. */
+static int check_labels(const char *option, const json_t *value, struct kr_err *err)
+{
+    const char *name;
+    json_t *item;
+    size_t i;
+
+    if (strcmp(option, "label") != 0)
+        return 0;
+    json_object_foreach((json_t *)(uintptr_t)value, name, item)
+    {
+        if (strncmp(name, "kourou.", 7) == 0)
+            return kr_fail(err, KR_E_INVALID,
+                           "run_args: Kourou decides about the label '%s' itself", name);
+    }
+    json_array_foreach(value, i, item)
+    {
+        if (json_is_string(item) && strncmp(json_string_value(item), "kourou.", 7) == 0)
+            return kr_fail(err, KR_E_INVALID,
+                           "run_args: Kourou decides about the label '%s' itself",
+                           json_string_value(item));
+    }
+    return 0;
+}
+
+/* Whether run_args can have it: what is not passed on whole is not passed on at all. */
+static int check_run(const char *name, const char *option, const json_t *value, struct kr_err *err)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(run_options); i++) {
+        enum form form = run_options[i].form;
+
+        if (strcmp(run_options[i].option, option) != 0)
+            continue;
+        if ((json_is_array(value) && form == ONE) || (json_is_object(value) && form != PAIRS))
+            return kr_fail(err, KR_E_INVALID, "run_args: '%s' is %s, which it cannot be", name,
+                           kr_json_type_name(value));
+        return check_labels(option, value, err);
+    }
+    (void)kr_fail(err, KR_E_INVALID,
+                  "run_args: '%s' is none of the options that containers of "
+                  "deployments can have",
+                  name);
+    return kr_hint(err,
+                   "docs/images.md lists them; GPUs are asked for with gpus, limits of CPU with "
+                   "cpus");
+}
+
 static int add_one(const struct adding *a, const char *name, const json_t *value,
                    struct kr_err *err)
 {
@@ -153,12 +303,10 @@ static int add_one(const struct adding *a, const char *name, const json_t *value
     if (option[strspn(option, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0' ||
         option[0] == '-' || option[0] == '\0')
         return kr_fail(err, KR_E_INVALID, "%s: '%s' is not a name of an option", a->setting, name);
-    if (json_is_null(value))
+    if (strcmp(a->setting, "run_args") == 0 && check_run(name, option, value, err) < 0)
+        return -(int)err->code;
+    if (json_is_null(value) || strcmp(option, "restart") == 0) /* kr_docker_restart_policy() */
         return 0;
-    if (strcmp(option, "restart") == 0 && json_is_object(value)) {
-        kr_words_addf(a->words, "--restart=%s", kr_json_str(value, "Name", "no"));
-        return 0;
-    }
     if (text == NULL)
         return add_many(a, name, option, value, err);
     kr_words_addf(a->words, "--%s=%s", option, text);

@@ -11,12 +11,16 @@
 #include "pack/gate.h"
 #include "pack/launch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK = 512 };
 #define ARCHIVE_MAX ((size_t)2 << 30)
 #define STR_(x)     #x
-#define STR(x)      STR_(x)
+#define CONTROL                                                                                    \
+    "\001\002\003\004\005\006\007\010\012\013\014\015\016\017\020\021\022\023\024\025\026\027"     \
+    "\030\031\032\033\034\035\036\037\177"
+#define STR(x) STR_(x)
 
 json_t *kr_docker_secrets(const struct kr_deployment *what)
 {
@@ -107,6 +111,7 @@ static struct kr_launch launch_of(const struct kr_docker *docker, int port, cons
         .snapshot_id = what->snapshot_id,
         .snapshot_name = what->snapshot_name,
         .app_port = port,
+        .context = true,
     };
 }
 
@@ -180,6 +185,27 @@ static bool is_local_only(const struct kr_docker *docker)
            json_object_get(run_args, "publish_all_ports") == NULL;
 }
 
+/* Variables of the docker settings that an image does not hold: those for the running container
+ * only, and values that no ENV line of a Dockerfile can have. */
+static void add_unwritten(const struct kr_docker *docker, struct kr_words *words)
+{
+    static const char *const keys[] = {"environment", "runtime_environment"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(keys); i++) {
+        const char *name;
+        json_t *value;
+
+        json_object_foreach(kr_json_at(docker->what->snapshot, "settings", "docker", keys[i], NULL),
+                            name, value)
+        {
+            const char *text = json_string_value(value);
+
+            if (text != NULL && (i == 1 || text[strcspn(text, CONTROL)] != '\0'))
+                kr_words_addf(words, "--env=%s=%s", name, text);
+        }
+    }
+}
+
 static void add_environment(const struct kr_docker *docker, const struct kr_docker_run *run,
                             struct kr_words *words)
 {
@@ -194,10 +220,24 @@ static void add_environment(const struct kr_docker *docker, const struct kr_dock
         kr_words_add(words, "--env=PYTHONUNBUFFERED=1");
         kr_words_add(words, "--workdir=" KR_IMAGE_APP);
     }
+    add_unwritten(docker, words);
     json_object_foreach((json_t *)(uintptr_t)docker->what->environment, name, value)
         kr_words_addf(words, "--env=%s=%s", name, json_string_value(value));
     if (json_object_size(run->secrets) > 0)
         kr_words_add(words, "--env=KOUROU_ENV_FILE=" KR_DOCKER_ENV_FILE);
+}
+
+/* "512MB", "2GiB", checked already, in bytes: Docker itself counts by 1024 whatever the letters. */
+static uint64_t bytes_of(const char *size)
+{
+    static const char letters[] = "KMGTP";
+    char *unit = NULL;
+    double bytes = strtod(size, &unit);
+    const char *at = unit[0] != '\0' ? strchr(letters, unit[0]) : NULL;
+
+    for (; at != NULL && at >= letters; at--)
+        bytes *= unit[1] == 'i' ? 1024 : 1000;
+    return (uint64_t)bytes;
 }
 
 /* The resources of the pipeline are limits of the container. */
@@ -210,7 +250,7 @@ static void add_resources(const json_t *snapshot, struct kr_words *words)
     if (json_is_number(cpus))
         kr_words_addf(words, "--cpus=%g", json_number_value(cpus));
     if (memory != NULL)
-        kr_words_addf(words, "--memory=%s", memory);
+        kr_words_addf(words, "--memory=%llub", (unsigned long long)bytes_of(memory));
     if (kr_json_int(resources, "gpu_count", 0) > 0)
         kr_words_addf(words, "--gpus=%lld", (long long)kr_json_int(resources, "gpu_count", 0));
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { CALL_MS = 120000, CHECK_MS = 20000, OUTPUT_MAX = 4 << 20, SAID_MAX = 4096 };
+enum { CALL_MS = 120000, CHECK_MS = 20000, OUTPUT_MAX = 4 << 20, SAID_MAX = 32768 };
 
 void kr_words_add(struct kr_words *words, const char *word)
 {
@@ -173,18 +173,80 @@ static bool on_cancelled(void *data)
     return kr_denv_cancelled(data);
 }
 
-/* The line that names the cause: the last one with "error" in it, else the last. */
-static struct kr_view cause(const struct kr_buf *text)
+static bool has(struct kr_view line, const char *part)
 {
-    struct kr_view rest = {kr_buf_str(text), text->n}, line, found = kr_view_last_line(rest);
+    return line.n > 0 && memmem(line.p, line.n, part, strlen(part)) != NULL;
+}
+
+/* What builders and installers say after the fact, about a cause that they have named before. */
+static bool is_sequel(struct kr_view line)
+{
+    static const char *const parts[] = {"failed to solve",
+                                        "did not complete successfully",
+                                        "executor failed running",
+                                        "returned a non-zero code",
+                                        "subprocess-exited-with-error",
+                                        "metadata-generation-failed",
+                                        "legacy-install-failure",
+                                        "Failed building wheel",
+                                        "Failed to build",
+                                        "No matching distribution found",
+                                        "Could not build wheels",
+                                        "dependency resolver does not currently"};
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(parts); i++) {
+        if (has(line, parts[i]))
+            return true;
+    }
+    return false;
+}
+
+/* How sure it is that a line names the cause; 0: not at all. */
+static int weight(struct kr_view line)
+{
+    static const char *const sure[] = {
+        "Error: ", "Exception: ", "fatal error: ", ": error: ", "Error response"};
+    static const char *const likely[] = {"ERROR", "E: ", "error: ", "fatal: ", ": not found"};
+
+    if (is_sequel(line))
+        return has(line, "ERROR") || has(line, "error") ? 1 : 0;
+    for (size_t i = 0; i < KR_ARRAY_LEN(sure); i++) {
+        if (has(line, sure[i]))
+            return 3;
+    }
+    for (size_t i = 0; i < KR_ARRAY_LEN(likely); i++) {
+        if (has(line, likely[i]))
+            return 2;
+    }
+    return 0;
+}
+
+/* Without "#12 3.456 " of BuildKit in front. */
+static struct kr_view said_in(struct kr_view line)
+{
+    struct kr_view rest = line, word;
+
+    if (line.n < 2 || line.p[0] != '#' || line.p[1] < '0' || line.p[1] > '9')
+        return kr_view_trim(line);
+    (void)kr_view_cut(&rest, ' ', &word);
+    line = rest;
+    (void)kr_view_cut(&rest, ' ', &word);
+    return kr_view_trim(word.n > 0 && word.p[0] >= '0' && word.p[0] <= '9' ? rest : line);
+}
+
+/* The line that names the cause: the first of the surest ones, else the last line. */
+struct kr_view kr_engine_cause(const char *text)
+{
+    struct kr_view rest = kr_view_of(text), line, found = kr_view_last_line(rest);
+    int best = 0;
     bool more = true;
 
     while (more) {
         more = kr_view_cut(&rest, '\n', &line);
-        if (line.p != NULL && line.n > 6 &&
-            (memmem(line.p, line.n, "ERROR:", 6) != NULL ||
-             memmem(line.p, line.n, "Error response", 14) != NULL))
-            found = kr_view_trim(line);
+        if (line.n > 0 && weight(line) > best) {
+            best = weight(line);
+            found = said_in(line);
+        }
     }
     return found;
 }
@@ -196,7 +258,7 @@ static bool says(const struct kr_buf *text, const char *part)
 
 static int fail(const struct kr_buf *said, const char *what, int status, struct kr_err *err)
 {
-    struct kr_view line = cause(said);
+    struct kr_view line = kr_engine_cause(kr_buf_str(said));
 
     if (says(said, "Cannot connect to the Docker daemon") || says(said, "error during connect") ||
         says(said, "permission denied while trying to connect"))
@@ -226,7 +288,9 @@ static char **environment_of(const struct kr_engine_call *call, const char *conf
     char **env = kr_env_copy();
 
     kr_env_set(&env, "DOCKER_CLI_HINTS", "false");
-    kr_env_set(&env, "DOCKER_BUILDKIT", call->buildkit ? "1" : "0");
+    /* Only for builds: a program without buildx complains of it with every other command. */
+    if (call->words.n > 0 && strcmp(call->words.v[0], "build") == 0)
+        kr_env_set(&env, "DOCKER_BUILDKIT", call->buildkit ? "1" : "0");
     if (config != NULL) {
         keep_context(&env);
         kr_env_set(&env, "DOCKER_CONFIG", config);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/view.h"
 #include "deployers/deployer.h"
 
 /* Words of a command; grows. */
@@ -50,6 +51,9 @@ void kr_engine_call_finish(struct kr_engine_call *call);
  * when it is not shown line by line, or NULL. `what` is the failed action, for the message. */
 int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *out,
                   struct kr_err *err) KR_MUST_USE;
+
+/* The line of a program's output that names the cause of its failure. */
+struct kr_view kr_engine_cause(const char *text);
 
 /* Whether there is a program and an engine that answers. *buildkit (may be NULL): the program can
  * use BuildKit. */

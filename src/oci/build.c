@@ -363,8 +363,11 @@ static json_t *environment_of(const struct build *b)
     };
     json_t *env = json_object();
 
-    for (size_t i = 0; i < KR_ARRAY_LEN(defaults); i++)
-        kr_json_set_str(env, defaults[i][0], defaults[i][1]);
+    for (size_t i = 0; i < KR_ARRAY_LEN(defaults); i++) {
+        if (!(b->in->native && kr_starts_with(defaults[i][0], "PYTHON")) &&
+            !(b->in->user != NULL && strcmp(defaults[i][1], "kourou") == 0))
+            kr_json_set_str(env, defaults[i][0], defaults[i][1]);
+    }
     kr_json_merge(env, b->in->environment != NULL ? b->in->environment : json_null());
     return env;
 }

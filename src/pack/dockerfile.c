@@ -110,24 +110,35 @@ static void append_words(json_t *words, const char *const *list, size_t n)
         append_word(words, list[i]);
 }
 
-static const char *owner_of(const struct kr_dockerfile *in)
+enum { OWNER_SIZE = 256 };
+
+static const char *owner_of(const struct kr_dockerfile *in, char owner[OWNER_SIZE])
 {
-    return in->user != NULL ? in->user : STR(KR_IMAGE_UID) ":" STR(KR_IMAGE_UID);
+    kr_auto_free char *user = kr_image_user(in->user);
+
+    (void)snprintf(owner, OWNER_SIZE, "%s", user);
+    return owner;
 }
 
-/* A user with a name (some libraries ask for it) and the folders it may write to. */
+/* A user with a name (some libraries ask for it) and the folders it may write to. One that is named
+ * is there already. */
 static void add_user(const struct kr_dockerfile *in, struct kr_buf *out)
 {
+    char owner[OWNER_SIZE];
+    kr_auto_free char *uid = kr_strdup(owner_of(in, owner));
+    char *gid = strchr(uid, ':');
+
     kr_buf_adds(out, "RUN set -eu; \\\n");
-    for (int i = 0; i < 2; i++)
-        kr_buf_addf(
-            out, "    grep -q '^[^:]*:[^:]*:%d:' /etc/%s || echo 'kourou:x:%d:%s' >> /etc/%s; \\\n",
-            KR_IMAGE_UID, i == 0 ? "group" : "passwd", KR_IMAGE_UID,
-            i == 0 ? "" : STR(KR_IMAGE_UID) "::" KR_IMAGE_HOME ":/bin/sh",
-            i == 0 ? "group" : "passwd");
+    if (uid[strspn(uid, "0123456789:")] == '\0' && gid != NULL) {
+        *gid++ = '\0';
+        kr_buf_addf(out,
+                    "    grep -q '^[^:]*:[^:]*:%s:' /etc/group || echo 'kourou:x:%s:' >> "
+                    "/etc/group; \\\n    grep -q '^[^:]*:[^:]*:%s:' /etc/passwd || echo "
+                    "'kourou:x:%s:%s::" KR_IMAGE_HOME ":/bin/sh' >> /etc/passwd; \\\n",
+                    gid, gid, uid, uid, gid);
+    }
     kr_buf_addf(out, "    mkdir -p %s %s %s; \\\n    chown -R %s %s %s %s\n", KR_IMAGE_HF_HOME,
-                KR_IMAGE_DATA, KR_IMAGE_APP, owner_of(in), KR_IMAGE_HOME, KR_IMAGE_DATA,
-                KR_IMAGE_APP);
+                KR_IMAGE_DATA, KR_IMAGE_APP, owner, KR_IMAGE_HOME, KR_IMAGE_DATA, KR_IMAGE_APP);
 }
 
 static void add_apt(const json_t *packages, struct kr_buf *out)
@@ -293,13 +304,16 @@ static void add_default_env(const struct kr_dockerfile *in, struct kr_buf *out)
         {"HOME", KR_IMAGE_HOME},
         {"HF_HOME", KR_IMAGE_HF_HOME},
         {"KOUROU_SERVE_DATA_DIR", KR_IMAGE_DATA},
+        {"LOGNAME", "kourou"},
         {"PYTHONUNBUFFERED", "1"},
+        {"USER", "kourou"},
     };
 
     for (size_t i = 0; i < KR_ARRAY_LEN(pairs); i++) {
         if (json_object_get(in->environment, pairs[i][0]) == NULL &&
             json_object_get(in->runtime_environment, pairs[i][0]) == NULL &&
-            !(in->native && kr_starts_with(pairs[i][0], "PYTHON")))
+            !(in->native && kr_starts_with(pairs[i][0], "PYTHON")) &&
+            !(in->user != NULL && strcmp(pairs[i][1], "kourou") == 0))
             (void)kr_dockerfile_env(out, pairs[i][0], pairs[i][1]);
     }
 }
@@ -320,6 +334,7 @@ static json_t *entrypoint_of(const struct kr_dockerfile *in)
 static void add_end(const struct kr_dockerfile *in, struct kr_buf *out)
 {
     kr_auto_json json_t *entry = entrypoint_of(in), *install = NULL;
+    char owner[OWNER_SIZE];
 
     if (!in->as_is && in->reqs != NULL && in->reqs->install_command != NULL) {
         install = json_pack("[s,s,s]", "/bin/sh", "-ec", in->reqs->install_command);
@@ -327,9 +342,9 @@ static void add_end(const struct kr_dockerfile *in, struct kr_buf *out)
         kr_dockerfile_exec(out, install);
         kr_buf_addf(out, "\n");
     }
-    kr_buf_addf(out, "COPY --chown=%s .kourou/snapshot.json " KR_IMAGE_SNAPSHOT "\n", owner_of(in));
+    kr_buf_adds(out, "COPY .kourou/snapshot.json " KR_IMAGE_SNAPSHOT "\n");
     if (in->user != NULL)
-        kr_buf_addf(out, "USER %s\n", in->user);
+        kr_buf_addf(out, "USER %s\n", owner_of(in, owner));
     else
         kr_buf_addf(out, "USER %d\n", KR_IMAGE_UID);
     kr_buf_adds(out, "ENTRYPOINT ");
@@ -370,6 +385,7 @@ static int check_user(const char *user, struct kr_err *err)
 static void add_as_is(const struct kr_dockerfile *in, const char *parent, struct kr_buf *out)
 {
     static const char *const writable[] = {KR_IMAGE_HOME, KR_IMAGE_DATA};
+    char owner[OWNER_SIZE];
 
     add_runtime_stage(in, parent, out);
     kr_buf_addf(out, "RUN mkdir -p %s %s\n", KR_IMAGE_HF_HOME, KR_IMAGE_DATA);
@@ -377,13 +393,14 @@ static void add_as_is(const struct kr_dockerfile *in, const char *parent, struct
     kr_buf_addf(out, "\nFROM %s\n", parent);
     kr_buf_adds(out, "COPY --from=kourou-runtime " KR_IMAGE_RUNTIME " " KR_IMAGE_RUNTIME "\n");
     for (size_t i = 0; i < KR_ARRAY_LEN(writable); i++)
-        kr_buf_addf(out, "COPY --from=kourou-runtime --chown=%s %s %s\n", owner_of(in), writable[i],
-                    writable[i]);
+        kr_buf_addf(out, "COPY --from=kourou-runtime --chown=%s %s %s\n", owner_of(in, owner),
+                    writable[i], writable[i]);
 }
 
 int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, struct kr_err *err)
 {
     kr_auto_free char *parent = NULL;
+    char owner[OWNER_SIZE];
 
     if (check_env(in->environment, err) < 0 || check_env(in->runtime_environment, err) < 0 ||
         check_user(in->user, err) < 0)
@@ -417,7 +434,7 @@ int kr_dockerfile_source(const struct kr_dockerfile *in, struct kr_buf *out, str
     kr_buf_addf(out,
                 "WORKDIR " KR_IMAGE_APP
                 "\nCOPY --from=kourou-code --chown=%s /kourou-code/ " KR_IMAGE_APP "/\n",
-                owner_of(in));
+                owner_of(in, owner));
     add_end(in, out);
     return kr_buf_check(out, err);
 }

@@ -123,10 +123,12 @@ int kr_dockerignore_load(const char *root, const json_t *docker, bool own,
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(FILE_MAX);
 
     *out = NULL;
-    if (name == NULL && (!own || !kr_path_exists(path)))
+    if (name == NULL && !own)
         return 0;
-    if (kr_file_read(path, &text, err) < 0)
+    if ((name != NULL || kr_path_exists(path)) && kr_file_read(path, &text, err) < 0)
         return kr_wrap(err, "docker setting dockerignore");
+    if (own)
+        kr_buf_adds(&text, "\n" KR_DOCKERIGNORE_ALWAYS);
     *out = kr_dockerignore_parse(kr_buf_str(&text), text.n);
     return 0;
 }

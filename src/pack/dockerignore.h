@@ -11,6 +11,9 @@
 
 struct kr_dockerignore;
 
+/* What no context needs, whoever builds it. */
+#define KR_DOCKERIGNORE_ALWAYS ".git\n.gitattributes\n.dockerignore\nDockerfile\n"
+
 struct kr_dockerignore *kr_dockerignore_parse(const char *text, size_t n) KR_MUST_USE;
 void kr_dockerignore_destroy(struct kr_dockerignore *rules);
 KR_DEFINE_AUTO(struct kr_dockerignore *, kr_dockerignore_destroy);
@@ -23,8 +26,8 @@ bool kr_dockerignore_match(const struct kr_dockerignore *rules, const char *path
  * older spelling; NULL: none. */
 const char *kr_dockerignore_setting(const json_t *docker, const char *key);
 
-/* Rules of that file below root; own: those of .dockerignore when no file is named. *out is NULL
- * when there is none. */
+/* Rules of that file below root; own: those of .dockerignore when no file is named, and
+ * KR_DOCKERIGNORE_ALWAYS. *out is NULL when there is none. */
 int kr_dockerignore_load(const char *root, const json_t *docker, bool own,
                          struct kr_dockerignore **out, struct kr_err *err) KR_MUST_USE;
 

@@ -250,7 +250,7 @@ static int add_dockerignore(const struct kr_launch *in, struct kr_files *out, st
         return -(int)err->code;
     if (text.n > 0 && text.p[text.n - 1] != '\n')
         kr_buf_addc(&text, '\n');
-    kr_buf_adds(&text, "# Added by Kourou\n.git\n.gitattributes\n.dockerignore\nDockerfile\n"
+    kr_buf_adds(&text, "# Added by Kourou\n" KR_DOCKERIGNORE_ALWAYS
                        "!.kourou\n!.kourou/**\n" KR_MARKER_PATH "\n");
     if (kr_buf_check(&text, err) < 0)
         return -(int)err->code;

@@ -91,7 +91,7 @@ def test_gpus_and_limits(project, wire, resources, run_args, count):
     (asked,) = made["HostConfig"]["DeviceRequests"]
     assert asked["Count"] == count and asked["Capabilities"] == [["gpu"]], asked
     if resources:
-        assert made["HostConfig"]["NanoCpus"] == 1_500_000_000 and made["HostConfig"]["Memory"] == 512 << 20
+        assert made["HostConfig"]["NanoCpus"] == 1_500_000_000 and made["HostConfig"]["Memory"] == 512_000_000
     assert "could not select device driver" in done.stderr and "container toolkit" in done.stderr, done.stderr
     assert project.images.engine.containers("kourou.deployment.id") == []
 
