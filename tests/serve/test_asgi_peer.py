@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import tempfile
 
 import pytest
 
@@ -228,9 +227,9 @@ def kourou(project):
 
 
 @pytest.fixture(scope="module")
-def both(uvicorn, kourou):
+def both(project, uvicorn, kourou):
     """The files that both serve are the same: their times are in the answers."""
-    folder = pathlib.Path(tempfile.gettempdir()) / "kourou-peer-files"
+    folder = project / "files"
     (folder / "page.txt").write_bytes(b"".join(b"line %d\n" % i for i in range(200)))
     (folder / "large.bin").write_bytes(bytes(range(256)) * 4096)
     (folder / "empty.txt").write_bytes(b"")
@@ -622,4 +621,5 @@ def test_messages_of_send_that_are_wrong(both):
         for name in ("twice", "start-twice", "body-first"):
             side.ask(head(G, f"/raw/{name}"))
             assert set(side.seen(name)) == {True}
+        assert side.ask(REQUESTS["what receive gives"]).status == 200
         assert set(side.seen("received-after")) == {"http.disconnect"}

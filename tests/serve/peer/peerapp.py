@@ -7,7 +7,6 @@ an application saw is asked for by another request.
 import asyncio
 import contextlib
 import pathlib
-import tempfile
 
 from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, Header, HTTPException, Query, UploadFile
 from pydantic import BaseModel
@@ -25,7 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 gates, seen = {}, {}
-folder = pathlib.Path(tempfile.gettempdir()) / "kourou-peer-files"
+folder = pathlib.Path(__file__).parent / "files"
 
 
 def gate(name):
