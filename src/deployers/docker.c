@@ -257,11 +257,22 @@ static int remove_others(struct kr_docker *docker, const char *keep, struct kr_e
     return 0;
 }
 
+/* The image that was built for it, unless something else uses it: the engine says no then. One that
+ * has a name in a registry, or is somebody's parent image, stays. */
+static void remove_image(const struct kr_docker *docker, const char *image)
+{
+    struct kr_err ignored = KR_ERR_INIT;
+
+    if (image != NULL && strncmp(image, "sha256:", 7) == 0)
+        (void)!kr_docker_do(docker, "rmi", image, NULL, &ignored);
+}
+
 static int take_down(struct kr_docker *docker, bool remove, struct kr_err *err)
 {
     if (remove_others(docker, remove ? NULL : docker->name, err) < 0)
         return -(int)err->code;
     if (remove) {
+        remove_image(docker, kr_json_str(docker->what->metadata, "image", NULL));
         kr_docker_forget_log(docker);
         return kr_docker_remove_gate(docker, err);
     }

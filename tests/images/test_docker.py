@@ -48,8 +48,10 @@ def test_life(project):
 
     logs = project.run("deployment", "logs", "greeter", check=0).stdout
     assert "kourou-serve" in logs or "listening" in logs.lower(), logs
+    image = container(project)["Image"]
     project.run("deployment", "delete", "greeter", "--yes", check=0)
     assert project.images.engine.containers("kourou.deployment.id") == []
+    assert image not in [one["Id"] for one in project.images.engine.images()], "it had no other user"
 
 
 def test_secrets_are_not_in_inspect(project):
