@@ -83,7 +83,7 @@ async def cookies(request):
     response = JSONResponse({"cookies": request.cookies})
     response.set_cookie("a", "1")
     response.set_cookie("b", "2", httponly=True, max_age=60)
-    response.delete_cookie("old")
+    response.set_cookie("old", "", max_age=0, expires="Thu, 01 Jan 1970 00:00:00 GMT")
     return response
 
 
