@@ -10,6 +10,7 @@ from kourou.http import checked_headers, checked_status
 from kourou.lifespan import Lifespan, takes_part
 from kourou.proxies import Proxies
 from kourou._source import source_of
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 TRUSTED = ["127.0.0.1", "*", "10.0.0.0/8,192.168.1.1", "unix,::1", "", "10.0.0.0/8, ::1/128"]
 CLIENTS = [("127.0.0.1", 1), ("10.1.2.3", 2), ("192.168.1.1", 3), ("8.8.8.8", 4), ("::1", 5), None]
@@ -26,7 +27,6 @@ HEADERS = [
 
 @pytest.mark.parametrize("trusted", TRUSTED)
 def test_proxies_are_trusted_as_uvicorn_trusts_them(trusted):
-    proxy_headers = pytest.importorskip("uvicorn.middleware.proxy_headers")
     ours = Proxies(trusted)
     for client, headers in itertools.product(CLIENTS, HEADERS):
         scope = {"type": "http", "scheme": "http", "client": client, "headers": headers}
@@ -35,7 +35,7 @@ def test_proxies_are_trusted_as_uvicorn_trusts_them(trusted):
         async def app(theirs, _receive, _send):
             seen.update(theirs)
 
-        asyncio.run(proxy_headers.ProxyHeadersMiddleware(app, trusted)(dict(scope), None, None))
+        asyncio.run(ProxyHeadersMiddleware(app, trusted)(dict(scope), None, None))
         mine = dict(scope)
         ours.apply(mine)
         assert (mine["scheme"], mine["client"]) == (seen["scheme"], seen["client"]), (client, headers)
