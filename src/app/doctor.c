@@ -6,6 +6,8 @@
 #include "base/env.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "base/view.h"
+#include "deployers/docker.h"
 #include "hub/hub.h"
 
 #include <string.h>
@@ -117,6 +119,44 @@ static bool deployer_has_token(struct kr_app *app)
             return true;
     }
     return false;
+}
+
+/* Containers of deployments that this store has no record of: a home was removed, or another one
+ * uses the same engine. */
+static void check_strays(struct kr_app *app, json_t *rows)
+{
+    kr_auto_call struct kr_engine_call call = {.timeout_ms = WAIT_MS};
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(ANSWER_MAX), names = KR_BUF_INIT(ANSWER_MAX);
+    kr_auto_json json_t *ids = NULL;
+    kr_auto_free char *detail = NULL, *hint = NULL;
+    struct kr_err ignored = KR_ERR_INIT;
+    struct kr_view rest, line, name;
+    bool more = true;
+
+    kr_words_add(&call.words, "ps");
+    kr_words_add(&call.words, "--all");
+    kr_words_add(&call.words, "--filter=label=" KR_LABEL_ID);
+    kr_words_add(&call.words, "--format={{.Names}} {{.Label \"" KR_LABEL_ID "\"}}");
+    if (app->store == NULL || kr_engine_run(&call, "containers", &out, &ignored) < 0 ||
+        kr_store_ids(app->store, KR_DEPLOYMENT, &ids, &ignored) < 0)
+        return;
+    rest = (struct kr_view){kr_buf_str(&out), out.n};
+    while (more) {
+        kr_auto_free char *id = NULL;
+
+        more = kr_view_cut(&rest, '\n', &line);
+        if (!kr_view_cut(&line, ' ', &name))
+            continue;
+        id = kr_view_dup(kr_view_trim(line));
+        if (json_object_get(ids, id) == NULL)
+            kr_buf_addf(&names, " " KR_VIEW_FMT, KR_VIEW_ARG(name));
+    }
+    if (names.n == 0)
+        return;
+    detail = kr_asprintf("no record here is about:%.900s", kr_buf_str(&names));
+    hint = kr_asprintf("if no other home (KOUROU_HOME) has them: docker rm --force%.900s",
+                       kr_buf_str(&names));
+    add(rows, "containers", "warn", hint, detail);
 }
 
 static void check_token(struct kr_app *app, json_t *rows)
@@ -257,6 +297,7 @@ int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows, struc
     check_serve(at, list);
     check_python(at, list);
     check_docker(list);
+    check_strays(at, list);
     check_token(at, list);
     *rows = kr_steal(&list);
     return 0;

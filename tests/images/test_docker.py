@@ -110,6 +110,15 @@ def test_skip_build_puts_runtime_and_code_into_the_parent(project):
     assert project.invoke(name="Ada")["outputs"]["greeting"] == "Bonjour, Ada!"
 
 
+def test_doctor_names_containers_without_a_record(project, tmp_path):
+    project.stack("docker", f"--run_args={json.dumps(NETWORK)}")
+    project.deploy(check=0)
+    name = container(project)["Name"].removeprefix("/")
+    assert name not in project.run("doctor").stdout
+    other = project.run("doctor", env={"KOUROU_HOME": str(tmp_path / "another")})
+    assert name in other.stdout + other.stderr and container(project)["State"]["Running"]
+
+
 def test_run_args_that_cannot_be(project):
     project.stack("docker", '--run_args={"name": "mine"}')
     done = project.deploy(check=1)
