@@ -44,8 +44,9 @@ struct kr_pool {
     bool draining;
     bool stopping; /* nothing is taken any more */
     int64_t drain_grace_ms;
-    bool reload_again; /* the code changed while workers of former code were ending */
-    uint32_t edition;  /* of the arguments of the worker that was ready last; on_ready sets it */
+    int64_t watched_ms; /* when the watchdog last looked */
+    bool reload_again;  /* the code changed while workers of former code were ending */
+    uint32_t edition;   /* of the arguments of the worker that was ready last; on_ready sets it */
     void *owner;
     void (*on_ready)(struct kr_pool *pool, const json_t *ready); /* each time a worker is */
     void (*on_drained)(struct kr_pool *pool);                    /* all workers are gone */

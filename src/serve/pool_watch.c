@@ -280,17 +280,30 @@ static void look(struct kr_worker *w)
         kr_pool_condemn(w, "requests that nobody waits for hold all of its threads");
 }
 
+/* The front itself stood still (a frozen container, a machine without time): its workers had no
+ * more time than it had. */
+static void forgive(struct kr_pool *pool)
+{
+    for (int64_t i = 0; i < pool->slots; i++)
+        pool->workers[i].progress_us = pool->loop->now_us;
+    if (pool->template != NULL)
+        pool->template->progress_us = pool->loop->now_us;
+}
+
 static void on_watch(struct kr_timer *timer)
 {
     struct kr_pool *pool = (struct kr_pool *)((char *)timer - offsetof(struct kr_pool, watch));
     int64_t every = pool->cfg.stall_ms / 8;
 
+    every = every < LOOK_MIN_MS ? LOOK_MIN_MS : every > LOOK_MAX_MS ? LOOK_MAX_MS : every;
+    if (pool->watched_ms != 0 && pool->loop->now_ms - pool->watched_ms > 3 * every)
+        forgive(pool);
+    pool->watched_ms = pool->loop->now_ms;
     for (int64_t i = 0; i < pool->slots; i++)
         look(&pool->workers[i]);
     if (pool->template != NULL)
         look(pool->template);
     kr_pool_shrink(pool);
-    every = every < LOOK_MIN_MS ? LOOK_MIN_MS : every > LOOK_MAX_MS ? LOOK_MAX_MS : every;
     kr_timer_at(pool->loop, timer, pool->loop->now_ms + every);
 }
 

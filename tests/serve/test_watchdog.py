@@ -109,6 +109,21 @@ def test_a_step_that_holds_the_interpreter_and_is_waited_for_is_left_alone(start
     assert server.workers() == workers and server.metric("kourou_worker_restarts_total") == 0
 
 
+def test_time_that_the_server_had_not_itself_is_not_held_against_a_worker(start):
+    """A container is frozen and goes on: the server wakes a moment before its workers."""
+    server = start(args=STALL)
+    workers = server.workers()
+    for pid in (*workers, server.pid):
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() - began > 2.5, "it is frozen for longer than the bound")
+    os.kill(server.pid, signal.SIGCONT)
+    assert server.get("/health").status == 200
+    os.kill(workers[0], signal.SIGCONT)
+    assert server.invoke("echo", value=1).status == 200
+    assert server.workers() == workers and server.metric("kourou_worker_restarts_total") == 0
+
+
 def test_busy_threads_are_not_stuck(start, tmp_path):
     """All places in use for longer than the bound: requests wait, and that is all."""
     server = start({"thread_pool_size": 1}, args=["--stall-timeout", "0.3"])
