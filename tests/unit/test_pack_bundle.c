@@ -270,7 +270,7 @@ static void test_hard_links(void **state)
 {
     struct ctx *c = *state;
     char *top = c->root;
-    kr_auto_free char *home = kr_path_join(top, "home"), *keys = kr_path_join(top, "home/.aws");
+    kr_auto_free char *home = kr_path_join(top, "home");
     const char *had = getenv("HOME");
     kr_auto_free char *before = kr_strdup(had);
 
@@ -318,7 +318,6 @@ static void test_keys_and_checksums(void **state)
 static void test_homes(void **state)
 {
     struct ctx *c = *state;
-    kr_auto_free char *wal = kr_path_join(c->root, "lost-wal");
     char header[100] = "SQLite format 3";
 
     memcpy(header + 68, "Kour", 4);
