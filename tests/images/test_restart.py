@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.images.test_docker import NETWORK, container
-from tests.images.test_gate import call, gate_of, labelled
+from tests.images.test_port import call, gate_of, labelled
 from tests.support.ports import wait_for
 
 
