@@ -243,7 +243,7 @@ FORKS = {
     "sys.exit": "import os, sys\npid = os.fork()\nif pid == 0:\n    sys.exit(7)\nresult = os.waitpid(pid, 0)[1]",
     "raises": "import os\npid = os.fork()\nif pid == 0:\n    raise ValueError('in the child')\nresult = os.waitpid(pid, 0)[1]",
     "returns": "import os\npid = os.fork()\nresult = os.waitpid(pid, 0)[1] if pid else None",
-    "in C": "import ctypes, os\npid = ctypes.CDLL(None).fork()\nresult = os.waitpid(pid, 0)[1] if pid else None",
+    "in C": "import ctypes, os\npid = ctypes.PyDLL(None).fork()\nresult = os.waitpid(pid, 0)[1] if pid else None",
     "multiprocessing": "import multiprocessing as m, os\np = m.get_context('fork').Process(target=os.getpid)\np.start()\n"
                        "p.join()\nresult = p.exitcode << 8",
     "grandchild": "import os, sys\npid = os.fork()\nif pid == 0:\n    if os.fork() == 0:\n        sys.exit(3)\n    sys.exit(7)\n"
