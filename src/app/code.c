@@ -176,41 +176,14 @@ void kr_code_keep(struct kr_app *app, const char *root, const json_t *document)
     kr_code_prune(app);
 }
 
-static void add_digest(struct kr_app *app, const char *snapshot_id, json_t *digests)
+/* Whether a deployment may come back to this code. When that cannot be said it is kept. */
+static bool is_used(struct kr_app *app, const char *hex)
 {
-    kr_auto_json json_t *snapshot = NULL;
-    struct kr_err err = KR_ERR_INIT;
-    const char *hex;
+    kr_auto_free char *digest = kr_asprintf("sha256:%s", hex);
+    struct kr_err ignored = KR_ERR_INIT;
+    bool used = true;
 
-    if (snapshot_id == NULL ||
-        kr_store_find(app->store, KR_SNAPSHOT, snapshot_id, NULL, &snapshot, &err) < 0)
-        return;
-    hex = hex_of(digest_of(json_object_get(snapshot, "document")));
-    if (hex != NULL)
-        kr_json_set_bool(digests, hex, true);
-}
-
-/* Digests of all snapshots that a deployment may come back to, as keys. */
-static int referred(struct kr_app *app, json_t *digests, struct kr_err *err)
-{
-    kr_auto_json json_t *page = NULL;
-    const json_t *item;
-    size_t i;
-
-    if (kr_store_list(app->store, KR_DEPLOYMENT, NULL, NULL, &page, err) < 0)
-        return -(int)err->code;
-    json_array_foreach(json_object_get(page, "items"), i, item)
-    {
-        kr_auto_json json_t *row = NULL;
-        const char *id = kr_json_str(item, "id", "");
-
-        if (kr_store_find(app->store, KR_DEPLOYMENT, id, NULL, &row, err) < 0)
-            return -(int)err->code;
-        add_digest(app, kr_json_str(row, "snapshot_id", NULL), digests);
-        add_digest(app, kr_json_str(row, "previous_snapshot_id", NULL), digests);
-        add_digest(app, kr_json_str(json_object_get(row, "settings"), "good", NULL), digests);
-    }
-    return 0;
+    return kr_store_code_is_used(app->store, digest, &used, &ignored) < 0 || used;
 }
 
 /* "<digest>.<pid>": a copy that was cut off, unless that process is still at it. */
@@ -226,18 +199,15 @@ static bool is_leftover(const char *name)
 void kr_code_prune(struct kr_app *app)
 {
     kr_auto_free char *folder = kr_path_join(app->data_dir, "code");
-    kr_auto_json json_t *digests = json_object();
     kr_auto_dir DIR *dir = opendir(folder);
     struct kr_err err = KR_ERR_INIT;
     struct dirent *entry;
 
-    if (dir == NULL || referred(app, digests, &err) < 0)
-        return;
-    while ((entry = readdir(dir)) != NULL) {
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
         kr_auto_free char *path = NULL;
 
-        if (!is_leftover(entry->d_name) && (strlen(entry->d_name) != KR_SHA256_HEX - 1 ||
-                                            json_object_get(digests, entry->d_name) != NULL))
+        if (!is_leftover(entry->d_name) &&
+            (strlen(entry->d_name) != KR_SHA256_HEX - 1 || is_used(app, entry->d_name)))
             continue;
         path = kr_path_join(folder, entry->d_name);
         if (kr_remove_tree(path, &err) < 0) {

@@ -401,6 +401,8 @@ static int store_in(struct kr_app *app, const struct kr_made *made, const json_t
     kr_json_set_str(fresh, "pipeline_id", pipeline_id);
     kr_json_set_str(fresh, "stack_id", kr_json_str(stack, "id", NULL));
     kr_json_set_str(fresh, "digest", made->digest);
+    kr_json_set_str(fresh, "code_digest",
+                    kr_json_str(json_object_get(made->document, "code"), "digest", NULL));
     kr_json_set(fresh, "document", json_incref(made->document));
     kr_json_set_str(fresh, "source_root", made->source_root);
     kr_json_set_str(fresh, "python", made->python);

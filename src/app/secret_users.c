@@ -62,12 +62,13 @@ static bool lists(const json_t *names, const struct users *users)
 
 static int of_components_and_stacks(struct kr_app *app, struct users *users, struct kr_err *err)
 {
+    const struct kr_query by_name = {.sort_by = "asc:name", .page = 1};
     kr_auto_json json_t *components = NULL, *stacks = NULL;
     const json_t *row;
     size_t i;
 
-    if (kr_store_list(app->store, KR_COMPONENT, NULL, NULL, &components, err) < 0 ||
-        kr_store_list(app->store, KR_STACK, NULL, NULL, &stacks, err) < 0)
+    if (kr_store_list(app->store, KR_COMPONENT, &by_name, NULL, &components, err) < 0 ||
+        kr_store_list(app->store, KR_STACK, &by_name, NULL, &stacks, err) < 0)
         return -(int)err->code;
     json_array_foreach(json_object_get(components, "items"), i, row)
     {
@@ -88,11 +89,12 @@ static int of_components_and_stacks(struct kr_app *app, struct users *users, str
 /* The pipeline's own list stands in its snapshot; the auth key may be a reference. */
 static int of_deployments(struct kr_app *app, struct users *users, struct kr_err *err)
 {
+    const struct kr_query by_name = {.sort_by = "asc:name", .page = 1};
     kr_auto_json json_t *page = NULL;
     const json_t *row;
     size_t i;
 
-    if (kr_store_list(app->store, KR_DEPLOYMENT, NULL, NULL, &page, err) < 0)
+    if (kr_store_list(app->store, KR_DEPLOYMENT, &by_name, NULL, &page, err) < 0)
         return -(int)err->code;
     json_array_foreach(json_object_get(page, "items"), i, row)
     {

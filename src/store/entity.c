@@ -77,6 +77,7 @@ static const struct kr_field snapshot_fields[] = {
     {"stack_id", KR_FIELD_UUID, NULL, false},
     {"stack", KR_FIELD_TEXT, NAME_OF("stacks", "stack_id"), false},
     {"digest", KR_FIELD_TEXT, NULL, false},
+    {"code_digest", KR_FIELD_TEXT, NULL, true},
     {"document", KR_FIELD_JSON, NULL, true},
     {"source_root", KR_FIELD_TEXT, NULL, false},
     {"python", KR_FIELD_TEXT, NULL, false},

@@ -348,32 +348,38 @@ int kr_store_delete(struct kr_store *store, enum kr_entity entity, const char *i
     return kr_store_commit(store, err);
 }
 
-/* Matches of a reference: exact name (rank 0), full id (1), beginnings of either (2). */
+/* The end of what begins with ref, for a range in an index: nothing sorts behind U+10FFFF. */
+static char *end_of(const char *ref)
+{
+    return kr_asprintf("%s\xf4\x8f\xbf\xbf", ref);
+}
+
+/* Matches of a reference: exact name (rank 0), full id (1), beginnings of either (2). Each of the
+ * conditions is one look into an index. */
 static int candidates(struct kr_store *store, enum kr_entity entity, const char *ref,
                       const json_t *scope, json_t *list, struct kr_err *err)
 {
     const struct kr_entity_info *info = kr_entity_info(entity);
     bool named = kr_entity_field(info, "name") != NULL, row;
     kr_auto_buf struct kr_buf sql = KR_BUF_INIT(SQL_MAX);
+    kr_auto_free char *end = end_of(ref);
     kr_auto_where struct kr_where where;
     kr_auto_stmt struct kr_stmt stmt = {0};
 
     kr_where_init(&where);
-    kr_buf_addf(&sql, "SELECT id, %s, %s FROM (SELECT t.*, %s AS rank FROM %s t",
-                named ? "name" : "NULL", "rank",
-                named ? "CASE WHEN t.name = ?1 THEN 0 WHEN t.id = ?1 THEN 1 "
-                        "WHEN substr(t.name, 1, length(?1)) = ?1 OR "
-                        "substr(t.id, 1, length(?1)) = ?1 THEN 2 ELSE 3 END"
-                      : "CASE WHEN t.id = ?1 THEN 1 WHEN substr(t.id, 1, length(?1)) = ?1 THEN 2 "
-                        "ELSE 3 END",
-                info->table);
     if (kr_where_scope(&where, info, scope, err) < 0)
         return -(int)err->code;
-    kr_buf_addf(&sql, "%s) WHERE rank < 3 ORDER BY rank, 2, id LIMIT %d", kr_buf_str(&where.sql),
-                MAX_LISTED + 1);
+    kr_buf_addf(&sql,
+                "SELECT t.id, %s, CASE WHEN %s = ?1 THEN 0 WHEN t.id = ?1 THEN 1 "
+                "WHEN ?2 IS NULL THEN 3 ELSE 2 END AS rank FROM %s t%s%s "
+                "(t.id = ?1 OR (t.id > ?1 AND t.id < ?2)%s) ORDER BY rank, 2, t.id LIMIT %d",
+                named ? "t.name" : "NULL", named ? "t.name" : "NULL", info->table,
+                kr_buf_str(&where.sql), where.sql.n > 0 ? " AND" : " WHERE",
+                named ? " OR t.name = ?1 OR (t.name > ?1 AND t.name < ?2)" : "", MAX_LISTED + 1);
     if (kr_stmt_init(&stmt, store, kr_buf_str(&sql), err) < 0)
         return -(int)err->code;
     kr_stmt_bind_text(&stmt, ref);
+    kr_stmt_bind_text(&stmt, end);
     kr_where_bind(&where, &stmt);
     while (kr_stmt_step(&stmt, &row, err) == 0 && row) {
         json_t *one = json_object();

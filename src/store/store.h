@@ -87,6 +87,11 @@ int kr_store_find(struct kr_store *store, enum kr_entity entity, const char *ref
 int kr_store_list(struct kr_store *store, enum kr_entity entity, const struct kr_query *query,
                   const json_t *scope, json_t **page, struct kr_err *err) KR_MUST_USE;
 
+/* Whether a deployment runs, may go back to, or last ran well with, a snapshot whose code has this
+ * digest ("sha256:..."). Looks into indexes alone. */
+int kr_store_code_is_used(struct kr_store *store, const char *digest, bool *used,
+                          struct kr_err *err) KR_MUST_USE;
+
 /* The ids of all records, as keys of an object; costs much less than a list of them. */
 int kr_store_ids(struct kr_store *store, enum kr_entity entity, json_t **ids,
                  struct kr_err *err) KR_MUST_USE;

@@ -8,6 +8,7 @@ import pytest
 
 COUNT = 1000
 INDEXES = {"deployments_created", "snapshots_created", "builds_created", "runs_started"}
+LOOKUPS = {"components_name", "snapshots_name", "snapshots_code"}
 
 
 @pytest.fixture
@@ -56,14 +57,18 @@ def test_newest_first_needs_no_sorting(store):
 
 def test_a_store_of_the_first_format_is_brought_up(store):
     db = sqlite3.connect(store.home / "store.db", isolation_level=None)
-    for name in INDEXES:
+    for name in INDEXES | LOOKUPS:
         db.execute(f"DROP INDEX {name}")
+    db.execute("UPDATE snapshots SET document = json_set(document, '$.code', json_object('digest', 'sha256:' || id))")
+    db.execute("ALTER TABLE snapshots DROP COLUMN code_digest")
     db.execute("PRAGMA user_version = 1")
     before = db.execute("SELECT * FROM deployments ORDER BY id").fetchall()
+    snapshots = db.execute("SELECT count(*) FROM snapshots").fetchone()
     db.close()
     assert page(store)["pagination"]["total"] == COUNT
     db = sqlite3.connect(store.home / "store.db")
-    assert db.execute("PRAGMA user_version").fetchone() == (2,)
-    assert INDEXES <= {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
+    assert db.execute("PRAGMA user_version").fetchone() == (3,)
+    assert INDEXES | LOOKUPS <= {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
     assert [row[:2] for row in db.execute("SELECT * FROM deployments ORDER BY id")] == [row[:2] for row in before]
+    assert db.execute("SELECT count(*) FROM snapshots WHERE code_digest = 'sha256:' || id").fetchone() == snapshots
     db.close()

@@ -154,7 +154,7 @@ static void test_newer_foreign_and_broken_files(void **state)
         assert_int_equal(truncate(wal, 0), 0);
     }
     damage(s->dir, "store.db", newer, 4, 60); /* user_version */
-    text = kr_asprintf("the store %s was written by a newer version (format 99, this one knows 2)",
+    text = kr_asprintf("the store %s was written by a newer version (format 99, this one knows 3)",
                        path);
     refused(s->dir, text);
     damage(s->dir, "store.db", (const unsigned char[]){0, 0, 0, 2}, 4, 60);
@@ -197,7 +197,7 @@ static void test_full_disk_changes_nothing(void **state)
     pid_t child = fork();
 
     if (child == 0) { /* a bound on file sizes stands in for the full disk */
-        struct rlimit limit = {.rlim_cur = 200 << 10, .rlim_max = 200 << 10};
+        struct rlimit limit = {.rlim_cur = 260 << 10, .rlim_max = 260 << 10};
         struct kr_err err = KR_ERR_INIT;
         struct kr_store *store = NULL;
         kr_auto_json json_t *row = json_pack("{s:s}", "name", "big");
