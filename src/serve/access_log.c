@@ -117,7 +117,9 @@ static void add_json_text(struct kr_buf *out, struct kr_view text)
 static bool wanted(struct kr_conn *conn)
 {
     struct kr_server *srv = conn->srv;
-    bool quiet = conn->status < 400 && conn->route != NULL && conn->route->probe;
+    /* That it is not ready yet is no news while it starts, and who deploys asks until it is. */
+    bool expected = conn->status < 400 || (conn->status == 503 && !srv->pool.was_ready);
+    bool quiet = expected && conn->route != NULL && conn->route->probe;
 
     if (srv->log_second != srv->loop.now_ms / 1000) {
         if (srv->log_dropped > 0)

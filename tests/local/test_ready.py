@@ -88,3 +88,12 @@ def slow():
     assert "is not ready after" in failed.stderr and "no worker is ready" in failed.stderr, failed.stderr
     project.run("deployment", "delete", "app", "--yes")
     wait_for(lambda: not project.servers(), what="the end of the server")
+
+
+def test_a_fresh_log_holds_no_warnings(project):
+    """Who deploys asks whether the server is ready; that it is not, while it starts, is no trouble of it."""
+    project.write("import time\ntime.sleep(0.5)\n" + MODULE)
+    project.deploy()
+    log = project.run("deployment", "logs", "app").stdout
+    assert "listening on" in log and "is ready after" in log
+    assert "warning" not in log and "GET" not in log, log
