@@ -41,6 +41,14 @@ def test_readme(root, shell):
     assert '"greeting": "Hello, Ada!"' in said and "my_deployment" in said and "listening on" in said
 
 
+def test_python_of_the_clone(root, shell):
+    """`. .venv/bin/activate` gives the Python that `make` prepared: scripts that import kourou or zenml run with it."""
+    folder, run = shell
+    activate = f". {root}/.venv/bin/activate; unset PYTHONPATH; cd {folder}/examples/greeting; "
+    said = run(activate + "python my_module.py; python -c 'import kourou, zenml, my_module; print(my_module.my_pipeline())'")
+    assert "Hello, world!" in said
+
+
 def test_module_of_the_readme(root, shell):
     folder, run = shell
     (folder / "examples/greeting/my_module.py").write_text(block(root / "README.md", "python", "def my_pipeline"))

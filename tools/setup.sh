@@ -68,6 +68,13 @@ python_env() {
   echo "$stamp" >"$folder/.stamp-$level"
 }
 
+# `. .venv/bin/activate; python my_module.py` finds the packages of this tree.
+own_packages() {
+  local site
+  site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  [ "$(cat "$site/kourou-tree.pth" 2>/dev/null)" = "$PWD/python" ] || echo "$PWD/python" >"$site/kourou-tree.pth"
+}
+
 node_tools() {
   command -v node >/dev/null && command -v npm >/dev/null || install_packages nodejs npm
 }
@@ -76,11 +83,13 @@ case $level in
   build)
     install_packages "${build_packages[@]}"
     python_env .venv tools/requirements-build.txt
+    own_packages
     ;;
   test)
     install_packages "${build_packages[@]}" "${test_packages[@]}"
     node_tools
     python_env .venv tools/requirements-build.txt tools/requirements-test.txt bench/requirements-report.txt
+    own_packages
     ;;
   bench)
     install_packages "${build_packages[@]}" "${bench_packages[@]}"
