@@ -356,8 +356,9 @@ static const char *const list_examples[] = {"secret list", "secret list --name=c
 static const char *const get_examples[] = {"secret get hf_token", NULL};
 static const char *const update_examples[] = {"secret update hf_token --token=hf_IjKlMnOp",
                                               "secret update hf_token --write=yes -r token", NULL};
-static const char *const rename_examples[] = {"secret rename hf_token --new-name=hub_token", NULL};
-static const char *const delete_examples[] = {"secret delete hf_token --yes", NULL};
+static const char *const rename_examples[] = {"secret rename old_token --new-name=spare_token",
+                                              NULL};
+static const char *const delete_examples[] = {"secret delete old_token --yes", NULL};
 static const char *const export_examples[] = {"secret export hf_token --filename=token.yaml", NULL};
 
 #define SECRET .needs = KR_NEEDS_STORE, .size = sizeof(struct secret_args)

@@ -40,7 +40,7 @@ static void on_line(void *data, const char *line)
         kr_plain_line(copy);
     whole = kr_asprintf("%s\n", copy);
     kr_out_text(cli, whole);
-    (void)fflush(stdout);
+    kr_out_flush();
 }
 
 int kr_deployed_logs(struct kr_cli *cli, const char *ref, bool follow, bool build, int64_t tail,

@@ -218,6 +218,11 @@ static int flush_stdout(void)
     return first_errno != 0 ? first_errno : ferror(stdout) != 0 ? EIO : 0;
 }
 
+void kr_out_flush(void)
+{
+    (void)flush_stdout();
+}
+
 bool kr_out_is_unread(void)
 {
     return first_errno == EPIPE;

@@ -48,6 +48,9 @@ void kr_plain_line(char *text);
 /* Flushes stdout; what could not be written is an error. */
 int kr_out_finish(struct kr_err *err) KR_MUST_USE;
 
+/* What was printed is to be seen now; a failure is remembered for kr_out_finish(). */
+void kr_out_flush(void);
+
 /* Has the reader of stdout gone away? */
 bool kr_out_is_unread(void);
 

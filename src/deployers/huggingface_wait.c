@@ -412,8 +412,11 @@ static int turn(struct wait *w, struct kr_err *err)
     if (look(w, err) < 0)
         return -(int)err->code;
     at.is_news = w->goal->created || is_news(w);
-    if (!w->move_seen && !at.is_news && w->goal->new_commit)
+    if (!w->move_seen && !at.is_news && w->goal->new_commit) {
         ask_build_log(w);
+        if (w->move_seen) /* the log is ahead of the stage that was read: it may be of before */
+            return 0;
+    }
     at.move_seen = w->move_seen;
     at.stage = w->rt.stage;
     at.has_error = w->rt.error != NULL || strstr(w->rt.stage_name, "ERROR") != NULL;

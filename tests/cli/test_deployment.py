@@ -211,6 +211,7 @@ def test_bulk_goes_on_and_reports(kourou, project, rows, home):
     kourou("deployer", "register", "hf", "--flavor=huggingface", "--token=hf_aBcDeFgHiJkLmNoPqRsT", check=0)
     for name in ("one", "two", "three"):
         kourou("pipeline", "deploy", "--name", name, "my_module.my_pipeline", check=0)
+    kourou("deployment", "deprovision", "one", "-y", check=0)  # no server is left of it
     database = sqlite3.connect(home / "kourou" / "store.db")
     (deployer,) = [row["id"] for row in rows("deployer", "list") if row["name"] == "hf"]
     database.execute("UPDATE deployments SET deployer_id = ?, flavor = 'huggingface', metadata = ? WHERE name = 'one'",

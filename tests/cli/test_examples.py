@@ -41,6 +41,7 @@ def prepared(kourou, project, home, registry, hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     for words in (
             "secret create hf_token --token=hf_aBcDeFgH",
+            "secret create old_token --token=hf_oLdOlDoL",
             "deployer register hub --flavor=huggingface --secret_name=hf_token --space_hardware=t4-small",
             "artifact-store register bucket --flavor=s3 --path=s3://bucket/models --label team=vision",
             f"container-registry register registry --flavor=default --uri={registry} --default_repository=a",
@@ -83,7 +84,7 @@ def test_examples(commands, prepared, project, build_dir, kourou, tmp_path, monk
         shutil.copytree(project, here)
         monkeypatch.setenv("KOUROU_HOME", str(copy / "kourou"))
         if example.startswith("secret create hf_token"):
-            kourou("secret", "delete", "hf_token", "--yes", check=0)
+            kourou("secret", "delete", "hf_token", "--yes", "--force", check=0)
         run(build_dir, example, cwd=here)
         shutil.rmtree(copy)
         shutil.rmtree(here)

@@ -27,9 +27,8 @@ def test_log_of_docker(project):
 
 def test_log_of_a_failed_build_without_its_secret(project):
     project.run("secret", "create", "app", "--api_key=v3ry-secret-value", check=0)
-    (project.folder / "note.txt").write_text("the value is v3ry-secret-value, they say\n")
     project.stack("docker", f"--run_args={json.dumps(NETWORK)}", "--secret=app")
-    docker = {"local_project_install_command": "cat note.txt; exit 7"}
+    docker = {"local_project_install_command": "printf 'the value is v3ry-%s, they say\\n' secret-value; exit 7"}
     done = project.deploy(config=project.config(docker=docker), check=1)
     log = build_log(project)
     assert "they say" in log and "ERROR: build image zenml:my_pipeline: docker build" in log, log
