@@ -63,10 +63,7 @@ def test_code_that_is_copied_into_a_container(planted):
     planted.stack("docker", f"--run_args={json.dumps(NETWORK)}", "--secret", "app")
     docker = {**parent(planted), "skip_build": True}
     stops(planted, planted.config(docker=docker), "lib/config.py:2")
-    done = planted.deploy(config=planted.config(docker=docker))
-    if done.returncode != 0:  # the base lacks what the pipeline needs; the files are there all the same
-        assert "secret" not in done.stderr, done.stderr
-        return
+    planted.deploy(config=planted.config(docker=docker), check=0)
     assert planted.invoke(name="x")["outputs"]["greeting"] == "['lib/ok.txt']"
 
 
