@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "serve/lines.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,8 +26,7 @@ struct kr_peer {
     struct kr_later later;
     struct kr_control *control;
     struct kr_peer *next;
-    char line[64];
-    size_t n;
+    struct kr_lines lines;
 };
 
 struct kr_control {
@@ -125,24 +125,15 @@ static void command(struct kr_peer *peer, const char *line)
 static void on_peer(struct kr_watch *watch, uint32_t events)
 {
     struct kr_peer *peer = (struct kr_peer *)watch;
-    ssize_t n = read(watch->fd, peer->line + peer->n, sizeof(peer->line) - 1 - peer->n);
-    char *end;
+    const char *line;
 
     (void)events;
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n <= 0 || peer->n + (size_t)n == sizeof(peer->line) - 1) {
+    if (!kr_lines_read(&peer->lines, watch->fd)) {
         close_peer(peer);
         return;
     }
-    peer->n += (size_t)n;
-    peer->line[peer->n] = '\0';
-    while ((end = strchr(peer->line, '\n')) != NULL) {
-        *end = '\0';
-        command(peer, peer->line);
-        peer->n -= (size_t)(end - peer->line) + 1;
-        memmove(peer->line, end + 1, peer->n + 1);
-    }
+    while ((line = kr_lines_next(&peer->lines)) != NULL)
+        command(peer, line);
 }
 
 static void on_listener(struct kr_watch *watch, uint32_t events)

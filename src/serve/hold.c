@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "serve/fdpass.h"
+#include "serve/lines.h"
 #include "serve/serve.h"
 
 #include <errno.h>
@@ -39,8 +40,8 @@ struct peer {
     struct kr_later later;
     struct hold *hold;
     struct peer *next;
-    char line[128], instance[65];
-    size_t n;
+    char instance[65];
+    struct kr_lines lines;
 };
 
 /* Somebody who is told that nobody is there. */
@@ -205,24 +206,15 @@ static void command(struct peer *peer, const char *line)
 static void on_peer(struct kr_watch *watch, uint32_t events)
 {
     struct peer *peer = (struct peer *)watch;
-    ssize_t n = read(watch->fd, peer->line + peer->n, sizeof(peer->line) - 1 - peer->n);
-    char *end;
+    const char *line;
 
     (void)events;
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n <= 0 || peer->n + (size_t)n == sizeof(peer->line) - 1) {
+    if (!kr_lines_read(&peer->lines, watch->fd)) {
         close_peer(peer);
         return;
     }
-    peer->n += (size_t)n;
-    peer->line[peer->n] = '\0';
-    while ((end = strchr(peer->line, '\n')) != NULL) {
-        *end = '\0';
-        command(peer, peer->line);
-        peer->n -= (size_t)(end - peer->line) + 1;
-        memmove(peer->line, end + 1, peer->n + 1);
-    }
+    while ((line = kr_lines_next(&peer->lines)) != NULL)
+        command(peer, line);
 }
 
 static void on_control(struct kr_watch *watch, uint32_t events)
