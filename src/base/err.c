@@ -28,6 +28,23 @@ static const char *const code_names[] = {
 };
 _Static_assert(KR_ARRAY_LEN(code_names) == KR_CODE_COUNT, "every code has a name");
 
+/* "http://user:password@host" in whatever is said: nobody needs to read who logs in, and how. */
+static void hide_logins(char *text)
+{
+    for (char *at = strstr(text, "://"); at != NULL; at = strstr(at, "://")) {
+        bool http = (at >= text + 4 && memcmp(at - 4, "http", 4) == 0) ||
+                    (at >= text + 5 && memcmp(at - 5, "https", 5) == 0);
+        size_t n = strcspn(at += 3, "/?# \t'\"\\<>");
+        char *end = memrchr(at, '@', n);
+
+        /* The user of ssh://git@host is no secret, and image@sha256:... no login. */
+        if (end != NULL && end > at + 2 && (http || memchr(at, ':', (size_t)(end - at)) != NULL)) {
+            memmove(at + 3, end, strlen(end) + 1);
+            memcpy(at, "***", 3);
+        }
+    }
+}
+
 /* Newlines would break the one-line promise; texts from outside may carry them, and secrets. What
  * does not fit may have been cut in the middle of one. */
 KR_PRINTF(3, 0)
@@ -39,6 +56,7 @@ static void put(char *to, size_t size, const char *fmt, va_list args)
         kr_redact_cut(to, strlen(to));
     else
         kr_redact(to, (size_t)n);
+    hide_logins(to);
     (void)kr_blank(to, "\n\r\t");
 }
 

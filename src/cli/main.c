@@ -44,6 +44,8 @@ static void print_error(struct kr_cli *cli, struct kr_err *err)
     kr_view_clear(cli->view);
     kr_redact(err->msg, strlen(err->msg));
     kr_redact(err->hint, strlen(err->hint));
+    kr_printable(err->msg); /* what others say may hold codes for the terminal */
+    kr_printable(err->hint);
     (void)fprintf(stderr, "%sError:%s %s\n", kr_style(term, KR_RED), kr_style(term, KR_PLAIN),
                   err->msg);
     if (err->hint[0] != '\0')

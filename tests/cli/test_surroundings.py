@@ -51,3 +51,17 @@ def test_a_library_that_is_broken(kourou, project, tmp_path, content, reason):
                   env={**os.environ, "LD_LIBRARY_PATH": str(folder), "HF_ENDPOINT": "http://127.0.0.1:9"}, check=1)
     assert f"Error: the library libcurl.so.4 cannot be used: " in done.stderr and reason in done.stderr
     assert done.stderr.endswith("  install it, or the whole package, again\n")
+
+
+def test_what_is_wrong_with_an_address_is_said_without_its_password(kourou, project):
+    kourou("deployer", "register", "hf", "--flavor=huggingface", "--token=hf_aBcDeFgH", check=0)
+    kourou("stack", "register", "hf", "-D", "hf", "-a", "default", "-o", "default", "--set", check=0)
+    done = kourou("pipeline", "deploy", "--name", "x", "--dry-run", "my_module.my_pipeline",
+                  env={**os.environ, "HF_ENDPOINT": "https://me:s3cret-word@hub.invalid"}, check=1)
+    assert "'https://***@hub.invalid' is not an address of a Hub" in done.stderr
+    assert "s3cret-word" not in done.stderr + done.stdout
+
+
+def test_codes_for_the_terminal_in_foreign_errors(kourou):
+    done = kourou("secret", "get", "x\x1b[31mred\x07", check=1)
+    assert done.stderr.startswith("Error: no secret 'x") and not set("\x1b\x07") & set(done.stderr)

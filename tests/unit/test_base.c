@@ -156,6 +156,26 @@ static void test_yaml_core_schema(void **state)
         json, "{\"a\":1,\"b\":\"no\",\"c\":\"5\",\"d\":[1.5,null,true],\"e\":{\"f\":\"x y\"}}");
 }
 
+static void test_errors_name_no_logins(void **state)
+{
+    static const char *const table[][2] = {
+        {"'https://me:pass@host:8/x' is", "'https://***@host:8/x' is"},
+        {"http://ghp_token@host and http://a:b@c", "http://***@host and http://***@c"},
+        {"postgres://u:p@ss@db/x", "postgres://***@db/x"},
+        {"ssh://git@host/x docker://image@sha256:ab", "ssh://git@host/x docker://image@sha256:ab"},
+        {"https://host/a@b:c https://host?q=a:b@c", "https://host/a@b:c https://host?q=a:b@c"},
+        {"http://", "http://"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(table); i++) {
+        struct kr_err err = KR_ERR_INIT;
+
+        (void)kr_fail(&err, KR_E_INVALID, "%s", table[i][0]);
+        assert_string_equal(err.msg, table[i][1]);
+    }
+}
+
 static void test_json_numbers(void **state)
 {
     /* what is read, and what is written */
@@ -555,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_git_and_sha_vectors),
         cmocka_unit_test(test_json_is_canonical_and_strict),
         cmocka_unit_test(test_home),
+        cmocka_unit_test(test_errors_name_no_logins),
         cmocka_unit_test(test_json_numbers),
         cmocka_unit_test(test_wide_numbers_are_numbers),
         cmocka_unit_test(test_yaml_core_schema),
