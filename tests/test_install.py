@@ -20,7 +20,19 @@ def install(build_dir, root, folder, *options):
     return program.parent.parent
 
 
-def test_a_pipeline_runs_from_what_is_installed(installed, root, tmp_path, home):
+@pytest.fixture
+def python(root, tmp_path):
+    """The packages of the tests' Python, but not those of this tree, which it finds by itself."""
+    packages = next((root / ".venv/lib").glob("python3*/site-packages"))
+    subprocess.run([root / ".venv/bin/python", "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (next((tmp_path / "venv/lib").glob("python3*/site-packages")) / "others.pth").write_text(f"{packages}\n")
+    own = tmp_path / "venv/bin/python"
+    assert subprocess.run([own, "-c", "import pydantic, kourou"], capture_output=True, text=True).stderr.endswith(
+        "No module named 'kourou'\n")
+    return own
+
+
+def test_a_pipeline_runs_from_what_is_installed(installed, root, tmp_path, home, python):
     folder = tmp_path / "greeting"
     shutil.copytree(root / "examples/greeting", folder)
 
@@ -30,7 +42,6 @@ def test_a_pipeline_runs_from_what_is_installed(installed, root, tmp_path, home)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    python = root / ".venv/bin/python"
     run("pipeline", "deploy", "--name", "greeter", f"--python={python}", "my_module.my_pipeline")
     try:
         assert json.loads(run("deployment", "invoke", "greeter", "--name=Ada"))["outputs"]["greeting"] == "Hello, Ada!"

@@ -93,9 +93,9 @@ def serve(project):
     servers = []
 
     def start(name, *args, bodies=False, snapshot=None):
-        where = project / ("bodies" if bodies else "")
-        server = Server(project, snapshot or snapshot_of(project, name), args,
-                        python_path=where if bodies else ROOT / "python")
+        where = project / "bodies" if bodies else ROOT / "python"
+        # What Python finds by itself would win over what lies beside the server.
+        server = Server(project, snapshot or snapshot_of(project, name), args, {"PYTHONPATH": str(where)}, where)
         servers.append(server)
         return server.ready()
 
