@@ -9,7 +9,14 @@
 
 #include <string.h>
 
-enum { KEPT_LINES = 200, SHOWN_LINES = 20, POLL_MS = 3000, FIRST_POLLS = 5, LOG_TRIES = 5 };
+enum {
+    KEPT_LINES = 200,
+    SHOWN_LINES = 20,
+    POLL_MS = 3000,
+    FIRST_POLLS = 5,
+    LOG_TRIES = 5,
+    LOOKS_AFTER_LOG = 3
+};
 
 struct wait {
     struct kr_hf *hf;
@@ -22,8 +29,9 @@ struct wait {
     char *last_stage;
     struct kr_log *log; /* build or run log while it is of interest, or NULL */
     bool log_is_build, log_ended;
-    int log_failures;        /* in a row: a log that cannot be followed is not asked for for ever */
-    char *log_problem;       /* why the log of a failure could not be read, or NULL */
+    int log_was_first; /* at this look: our build stood in the log before it was seen as a stage */
+    int log_failures;  /* in a row: a log that cannot be followed is not asked for for ever */
+    char *log_problem; /* why the log of a failure could not be read, or NULL */
     char *lines[KEPT_LINES]; /* the last ones, oldest first */
     size_t line_count;
     int seen_port;
@@ -414,9 +422,12 @@ static int turn(struct wait *w, struct kr_err *err)
     at.is_news = w->goal->created || is_news(w);
     if (!w->move_seen && !at.is_news && w->goal->new_commit) {
         ask_build_log(w);
-        if (w->move_seen) /* the log is ahead of the stage that was read: it may be of before */
-            return 0;
+        w->log_was_first = w->move_seen ? w->polls : 0;
     }
+    /* The log is ahead of the stage, which may be of before a few times more. */
+    if (w->log_was_first != 0 && kr_stage_is_error(w->rt.stage) &&
+        w->polls < w->log_was_first + LOOKS_AFTER_LOG)
+        return 0;
     at.move_seen = w->move_seen;
     at.stage = w->rt.stage;
     at.has_error = w->rt.error != NULL || strstr(w->rt.stage_name, "ERROR") != NULL;
