@@ -380,6 +380,8 @@ void kr_conn_error(struct kr_conn *conn, int status, const char *detail)
     kr_auto_free char *text = NULL;
 
     kr_json_set_str(doc, "detail", detail);
+    if (status == 503) /* refused before anything of it ran */
+        kr_json_set_bool(doc, "retryable", true);
     text = kr_json_canonical(doc);
     kr_conn_reply_text(conn, status, "application/json", text, strlen(text));
 }

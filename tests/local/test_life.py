@@ -11,6 +11,8 @@ import urllib.request
 
 import pytest
 
+from tests.support.ports import free_port
+
 from .conftest import MODULE, servers_of, wait_for
 
 
@@ -127,7 +129,7 @@ def test_provision_after_the_process_is_lost(project):
 
 
 def test_deprovision_keeps_the_record(project):
-    project.deploy()
+    project.deploy(*project.settings(port=free_port()))  # nobody else takes it meanwhile
     url = project.row()["url"]
     project.run("deployment", "deprovision", "app", "--yes")
     assert project.servers() == {} and project.row()["status"] == "absent"

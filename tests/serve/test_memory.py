@@ -320,6 +320,7 @@ def test_the_sum_can_be_set_and_what_is_beyond_it_is_told(start):
             pass
         data = read_all(sock)
     assert statuses(data) == [503] and b"retry-after: 1" in data and b"Too much is being sent" in data, data
+    assert b'"retryable":true' in data
     assert server.metric("kourou_request_memory_refused_total") == 1
     assert server.invoke("echo", value=1).status == 200
     for sock in crowd.socks:
