@@ -12,6 +12,7 @@
 enum {
     KEPT_LINES = 200,
     SHOWN_LINES = 20,
+    END_QUIET_MS = 2000,
     POLL_MS = 3000,
     FIRST_POLLS = 5,
     LOG_TRIES = 5,
@@ -34,6 +35,7 @@ struct wait {
     char *log_problem; /* why the log of a failure could not be read, or NULL */
     char *lines[KEPT_LINES]; /* the last ones, oldest first */
     size_t line_count;
+    size_t lines_read; /* of all logs, ever */
     int seen_port;
     bool seen_loopback;
     char *health;    /* what the app said last when asked, or NULL */
@@ -115,6 +117,7 @@ static void on_line(void *data, const char *text, const char *when)
         forget_lines(w);
     }
     keep_line(w, text);
+    w->lines_read++;
     note_port(w, text);
     w->hf->env->log_line(w->hf->env->data, w->log_is_build ? "build" : "run", text);
 }
@@ -284,28 +287,92 @@ static void show_health(struct wait *w)
     kr_hf_step(w->hf, "wait", false, "Space is RUNNING, its app is not ready: %.300s", w->health);
 }
 
-/* Reads the end of the right log when it was not followed, and prints it. That it cannot be read is
- * part of what is said, never in place of it. */
+/* The stage is ahead of the log that is followed: what stands in it and has not been read yet is
+ * often the line that says why. */
+static void read_to_the_end(struct wait *w)
+{
+    int64_t heard = now_ms(w);
+    size_t had = w->lines_read;
+    struct kr_err ignored = KR_ERR_INIT;
+
+    while (w->log != NULL && now_ms(w) - heard < END_QUIET_MS &&
+           (w->hf->env->cancelled == NULL || !w->hf->env->cancelled(w->hf->env->data))) {
+        if (kr_log_pump(w->log, 200, &w->log_ended, &ignored) < 0 || w->log_ended)
+            close_log(w);
+        if (w->lines_read != had)
+            heard = now_ms(w);
+        had = w->lines_read;
+    }
+    close_log(w);
+}
+
+struct late {
+    struct wait *w;
+    char *shown[KEPT_LINES];
+    size_t n;
+};
+
+static const char *cause_in(const struct wait *w)
+{
+    return kr_space_error_line((const char *const *)w->lines, w->line_count);
+}
+
+/* A line of a log of which `shown` were printed as they came. */
+static void on_late_line(void *data, const char *text, const char *when)
+{
+    struct late *late = data;
+
+    for (size_t i = 0; i < late->n; i++) {
+        if (strcmp(late->shown[i], text) == 0) {
+            keep_line(late->w, text);
+            return;
+        }
+    }
+    on_line(late->w, text, when);
+}
+
+/* Reads the end of the right log and prints what was not shown as it came. A build's log is read
+ * again even when it was followed: it may have been the log of the build before, which stands for a
+ * moment when the next one begins. That it cannot be read is part of what is said, never in place
+ * of it. */
 static void show_end_of_log(struct wait *w, bool build)
 {
+    struct late late = {.w = w};
+    bool followed = w->log_is_build == build;
     struct kr_err why = KR_ERR_INIT;
     struct kr_log_options options = {.space = w->goal->want->id,
                                      .build = build,
                                      .tail = SHOWN_LINES,
-                                     .idle_ms = 2000,
+                                     .idle_ms = END_QUIET_MS,
                                      .reconnects = 2,
-                                     .line = on_line,
-                                     .data = w};
+                                     .line = on_late_line,
+                                     .data = &late};
 
+    if (followed)
+        read_to_the_end(w);
     close_log(w);
-    if (w->line_count > 0 && w->log_is_build == build)
-        return; /* it was shown as it came */
-    forget_lines(w);
+    if (followed && !build && cause_in(w) != NULL)
+        return;
+    if (followed && w->line_count > 0) {
+        options.tail = KEPT_LINES;
+        late.n = w->line_count;
+        memcpy(late.shown, w->lines, late.n * sizeof(*late.shown));
+        w->line_count = 0;
+    } else {
+        forget_lines(w);
+    }
     w->log_is_build = build;
-    if (kr_hub_logs(w->hf->hub, &options, &why) < 0 && w->line_count == 0) {
+    if (kr_hub_logs(w->hf->hub, &options, &why) < 0 && w->line_count == 0 && late.n == 0) {
         free(w->log_problem);
         w->log_problem = kr_strdup(why.msg);
     }
+    if (w->line_count == 0) {
+        memcpy(w->lines, late.shown, late.n * sizeof(*late.shown));
+        w->line_count = late.n;
+        return;
+    }
+    for (size_t i = 0; i < late.n; i++)
+        free(late.shown[i]);
 }
 
 static int failed(struct wait *w, struct kr_err *err)
@@ -324,7 +391,7 @@ static int failed(struct wait *w, struct kr_err *err)
         show_end_of_log(w, build);
         fault.log = build ? "build" : "run";
         fault.log_problem = w->log_problem;
-        fault.cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
+        fault.cause = cause_in(w);
     }
     if (w->seen_port != 0 && w->rt.stage == KR_STAGE_RUNTIME_ERROR) {
         (void)kr_fail(err, KR_E_REMOTE,
@@ -342,7 +409,7 @@ static int crashed(struct wait *w, struct kr_err *err)
     const char *cause;
 
     show_end_of_log(w, false);
-    cause = kr_space_error_line((const char *const *)w->lines, w->line_count);
+    cause = cause_in(w);
     (void)kr_fail(err, KR_E_REMOTE, "Space %s runs, but the pipeline cannot start: %.500s",
                   w->goal->want->id, cause != NULL ? cause : w->health);
     return kr_hint(

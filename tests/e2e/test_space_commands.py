@@ -60,6 +60,19 @@ def test_restart_that_fails_says_stage_reason_and_cure(ready, hub):
     assert "logs my_deployment --build" in done.stderr
 
 
+@pytest.mark.parametrize("lag", [0, 1.5], ids=["at-once", "late"])
+def test_a_build_that_fails_is_explained_by_its_own_log(ready, hub, lag):
+    """The log of the build before may stand there for a while when the next one begins."""
+    ready.deploy(check=0)
+    hub.script(build={"ok": False, "exit_code": 1, "log": ["ERROR: of the first build"]})
+    assert "BUILD_ERROR: ERROR: of the first build" in one_error(restart(ready, "--factory"))
+    hub.settings(build_log_lag=lag)
+    hub.script(build={"ok": False, "exit_code": 1, "log": ["ERROR: of the second build"]})
+    done = restart(ready, "--factory")
+    assert done.returncode == 1 and "BUILD_ERROR: ERROR: of the second build" in one_error(done)
+    assert (done.stdout + done.stderr).count("of the second build") == 2  # in the log, and as the cause
+
+
 def test_restart_by_a_login_is_explained(project, hub):
     hub.make_token("alice", kind="oauth", name="login", value="hf_oauth_login_of_alice")
     project.stack("hf_oauth_login_of_alice")

@@ -334,6 +334,7 @@ class Runtime:
         log.add(
             time.strftime(f"===== Build Queued at %Y-%m-%d %H:%M:%S / Commit SHA: {head[:7]} =====\n", time.gmtime())
         )
+        self._pause_for(self.hub.state.settings.build_log_lag, generation)
         with self.changed:
             old, self.build_log = self.build_log, log
             self.changed.notify_all()

@@ -34,6 +34,7 @@ class Settings:
 
     enforce_plan: bool = True  # free account + docker + cpu-basic = 402
     lag: float = 0.05  # between a commit and its first change of stage
+    build_log_lag: float = 0  # how long the log of the build before stands when the next one begins
     build_seconds: float = 0.05  # scripted engine
     start_seconds: float = 0.05  # scripted engine
     probe_interval: float = 0.1  # between two looks at an app that is not healthy yet

@@ -4,6 +4,7 @@
 Made once and kept under .cache/baseimage-<key>/; the key covers Debian's versions and the wheels asked for.
 """
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -76,17 +77,18 @@ def image():
     if (folder / "manifest.json").exists():
         return folder
     folder.parent.mkdir(exist_ok=True)
-    for old in folder.parent.glob("baseimage-*"):
-        shutil.rmtree(old, ignore_errors=True)
-    work = pathlib.Path(tempfile.mkdtemp(prefix="baseimage-part-", dir=folder.parent))
-    try:
-        _make(work)
-        work.rename(folder)
-    except OSError:
-        if not (folder / "manifest.json").exists():  # else another run was quicker
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with open(folder.parent / "baseimage.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes side by side need it at the same time
+        if (folder / "manifest.json").exists():
+            return folder
+        for old in folder.parent.glob("baseimage-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        work = pathlib.Path(tempfile.mkdtemp(prefix="baseimage-part-", dir=folder.parent))
+        try:
+            _make(work)
+            work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
