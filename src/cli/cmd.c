@@ -15,7 +15,7 @@ static const struct kr_cmds *const files[] = {
     &kr_cmds_general,         &kr_cmds_integration, &kr_cmds_secret,     &kr_cmds_stack,
     &kr_cmds_stack_io,        &kr_cmds_component,   &kr_cmds_check,      &kr_cmds_flavor,
     &kr_cmds_pipeline,        &kr_cmds_snapshot,    &kr_cmds_deployment, &kr_cmds_deployment_life,
-    &kr_cmds_deployment_call, &kr_cmds_doctor,      &kr_cmds_completion,
+    &kr_cmds_deployment_call, &kr_cmds_doctor,      &kr_cmds_schema,     &kr_cmds_completion,
 };
 
 static const struct kr_group groups[] = {

@@ -92,30 +92,15 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
     return show_rows(cli, format, columns, rows, err);
 }
 
-static const char *type_name(enum kr_setting_type type)
-{
-    static const char *const names[] = {
-        [KR_SET_STRING] = "string", [KR_SET_INT] = "integer",   [KR_SET_NUMBER] = "number",
-        [KR_SET_BOOL] = "boolean",  [KR_SET_CHOICE] = "choice", [KR_SET_LIST] = "list",
-        [KR_SET_MAP] = "map",       [KR_SET_OBJECT] = "object", [KR_SET_ANY] = "any",
-    };
-
-    return names[type];
-}
-
 /* One attribute as a row: what it is, its default, what is allowed. */
 static json_t *attribute_row(const struct kr_setting *setting)
 {
     kr_auto_free char *help = NULL;
-    json_t *row = json_object(), *dflt = NULL;
-    struct kr_err err = KR_ERR_INIT;
+    json_t *row = json_object();
 
     kr_json_set_str(row, "attribute", setting->name);
-    kr_json_set_str(row, "type", type_name(setting->type));
-    if (setting->dflt != NULL &&
-        kr_json_parse(setting->dflt, strlen(setting->dflt), setting->name, &dflt, &err) < 0)
-        dflt = NULL;
-    kr_json_set(row, "default", dflt != NULL ? dflt : json_null());
+    kr_json_set_str(row, "type", kr_setting_type_name(setting->type));
+    kr_json_set(row, "default", kr_setting_default(setting));
     kr_json_set_bool(row, "required", setting->required);
     kr_json_set_bool(row, "sensitive", setting->sensitive);
     if (setting->choices != NULL) {

@@ -19,6 +19,7 @@ extern const struct kr_cmds kr_cmds_deployment;
 extern const struct kr_cmds kr_cmds_deployment_life;
 extern const struct kr_cmds kr_cmds_deployment_call;
 extern const struct kr_cmds kr_cmds_doctor;
+extern const struct kr_cmds kr_cmds_schema;
 extern const struct kr_cmds kr_cmds_completion;
 
 #endif

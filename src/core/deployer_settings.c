@@ -31,7 +31,7 @@ static int check_address(const json_t *value, struct kr_err *err)
          .help = "Take another port when the wanted one is in use"},                               \
     {                                                                                              \
         .name = "port_range", .reader = "deployers/local_port.c", .type = KR_SET_ANY,              \
-        .check = kr_check_port_range, .dflt = "[8000,65535]",                                      \
+        .check = kr_check_port_range, .forms = "ports", .dflt = "[8000,65535]",                    \
         .help = "Ports to choose from: [lowest, highest]"                                          \
     }
 
@@ -162,17 +162,32 @@ static int check_mount(const json_t *value, struct kr_err *err)
 }
 
 /* Both the Hub's spelling of the keys and Python's. */
+#define VOLUME_TEXT(row, words)                                                                    \
+    .name = row, .reader = "hub/runtime.c", .type = KR_SET_STRING, .help = words
+#define VOLUME_FLAG(row)                                                                           \
+    {                                                                                              \
+        .name = row, .reader = "hub/runtime.c", .type = KR_SET_BOOL,                               \
+        .help = "The app cannot write to it; buckets alone can be written"                         \
+    }
+
 static const struct kr_setting volume_rows[] = {
-    {.name = "type", .type = KR_SET_CHOICE, .choices = volume_types, .required = true},
-    {.name = "source", .type = KR_SET_STRING, .check = kr_check_not_empty, .required = true},
-    {.name = "mountPath", .type = KR_SET_STRING, .check = check_mount},
-    {.name = "mount_path", .type = KR_SET_STRING, .check = check_mount},
-    {.name = "revision", .type = KR_SET_STRING},
-    {.name = "path", .type = KR_SET_STRING},
-    {.name = "readOnly", .type = KR_SET_BOOL},
-    {.name = "read_only", .type = KR_SET_BOOL},
+    {.name = "type",
+     .reader = "hub/runtime.c",
+     .type = KR_SET_CHOICE,
+     .choices = volume_types,
+     .required = true,
+     .help = "Kind of repository"},
+    {VOLUME_TEXT("source", "Its name, with its owner"), .check = kr_check_not_empty,
+     .required = true},
+    {VOLUME_TEXT("mountPath", "Folder that shows it"), .check = check_mount},
+    {VOLUME_TEXT("mount_path", "Folder that shows it"), .check = check_mount},
+    {VOLUME_TEXT("revision", "Branch, tag or commit; main when unset")},
+    {VOLUME_TEXT("path", "Folder of the repository; all of it when unset")},
+    VOLUME_FLAG("readOnly"),
+    VOLUME_FLAG("read_only"),
 };
-static const struct kr_settings_table volume_table = {.title = "the volume", KR_ROWS(volume_rows)};
+static const struct kr_settings_table volume_table = {
+    .key = "volume", .title = "the volume", KR_ROWS(volume_rows)};
 
 static int check_volume(const json_t *value, const char *where, struct kr_err *err)
 {
@@ -302,6 +317,8 @@ static const struct kr_setting huggingface_rows[] = {
     {.name = "sleep_time",
      .reader = "deployers/space.c",
      .type = KR_SET_INT,
+     .min = -1,
+     .max = INT64_MAX,
      .check = check_sleep,
      .help = "Seconds without a visit until the Space sleeps; -1: never; paid hardware only"},
     {.name = "space_volumes",
@@ -309,6 +326,8 @@ static const struct kr_setting huggingface_rows[] = {
      .type = KR_SET_ANY,
      .check = check_volumes,
      .normal = normal_volumes,
+     .inner = &volume_table,
+     .forms = "maps",
      .help = "Volumes of the Space: type (bucket, model, dataset, space), source, mount_path, "
              "revision, path, read_only"},
     {.name = "dev_mode",

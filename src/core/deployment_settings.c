@@ -7,46 +7,41 @@
 #include <string.h>
 #include <strings.h>
 
-struct choice_bit {
-    const char *name;
-    unsigned bit; /* value in the bit set that older pipelines write */
-};
-
-static const struct choice_bit endpoint_bits[] = {
-    {"docs", 1},  {"redoc", 2},    {"invoke", 4},     {"health", 8},
-    {"info", 16}, {"metrics", 32}, {"dashboard", 64}, {"stream_invoke", 128},
+/* The bit of a word is that of its place: so older pipelines write them. */
+static const char *const endpoint_words[] = {
+    "docs", "redoc", "invoke", "health", "info", "metrics", "dashboard", "stream_invoke", NULL,
 };
 enum { DOC_BITS = 3, API_BITS = 4 | 8 | 16 | 32 | 128, ALL_ENDPOINTS = 255 };
 
-static const struct choice_bit middleware_bits[] = {{"cors", 1}, {"secure_headers", 2}};
+static const char *const middleware_words[] = {"cors", "secure_headers", NULL};
 enum { ALL_MIDDLEWARE = 3 };
 
 /* Bits of one word ("docs", "ALL", "none"), or -1. */
-static int bits_of_word(const struct choice_bit *bits, size_t count, const char *word, size_t n)
+static int bits_of_word(const char *const *words, const char *word, size_t n)
 {
     if (n == 3 && strncasecmp(word, "all", n) == 0)
-        return count == KR_ARRAY_LEN(endpoint_bits) ? ALL_ENDPOINTS : ALL_MIDDLEWARE;
+        return words == endpoint_words ? ALL_ENDPOINTS : ALL_MIDDLEWARE;
     if (n == 4 && strncasecmp(word, "none", n) == 0)
         return 0;
-    if (count == KR_ARRAY_LEN(endpoint_bits) && n == 3 && strncasecmp(word, "doc", n) == 0)
+    if (words == endpoint_words && n == 3 && strncasecmp(word, "doc", n) == 0)
         return DOC_BITS;
-    if (count == KR_ARRAY_LEN(endpoint_bits) && n == 3 && strncasecmp(word, "api", n) == 0)
+    if (words == endpoint_words && n == 3 && strncasecmp(word, "api", n) == 0)
         return API_BITS;
-    for (size_t i = 0; i < count; i++) {
-        if (strlen(bits[i].name) == n && strncasecmp(bits[i].name, word, n) == 0)
-            return (int)bits[i].bit;
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strlen(words[i]) == n && strncasecmp(words[i], word, n) == 0)
+            return 1 << i;
     }
     return -1;
 }
 
 /* Bits of "docs|invoke", or -1. */
-static int bits_of_text(const struct choice_bit *bits, size_t count, const char *text)
+static int bits_of_text(const char *const *words, const char *text)
 {
     int all = 0;
 
     while (*text != '\0') {
         size_t n = strcspn(text, "|, ");
-        int more = n > 0 ? bits_of_word(bits, count, text, n) : 0;
+        int more = n > 0 ? bits_of_word(words, text, n) : 0;
 
         if (more < 0)
             return -1;
@@ -57,7 +52,7 @@ static int bits_of_text(const struct choice_bit *bits, size_t count, const char 
     return all;
 }
 
-static int bits_of(const struct choice_bit *bits, size_t count, const json_t *value)
+static int bits_of(const char *const *words, const json_t *value)
 {
     int all = 0;
     size_t i;
@@ -68,12 +63,12 @@ static int bits_of(const struct choice_bit *bits, size_t count, const json_t *va
                    ? (int)json_integer_value(value)
                    : -1;
     if (json_is_string(value))
-        return bits_of_text(bits, count, json_string_value(value));
+        return bits_of_text(words, json_string_value(value));
     if (!json_is_array(value))
         return -1;
     json_array_foreach(value, i, item)
     {
-        int more = json_is_string(item) ? bits_of_text(bits, count, json_string_value(item)) : -1;
+        int more = json_is_string(item) ? bits_of_text(words, json_string_value(item)) : -1;
 
         if (more < 0)
             return -1;
@@ -82,102 +77,159 @@ static int bits_of(const struct choice_bit *bits, size_t count, const json_t *va
     return all;
 }
 
-static int check_bits(const struct choice_bit *bits, size_t count, const json_t *value,
-                      struct kr_err *err)
+static int check_bits(const char *const *words, const json_t *value, struct kr_err *err)
 {
     char names[200] = "";
     size_t used = 0;
 
-    if (bits_of(bits, count, value) >= 0)
+    if (bits_of(words, value) >= 0)
         return 0;
-    for (size_t i = 0; i < count; i++)
-        used += (size_t)snprintf(names + used, sizeof(names) - used, ", %s", bits[i].name);
+    for (size_t i = 0; words[i] != NULL; i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, ", %s", words[i]);
     return kr_fail(err, KR_E_INVALID, "expected a list of: all, none%s", names);
 }
 
-static json_t *names_of_bits(const struct choice_bit *bits, size_t count, const json_t *value)
+static json_t *names_of_bits(const char *const *words, const json_t *value)
 {
     json_t *list = json_array();
-    int all = bits_of(bits, count, value);
+    int all = bits_of(words, value);
 
-    for (size_t i = 0; i < count; i++) {
-        if (((unsigned)all & bits[i].bit) != 0)
-            (void)json_array_append_new(list, json_string(bits[i].name));
+    for (size_t i = 0; words[i] != NULL; i++) {
+        if (((unsigned)all & 1u << i) != 0)
+            (void)json_array_append_new(list, json_string(words[i]));
     }
     return list;
 }
 
 static int check_endpoints(const json_t *value, struct kr_err *err)
 {
-    return check_bits(endpoint_bits, KR_ARRAY_LEN(endpoint_bits), value, err);
+    return check_bits(endpoint_words, value, err);
 }
 
 static json_t *normal_endpoints(const json_t *value)
 {
-    return names_of_bits(endpoint_bits, KR_ARRAY_LEN(endpoint_bits), value);
+    return names_of_bits(endpoint_words, value);
 }
 
 static int check_middleware(const json_t *value, struct kr_err *err)
 {
-    return check_bits(middleware_bits, KR_ARRAY_LEN(middleware_bits), value, err);
+    return check_bits(middleware_words, value, err);
 }
 
 static json_t *normal_middleware(const json_t *value)
 {
-    return names_of_bits(middleware_bits, KR_ARRAY_LEN(middleware_bits), value);
+    return names_of_bits(middleware_words, value);
 }
 
 static int check_headers(const json_t *value, struct kr_err *err);
 static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", NULL};
 
+#define CORS_LIST(row, value, words)                                                               \
+    .name = row, .reader = "serve/config.c", .type = KR_SET_LIST, .dflt = value, .help = words
+
 static const struct kr_setting cors_rows[] = {
-    {.name = "allow_origins", .type = KR_SET_LIST, .dflt = "[\"*\"]"},
-    {.name = "allow_methods", .type = KR_SET_LIST, .dflt = "[\"GET\",\"POST\",\"OPTIONS\"]"},
-    {.name = "allow_headers", .type = KR_SET_LIST, .dflt = "[\"*\"]"},
-    {.name = "allow_credentials", .type = KR_SET_BOOL, .dflt = "false"},
+    {CORS_LIST("allow_origins", "[\"*\"]", "Sites whose pages may call"), .given_only = true},
+    {CORS_LIST("allow_methods", "[\"GET\",\"POST\",\"OPTIONS\"]", "Methods they may use")},
+    {CORS_LIST("allow_headers", "[\"*\"]", "Headers they may send")},
+    {.name = "allow_credentials",
+     .reader = "serve/config.c",
+     .type = KR_SET_BOOL,
+     .dflt = "false",
+     .help = "They may send cookies and logins"},
 };
-static const struct kr_settings_table cors_table = {.title = "the map", KR_ROWS(cors_rows)};
+static const struct kr_settings_table cors_table = {
+    .key = "cors", .title = "the map", KR_ROWS(cors_rows)};
+
+#define HEADER_ROW(row, words)                                                                     \
+    {                                                                                              \
+        .name = row, .reader = "serve/config.c", .type = KR_SET_ANY, .forms = "boolean string",    \
+        .dflt = "true", .check = check_headers, .help = words                                      \
+    }
 
 static const struct kr_setting header_rows[] = {
-    {.name = "server", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "hsts", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "xfo", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "content", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "csp", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "referrer", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "cache", .type = KR_SET_ANY, .check = check_headers},
-    {.name = "permissions", .type = KR_SET_ANY, .check = check_headers},
+    HEADER_ROW("server", "server"),
+    HEADER_ROW("hsts", "strict-transport-security"),
+    HEADER_ROW("xfo", "x-frame-options"),
+    HEADER_ROW("content", "x-content-type-options"),
+    HEADER_ROW("csp", "content-security-policy"),
+    HEADER_ROW("referrer", "referrer-policy"),
+    HEADER_ROW("cache", "cache-control"),
+    HEADER_ROW("permissions", "permissions-policy"),
 };
-static const struct kr_settings_table header_table = {.title = "the map", KR_ROWS(header_rows)};
+static const struct kr_settings_table header_table = {
+    .key = "secure_headers", .title = "the map", KR_ROWS(header_rows)};
+
+/* Rows of the maps that bring code of one's own into the workers. */
+#define OWN_SOURCE(row, words)                                                                     \
+    {                                                                                              \
+        .name = row, .reader = "kourou/asgi.py", .type = KR_SET_STRING, .forms = "source",         \
+        .check = kr_check_source, .required = true, .help = words                                  \
+    }
+#define OWN_KWARGS(row, words)                                                                     \
+    {                                                                                              \
+        .name = row, .reader = "kourou/asgi.py", .type = KR_SET_OBJECT, .dflt = "{}",              \
+        .help = words                                                                              \
+    }
+#define OWN_NATIVE                                                                                 \
+    {                                                                                              \
+        .name = "native", .ignored = "it always runs in the workers", .type = KR_SET_BOOL,         \
+        .dflt = "false", .help = "For older pipelines"                                             \
+    }
 
 static const struct kr_setting endpoint_rows[] = {
-    {.name = "path", .type = KR_SET_STRING, .check = kr_check_url_path, .required = true},
-    {.name = "method", .type = KR_SET_CHOICE, .choices = methods, .required = true},
-    {.name = "handler", .type = KR_SET_STRING, .check = kr_check_source, .required = true},
-    {.name = "native", .type = KR_SET_BOOL},
-    {.name = "auth_required", .type = KR_SET_BOOL},
-    {.name = "init_kwargs", .type = KR_SET_OBJECT},
-    {.name = "extra_kwargs", .type = KR_SET_OBJECT},
+    {.name = "path",
+     .reader = "kourou/asgi.py",
+     .type = KR_SET_STRING,
+     .check = kr_check_url_path,
+     .required = true,
+     .help = "Path that it answers"},
+    {.name = "method",
+     .reader = "kourou/asgi.py",
+     .type = KR_SET_CHOICE,
+     .choices = methods,
+     .required = true,
+     .help = "Method that it answers"},
+    OWN_SOURCE("handler",
+               "A function, a class, or the dotted name of one: a plain function with typed "
+               "parameters, one that takes a `request`, or an ASGI application, which is mounted "
+               "at the path"),
+    OWN_NATIVE,
+    {.name = "auth_required",
+     .reader = "kourou/asgi.py",
+     .type = KR_SET_BOOL,
+     .dflt = "true",
+     .help = "Whether the deployment's key has to be given"},
+    OWN_KWARGS("init_kwargs",
+               "With these the class is created, or the function that takes `app_runner` called, "
+               "to get the handler"),
+    OWN_KWARGS("extra_kwargs", "Further arguments for including a router of FastAPI"),
 };
-static const struct kr_settings_table endpoint_table = {.title = "the endpoint",
-                                                        KR_ROWS(endpoint_rows)};
+static const struct kr_settings_table endpoint_table = {
+    .key = "endpoint", .title = "the endpoint", KR_ROWS(endpoint_rows)};
 
 static const struct kr_setting middleware_rows[] = {
-    {.name = "middleware", .type = KR_SET_STRING, .check = kr_check_source, .required = true},
-    {.name = "native", .type = KR_SET_BOOL},
-    {.name = "order", .type = KR_SET_INT},
-    {.name = "init_kwargs", .type = KR_SET_OBJECT},
-    {.name = "extra_kwargs", .type = KR_SET_OBJECT},
+    OWN_SOURCE("middleware",
+               "An ASGI class (app, **init_kwargs), or a function (app, scope, receive, send)"),
+    OWN_NATIVE,
+    {.name = "order",
+     .reader = "kourou/asgi.py",
+     .type = KR_SET_INT,
+     .dflt = "0",
+     .help = "Those with a lower number are further outside"},
+    OWN_KWARGS("init_kwargs", "Arguments of the class"),
+    OWN_KWARGS("extra_kwargs", "Further arguments of the class"),
 };
-static const struct kr_settings_table middleware_table = {.title = "the middleware",
-                                                          KR_ROWS(middleware_rows)};
+static const struct kr_settings_table middleware_table = {
+    .key = "middleware", .title = "the middleware", KR_ROWS(middleware_rows)};
 
 static const struct kr_setting extension_rows[] = {
-    {.name = "extension", .type = KR_SET_STRING, .check = kr_check_source, .required = true},
-    {.name = "extension_kwargs", .type = KR_SET_OBJECT},
+    OWN_SOURCE("extension",
+               "A function, or a class with `install`, that is called with `app_runner` when a "
+               "worker starts"),
+    OWN_KWARGS("extension_kwargs", "Its arguments"),
 };
-static const struct kr_settings_table extension_table = {.title = "the extension",
-                                                         KR_ROWS(extension_rows)};
+static const struct kr_settings_table extension_table = {
+    .key = "extension", .title = "the extension", KR_ROWS(extension_rows)};
 
 /* true: the default header, false or null: none, a string: that value. */
 static int check_headers(const json_t *value, struct kr_err *err)
@@ -190,29 +242,14 @@ static int check_headers(const json_t *value, struct kr_err *err)
     return 0;
 }
 
-static int check_inner(const struct kr_settings_table *table, const json_t *value,
-                       const char *where, struct kr_err *err)
-{
-    json_t *checked = NULL;
-
-    if (kr_settings_check(table, value, where, &checked, err) < 0)
-        return -(int)err->code;
-    json_decref(checked);
-    for (size_t i = 0; i < table->count; i++) {
-        if (table->rows[i].required && json_object_get(value, table->rows[i].name) == NULL)
-            return kr_fail(err, KR_E_INVALID, "%s: '%s' is missing", where, table->rows[i].name);
-    }
-    return 0;
-}
-
 static int check_cors(const json_t *value, struct kr_err *err)
 {
-    return check_inner(&cors_table, value, "cors", err);
+    return kr_check_inner(&cors_table, value, "cors", err);
 }
 
 static int check_secure_headers(const json_t *value, struct kr_err *err)
 {
-    return check_inner(&header_table, value, "secure_headers", err);
+    return kr_check_inner(&header_table, value, "secure_headers", err);
 }
 
 static int check_list_of(const struct kr_settings_table *table, const json_t *value,
@@ -227,7 +264,7 @@ static int check_list_of(const struct kr_settings_table *table, const json_t *va
     json_array_foreach(value, i, item)
     {
         (void)snprintf(where, sizeof(where), "item %zu", i + 1);
-        if (check_inner(table, item, where, err) < 0)
+        if (kr_check_inner(table, item, where, err) < 0)
             return -(int)err->code;
     }
     return 0;
@@ -266,7 +303,7 @@ static const char *const isolations[] = {"thread", "process", NULL};
     }
 #define SOURCE_ROW(row, words)                                                                     \
     {                                                                                              \
-        .name = row, .reader = "kourou/runtime.py", .type = KR_SET_STRING,                         \
+        .name = row, .reader = "kourou/runtime.py", .type = KR_SET_STRING, .forms = "source",      \
         .check = kr_check_source, .help = words                                                    \
     }
 #define KWARGS_ROW(row, words)                                                                     \
@@ -292,6 +329,8 @@ static const struct kr_setting rows[] = {
      .type = KR_SET_ANY,
      .check = check_endpoints,
      .normal = normal_endpoints,
+     .choices = endpoint_words,
+     .forms = "words",
      .dflt = "[\"docs\",\"redoc\",\"invoke\",\"health\",\"info\",\"metrics\",\"dashboard\","
              "\"stream_invoke\"]",
      .help =
@@ -302,6 +341,8 @@ static const struct kr_setting rows[] = {
      .type = KR_SET_ANY,
      .check = check_middleware,
      .normal = normal_middleware,
+     .choices = middleware_words,
+     .forms = "words",
      .dflt = "[\"cors\",\"secure_headers\"]",
      .help = "Parts that touch every answer: all, none, or a list of cors, secure_headers"},
     PATH_ROW("root_url_path", "", "Path that a proxy in front takes away"),
@@ -326,8 +367,8 @@ static const struct kr_setting rows[] = {
      .reader = "serve/config.c",
      .type = KR_SET_OBJECT,
      .check = check_cors,
-     .dflt = "{\"allow_methods\":[\"GET\",\"POST\",\"OPTIONS\"],\"allow_headers\":[\"*\"],"
-             "\"allow_credentials\":false}",
+     .inner = &cors_table,
+     .filled = true,
      .help = "Which other sites may call: allow_origins, allow_methods, allow_headers, "
              "allow_credentials. Without allow_origins: all, but on this machine without a key "
              "none"},
@@ -335,8 +376,8 @@ static const struct kr_setting rows[] = {
      .reader = "serve/config.c",
      .type = KR_SET_OBJECT,
      .check = check_secure_headers,
-     .dflt = "{\"server\":true,\"hsts\":true,\"xfo\":true,\"content\":true,\"csp\":true,"
-             "\"referrer\":true,\"cache\":true,\"permissions\":true}",
+     .inner = &header_table,
+     .filled = true,
      .help =
          "Security headers: server, hsts, xfo, content, csp, referrer, cache, permissions; each "
          "true for the usual value, false for none, or the value"},
@@ -349,17 +390,23 @@ static const struct kr_setting rows[] = {
      .reader = "kourou/runtime.py",
      .type = KR_SET_ANY,
      .check = check_custom_endpoints,
+     .inner = &endpoint_table,
+     .forms = "maps",
      .help = "Your own endpoints: path, method, handler, native, auth_required, init_kwargs, "
              "extra_kwargs"},
     {.name = "custom_middlewares",
      .reader = "kourou/runtime.py",
      .type = KR_SET_ANY,
      .check = check_custom_middlewares,
+     .inner = &middleware_table,
+     .forms = "maps",
      .help = "Your own middleware: middleware, native, order, init_kwargs, extra_kwargs"},
     {.name = "app_extensions",
      .reader = "kourou/runtime.py",
      .type = KR_SET_ANY,
      .check = check_extensions,
+     .inner = &extension_table,
+     .forms = "maps",
      .help = "Extensions of the app: extension, extension_kwargs"},
     {.name = "uvicorn_host",
      .reader = "serve/options.c",
@@ -382,9 +429,17 @@ static const struct kr_setting rows[] = {
      .help = "Least level that is logged"},
     IGNORED_ROW("uvicorn_kwargs", KR_SET_OBJECT, "{}",
                 "the server is Kourou's own and not uvicorn"),
-    IGNORED_ROW("deployment_app_runner_flavor", KR_SET_STRING, NULL, "the server is Kourou's own"),
+    {.name = "deployment_app_runner_flavor",
+     .ignored = "the server is Kourou's own",
+     .type = KR_SET_ANY,
+     .forms = "any",
+     .help = "For older pipelines"},
     IGNORED_ROW("deployment_app_runner_kwargs", KR_SET_OBJECT, "{}", "the server is Kourou's own"),
-    IGNORED_ROW("deployment_service_class", KR_SET_STRING, NULL, "the server is Kourou's own"),
+    {.name = "deployment_service_class",
+     .ignored = "the server is Kourou's own",
+     .type = KR_SET_ANY,
+     .forms = "any",
+     .help = "For older pipelines"},
     IGNORED_ROW("deployment_service_kwargs", KR_SET_OBJECT, "{}", "the server is Kourou's own"),
     INT_ROW("max_body_size", 1024, INT64_MAX, "268435456", "Bytes of a request body at most"),
     INT_ROW("max_queue", 1, 1000000, "1024", "Requests that may wait for a worker"),

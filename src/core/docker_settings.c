@@ -41,26 +41,24 @@ static int check_replicate(const json_t *value, struct kr_err *err)
     return json_is_boolean(value) ? 0 : kr_check_text_or_list(value, err);
 }
 
+static const struct kr_setting build_config_rows[] = {
+    {.name = "build_options",
+     .reader = "deployers/engine.c",
+     .type = KR_SET_OBJECT,
+     .dflt = "{}",
+     .help = "Further options of `docker build`, by name"},
+    {.name = "dockerignore",
+     .reader = "pack/dockerignore.c",
+     .type = KR_SET_STRING,
+     .check = kr_check_not_empty,
+     .help = "Ignore file that counts instead of .dockerignore"},
+};
+static const struct kr_settings_table build_config_table = {
+    .key = "build_config", .title = "the map", KR_ROWS(build_config_rows)};
+
 static int check_build_config(const json_t *value, struct kr_err *err)
 {
-    const char *key;
-    json_t *child;
-
-    json_object_foreach((json_t *)(uintptr_t)value, key, child)
-    {
-        bool options = strcmp(key, "build_options") == 0, ignore = strcmp(key, "dockerignore") == 0;
-
-        if (!options && !ignore)
-            return kr_fail(err, KR_E_INVALID,
-                           "unknown key '%s'; known: build_options, dockerignore", key);
-        if (options && !json_is_object(child) && !json_is_null(child))
-            return kr_fail(err, KR_E_INVALID, "'build_options' is %s, expected a map",
-                           kr_json_type_name(child));
-        if (ignore && !json_is_string(child) && !json_is_null(child))
-            return kr_fail(err, KR_E_INVALID, "'dockerignore' is %s, expected a path",
-                           kr_json_type_name(child));
-    }
-    return 0;
+    return kr_check_inner(&build_config_table, value, "build config", err);
 }
 
 /* Packages go to a command of the build: letters of Debian package names and versions only. */
@@ -131,11 +129,13 @@ static const struct kr_setting docker_rows[] = {
      .reader = "app/build_local.c",
      .type = KR_SET_OBJECT,
      .check = check_build_config,
+     .inner = &build_config_table,
      .help = "build_options and dockerignore for building your own Dockerfile"},
     {.name = "build_config",
      .reader = "pack/dockerignore.c",
      .type = KR_SET_OBJECT,
      .check = check_build_config,
+     .inner = &build_config_table,
      .help = "build_options and dockerignore for building the image of the pipeline"},
     {.name = "skip_build",
      .reader = "pack/launch.c",
@@ -178,6 +178,7 @@ static const struct kr_setting docker_rows[] = {
      .reader = "pack/requirements.c",
      .type = KR_SET_ANY,
      .check = check_replicate,
+     .forms = "boolean string strings",
      .help = "true: install what `pip freeze` lists here; or a command that prints requirements"},
     {.name = "pyproject_path",
      .reader = "pack/requirements.c",
@@ -188,11 +189,13 @@ static const struct kr_setting docker_rows[] = {
      .reader = "pack/requirements.c",
      .type = KR_SET_ANY,
      .check = kr_check_text_or_list,
+     .forms = "string strings",
      .help = "Command that turns pyproject.toml into requirements"},
     {.name = "requirements",
      .reader = "pack/requirements.c",
      .type = KR_SET_ANY,
      .check = kr_check_text_or_list,
+     .forms = "string strings",
      .help = "Python requirements: a list, or a path of a requirements file"},
     {.name = "required_integrations",
      .reader = "pack/requirements.c",
@@ -305,19 +308,12 @@ static int check_memory(const json_t *value, struct kr_err *err)
     return kr_fail(err, KR_E_INVALID, "'%s' is not a size like 512MB or 2GiB", text);
 }
 
-static int check_positive(const json_t *value, struct kr_err *err)
-{
-    if (json_number_value(value) <= 0)
-        return kr_fail(err, KR_E_INVALID, "%g is not above 0", json_number_value(value));
-    return 0;
-}
-
 static const struct kr_setting resource_rows[] = {
     {.name = "cpu_count",
      .reader = "deployers/docker_create.c",
      .only = "docker",
      .type = KR_SET_NUMBER,
-     .check = check_positive,
+     .positive = true,
      .help = "CPUs, also parts of one"},
     {.name = "gpu_count",
      .reader = "deployers/docker_create.c",
@@ -351,7 +347,7 @@ static const struct kr_setting resource_rows[] = {
     {.name = "autoscaling_target",
      .ignored = "each deployment is one server, which is not scaled",
      .type = KR_SET_NUMBER,
-     .check = check_positive,
+     .positive = true,
      .help = "Value of that metric to aim at"},
     {.name = "max_concurrency",
      .ignored = "thread_pool_size and uvicorn_workers say how many requests run at once",

@@ -21,11 +21,35 @@ const struct kr_setting *kr_setting_find(const struct kr_settings_table *table, 
     return NULL;
 }
 
-static json_t *row_default(const struct kr_setting *row)
+const char *kr_setting_type_name(enum kr_setting_type type)
+{
+    static const char *const names[] = {
+        [KR_SET_STRING] = "string", [KR_SET_INT] = "integer",   [KR_SET_NUMBER] = "number",
+        [KR_SET_BOOL] = "boolean",  [KR_SET_CHOICE] = "choice", [KR_SET_LIST] = "list",
+        [KR_SET_MAP] = "map",       [KR_SET_OBJECT] = "object", [KR_SET_ANY] = "any",
+    };
+
+    return names[type];
+}
+
+static json_t *filled_default(const struct kr_settings_table *inner)
+{
+    json_t *values = json_object();
+
+    for (size_t i = 0; i < inner->count; i++) {
+        if (!inner->rows[i].given_only)
+            kr_json_set(values, inner->rows[i].name, kr_setting_default(&inner->rows[i]));
+    }
+    return values;
+}
+
+json_t *kr_setting_default(const struct kr_setting *row)
 {
     struct kr_err err = KR_ERR_INIT;
     json_t *value = NULL;
 
+    if (row->filled)
+        return filled_default(row->inner);
     if (row->dflt == NULL)
         return json_null();
     if (kr_json_parse(row->dflt, strlen(row->dflt), row->name, &value, &err) < 0)
@@ -38,7 +62,7 @@ json_t *kr_settings_defaults(const struct kr_settings_table *table)
     json_t *values = json_object();
 
     for (size_t i = 0; i < table->count; i++)
-        kr_json_set(values, table->rows[i].name, row_default(&table->rows[i]));
+        kr_json_set(values, table->rows[i].name, kr_setting_default(&table->rows[i]));
     return values;
 }
 
@@ -75,6 +99,8 @@ static void describe(const struct kr_setting *row, struct kr_buf *out)
         else
             kr_buf_addf(out, " from %lld to %lld", (long long)row->min, (long long)row->max);
     }
+    if (row->positive)
+        kr_buf_adds(out, " above 0");
     if (row->type == KR_SET_CHOICE) {
         for (size_t i = 0; row->choices[i] != NULL; i++)
             kr_buf_addf(out, "%s%s", i == 0 ? "" : ", ", row->choices[i]);
@@ -276,6 +302,8 @@ static json_t *from_value(const struct kr_setting *row, const json_t *value)
 
 static bool in_range(const struct kr_setting *row, const json_t *value)
 {
+    if (row->positive && json_number_value(value) <= 0)
+        return false;
     return row->type != KR_SET_INT || row->max <= row->min ||
            (json_integer_value(value) >= row->min && json_integer_value(value) <= row->max);
 }

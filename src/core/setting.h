@@ -26,6 +26,7 @@ struct kr_setting {
     const char *name;
     enum kr_setting_type type;
     int64_t min, max;           /* range of KR_SET_INT when max > min */
+    bool positive;              /* KR_SET_NUMBER: above 0 */
     const char *const *choices; /* NULL-terminated, for KR_SET_CHOICE */
     const char *dflt;           /* JSON text; NULL: unset (null) */
     bool sensitive;             /* a secret: masked, warned about in clear text */
@@ -37,17 +38,33 @@ struct kr_setting {
     const char *ignored; /* why it has none: who sets it is told so */
     const char *only;    /* deployer flavor that it has an effect with; NULL: with all */
     const char *help;    /* one sentence without a full stop */
+    const struct kr_settings_table *inner; /* keys of a KR_SET_OBJECT, or of each map in "maps" */
+    bool filled;                           /* the default is the map of the defaults of inner */
+    bool given_only;   /* row of a filled map: its default counts in a map that is given, else the
+                          reader decides */
+    const char *forms; /* what else than its type says a value may be, for those who write them:
+                          words of "boolean", "integer", "string", "strings" (a list), "words" (of
+                          choices, as list or joined by |), "ports" ([low, high]), "maps" (a list of
+                          inner), "source" (function or class: in code itself, else its dotted
+                          name), "any"; NULL: the type says it all */
     json_t *(*normal)(const json_t *value); /* gives the one form of a value that may be written in
                                                several ways (new reference), or NULL; after check */
 };
 
 struct kr_settings_table {
-    const char *key;   /* "docker", "deployment", "resources", "deployer.huggingface", ... */
+    const char *key;   /* "docker", "deployment", "resources", "deployer.huggingface", ...; of inner
+                          tables their own name: "cors", "endpoint" */
     const char *title; /* for messages: "docker settings" */
     const struct kr_setting *rows;
     size_t count;
     bool ignore_unknown; /* keys without row are kept as they are (none by default) */
 };
+
+/* "string", "integer", "number", "boolean", "choice", "list", "map", "object", "any". */
+const char *kr_setting_type_name(enum kr_setting_type type);
+
+/* The default of a row (new reference), null when it is unset. */
+json_t *kr_setting_default(const struct kr_setting *row) KR_MUST_USE;
 
 const struct kr_setting *kr_setting_find(const struct kr_settings_table *table, const char *name);
 

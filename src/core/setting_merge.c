@@ -195,6 +195,34 @@ static int refuse_component_only(const struct kr_settings_table *table, const js
     return 0;
 }
 
+static void note_ignored(const struct kr_settings_table *table, const struct kr_setting *row,
+                         const char *where, json_t *notes)
+{
+    kr_auto_free char *text =
+        row->ignored != NULL
+            ? kr_asprintf("%s: '%s' in %s has no effect: %s", where, row->name, table->title,
+                          row->ignored)
+            : kr_asprintf("%s: '%s' in %s has no effect: only the %s deployer takes it", where,
+                          row->name, table->title, row->only);
+
+    if (notes != NULL)
+        (void)json_array_append_new(notes, json_string(text));
+}
+
+/* The maps inside of a value, one or a list of them. */
+static void ignored_inside(const struct kr_setting *row, const json_t *value, const char *where,
+                           const char *deployer_flavor, json_t *notes)
+{
+    kr_auto_free char *inside = kr_asprintf("%s: '%s'", where, row->name);
+    const json_t *item;
+    size_t i;
+
+    if (json_is_object(value))
+        kr_settings_ignored(row->inner, value, inside, deployer_flavor, notes);
+    json_array_foreach(value, i, item)
+        kr_settings_ignored(row->inner, item, inside, deployer_flavor, notes);
+}
+
 void kr_settings_ignored(const struct kr_settings_table *table, const json_t *values,
                          const char *where, const char *deployer_flavor, json_t *notes)
 {
@@ -205,20 +233,15 @@ void kr_settings_ignored(const struct kr_settings_table *table, const json_t *va
     json_object_foreach((json_t *)(uintptr_t)values, key, value)
     {
         const struct kr_setting *row = kr_setting_find(table, key);
-        kr_auto_free char *text = NULL;
         bool elsewhere = row != NULL && row->only != NULL && deployer_flavor != NULL &&
                          strcmp(row->only, deployer_flavor) != 0;
 
-        if (row == NULL || (row->ignored == NULL && !elsewhere) || json_is_null(value) ||
-            json_equal(value, json_object_get(defaults, key)))
+        if (row == NULL || json_is_null(value) || json_equal(value, json_object_get(defaults, key)))
             continue;
-        text = row->ignored != NULL
-                   ? kr_asprintf("%s: '%s' in %s has no effect: %s", where, key, table->title,
-                                 row->ignored)
-                   : kr_asprintf("%s: '%s' in %s has no effect: only the %s deployer takes it",
-                                 where, key, table->title, row->only);
-        if (notes != NULL)
-            (void)json_array_append_new(notes, json_string(text));
+        if (row->ignored != NULL || elsewhere)
+            note_ignored(table, row, where, notes);
+        else if (row->inner != NULL)
+            ignored_inside(row, value, where, deployer_flavor, notes);
     }
 }
 

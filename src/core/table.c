@@ -81,3 +81,18 @@ int kr_check_text_or_list(const json_t *value, struct kr_err *err)
     }
     return 0;
 }
+
+int kr_check_inner(const struct kr_settings_table *table, const json_t *value, const char *where,
+                   struct kr_err *err)
+{
+    json_t *checked = NULL;
+
+    if (kr_settings_check(table, value, where, &checked, err) < 0)
+        return -(int)err->code;
+    json_decref(checked);
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].required && json_object_get(value, table->rows[i].name) == NULL)
+            return kr_fail(err, KR_E_INVALID, "%s: '%s' is missing", where, table->rows[i].name);
+    }
+    return 0;
+}

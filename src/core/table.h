@@ -33,6 +33,11 @@ int kr_check_port_range(const json_t *value, struct kr_err *err); /* [low, high]
 int kr_check_relative(const json_t *value, struct kr_err *err);   /* path below the source root */
 int kr_check_text_or_list(const json_t *value, struct kr_err *err);
 
+/* A map against the table of its keys; the required ones have to be there. where: what stands
+ * before the message. */
+int kr_check_inner(const struct kr_settings_table *table, const json_t *value, const char *where,
+                   struct kr_err *err) KR_MUST_USE;
+
 extern const struct kr_settings_table kr_local_deployer_table;
 extern const struct kr_settings_table kr_docker_deployer_table;
 extern const struct kr_settings_table kr_huggingface_deployer_table;

@@ -324,14 +324,17 @@ static void test_a_merge_names_what_has_no_effect(void **state)
     kr_auto_json json_t *in =
         parse("{\"resources\":{\"cpu_count\":2,\"min_replicas\":2,\"memory\":\"1GB\"},"
               "\"docker\":{\"copy_files\":false,\"install_stack_requirements\":true},"
-              "\"deployment\":{\"uvicorn_kwargs\":{\"a\":1}},\"step_operator.vertex\":{\"x\":1}}");
+              "\"deployment\":{\"uvicorn_kwargs\":{\"a\":1},\"custom_endpoints\":[{\"path\":\"/a\","
+              "\"method\":\"GET\",\"handler\":\"m.f\",\"native\":true}]},"
+              "\"step_operator.vertex\":{\"x\":1}}");
     const struct kr_settings_layer layer = {in, "m.p"};
     kr_auto_json json_t *notes = json_array(), *out = NULL;
     struct kr_err err = KR_ERR_INIT;
 
     (void)state;
     assert_int_equal(kr_settings_merge("huggingface", NULL, &layer, 1, notes, &out, &err), 0);
-    assert_int_equal(json_array_size(notes), 5);
+    assert_int_equal(json_array_size(notes), 6);
+    assert_true(notes_name(notes, "native", "m.p: 'custom_endpoints': 'native' in the endpoint"));
     assert_true(notes_name(notes, "cpu_count",
                            "m.p: 'cpu_count' in resource settings has no "
                            "effect: only the docker deployer takes it"));
