@@ -15,15 +15,45 @@
 
 enum { LOOK_MS = 10000, KEY_SHOWN = 8, DEFAULT_TIMEOUT_S = 600 };
 
-/* The store learns the state of all deployments, so that filters and order see it. */
-static int refresh_all(struct kr_app *app, struct kr_err *err)
+/* The store learns the state of all deployments, so that filters and order see it. *looked: the
+ * rows by id. */
+static int refresh_all(struct kr_app *app, json_t **looked, struct kr_err *err)
 {
     struct kr_query query = {.page = 1, .hidden = true};
     kr_auto_json json_t *page = NULL;
+    json_t *row;
+    size_t i;
 
-    if (kr_store_list(app->store, KR_DEPLOYMENT, &query, NULL, &page, err) < 0)
+    *looked = json_object();
+    if (kr_store_list(app->store, KR_DEPLOYMENT, &query, NULL, &page, err) < 0 ||
+        kr_live_rows(app, json_object_get(page, "items"), LOOK_MS, err) < 0)
         return -(int)err->code;
-    kr_live_rows(app, json_object_get(page, "items"), LOOK_MS);
+    json_array_foreach(json_object_get(page, "items"), i, row)
+        kr_json_set(*looked, kr_json_str(row, "id", ""), json_incref(row));
+    return 0;
+}
+
+/* How they are, from refresh_all() when it was asked, else from a look now. */
+static int bring_up_to_date(struct kr_app *app, json_t *items, const json_t *looked,
+                            struct kr_err *err)
+{
+    static const char *const live[] = {"status", "state_note", "unread"};
+    json_t *row;
+    size_t i;
+
+    if (looked == NULL)
+        return kr_live_rows(app, items, LOOK_MS, err);
+    json_array_foreach(items, i, row)
+    {
+        const json_t *seen = json_object_get(looked, kr_json_str(row, "id", ""));
+
+        for (size_t k = 0; k < KR_ARRAY_LEN(live); k++) {
+            json_t *value = json_object_get(seen, live[k]);
+
+            if (value != NULL)
+                kr_json_set(row, live[k], json_incref(value));
+        }
+    }
     return 0;
 }
 
@@ -46,9 +76,8 @@ static void shorten(json_t *row)
         if (fields[i].hidden)
             (void)json_object_del(row, fields[i].name);
     }
-    if (!kr_json_bool(row, "unread", false))
+    if (json_object_get(row, "unread") == NULL)
         (void)json_object_del(row, "state_note");
-    (void)json_object_del(row, "unread");
 }
 
 int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t **page,
@@ -56,17 +85,18 @@ int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t
 {
     static const struct kr_query everything = {.page = 1};
     struct kr_query full = query != NULL ? *query : everything;
-    kr_auto_json json_t *made = NULL;
+    kr_auto_json json_t *made = NULL, *looked = NULL;
     json_t *items, *row;
     size_t i;
 
     full.hidden = true;
     kr_deployments_sweep(app);
-    if ((asks_for_state(&full) && refresh_all(app, err) < 0) ||
+    if ((asks_for_state(&full) && refresh_all(app, &looked, err) < 0) ||
         kr_store_list(app->store, KR_DEPLOYMENT, &full, NULL, &made, err) < 0)
         return -(int)err->code;
     items = json_object_get(made, "items");
-    kr_live_rows(app, items, LOOK_MS);
+    if (bring_up_to_date(app, items, looked, err) < 0)
+        return -(int)err->code;
     json_array_foreach(items, i, row) shorten(row);
     *page = kr_steal(&made);
     return 0;
@@ -124,8 +154,8 @@ static int complete_row(struct kr_app *app, json_t *row, bool live, bool show_se
     struct kr_err problem = KR_ERR_INIT;
 
     (void)json_array_append(rows, row);
-    if (live)
-        kr_live_rows(app, rows, LOOK_MS);
+    if (live && kr_live_rows(app, rows, LOOK_MS, err) < 0)
+        return -(int)err->code;
     if (kr_target_init(app, row, KR_TARGET_LOOK, &target, &problem) < 0) {
         kr_json_set_str(row, "state_note", problem.msg);
         show_key(row, NULL, false);
@@ -140,12 +170,12 @@ static int complete_row(struct kr_app *app, json_t *row, bool live, bool show_se
     if (tried != NULL)
         kr_json_set(row, "tried_snapshot_id", json_incref(tried));
     (void)json_object_del(row, "settings");
-    (void)json_object_del(row, "unread");
     return add_history(app, row, err);
 }
 
+/* *unread: why the state could not be read, or NULL; may be NULL. */
 static int get_row(struct kr_app *app, const char *ref, bool live, bool show_secret, json_t **row,
-                   struct kr_err *err)
+                   json_t **unread, struct kr_err *err)
 {
     kr_auto_json json_t *found = NULL;
 
@@ -153,6 +183,9 @@ static int get_row(struct kr_app *app, const char *ref, bool live, bool show_sec
     if (kr_deployment_row(app, ref, &found, err) < 0 ||
         complete_row(app, found, live, show_secret, err) < 0)
         return -(int)err->code;
+    if (unread != NULL)
+        *unread = json_incref(json_object_get(found, "unread"));
+    (void)json_object_del(found, "unread");
     *row = kr_steal(&found);
     return 0;
 }
@@ -160,17 +193,27 @@ static int get_row(struct kr_app *app, const char *ref, bool live, bool show_sec
 int kr_deployment_get(struct kr_app *app, const char *ref, bool show_secret, json_t **row,
                       struct kr_err *err)
 {
-    return get_row(app, ref, true, show_secret, row, err);
+    return get_row(app, ref, true, show_secret, row, NULL, err);
 }
 
 int kr_deployment_recorded(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)
 {
-    return get_row(app, ref, false, false, row, err);
+    return get_row(app, ref, false, false, row, NULL, err);
 }
 
 int kr_deployment_refresh(struct kr_app *app, const char *ref, json_t **row, struct kr_err *err)
 {
-    return kr_deployment_get(app, ref, true, row, err);
+    kr_auto_json json_t *unread = NULL;
+
+    if (get_row(app, ref, true, true, row, &unread, err) < 0)
+        return -(int)err->code;
+    if (unread == NULL)
+        return 0;
+    (void)kr_fail(err, KR_E_REMOTE, "the state of '%s' could not be read: %s",
+                  kr_json_str(*row, "name", ref), json_string_value(unread));
+    json_decref(*row);
+    *row = NULL;
+    return -KR_E_REMOTE;
 }
 
 /* Lock of a deployment, and its record as it is under the lock. */

@@ -6,7 +6,7 @@
 #include "app/app.h"
 
 /* Page of deployments with live state: one look per deployment, in parallel, bounded by time; rows
- * that could not be read keep the stored state and say "state_note". */
+ * that could not be read have the status "unknown" and say why in "state_note". */
 int kr_deployments_list(struct kr_app *app, const struct kr_query *query, json_t **page,
                         struct kr_err *err) KR_MUST_USE;
 

@@ -2,12 +2,13 @@
 #include "app/live.h"
 
 #include "app/target.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 
 #include <pthread.h>
 #include <string.h>
 
-enum { MAX_THREADS = 16 };
+enum { MAX_THREADS = 32 };
 
 struct look {
     json_t *row;
@@ -21,10 +22,18 @@ struct looks {
     struct look *v;
     size_t n, next;
     pthread_mutex_t mutex;
+    int64_t until_ms, each_ms; /* of all, and what one may take of it */
 };
 
-static void look_at(struct look *l)
+static void look_at(const struct looks *all, struct look *l)
 {
+    int64_t now = kr_mono_ms();
+
+    if (l->rc == 0 && now >= all->until_ms)
+        l->rc = kr_fail(&l->err, KR_E_TIMEOUT,
+                        "others took all of the time there is; look at fewer at once (--size)");
+    l->target.env.until_ms =
+        now + all->each_ms < all->until_ms ? now + all->each_ms : all->until_ms;
     if (l->rc == 0)
         l->rc = kr_deployer_status(l->target.deployer, &l->target.env, &l->target.what, &l->status,
                                    &l->err);
@@ -42,7 +51,7 @@ static void *look_around(void *data)
         (void)pthread_mutex_unlock(&all->mutex);
         if (mine == all->n)
             return NULL;
-        look_at(&all->v[mine]);
+        look_at(all, &all->v[mine]);
     }
 }
 
@@ -69,6 +78,16 @@ static void put_text(json_t *row, json_t *change, const char *key, const char *t
     kr_json_set_str(change, key, text);
 }
 
+static void put_unread(struct look *l)
+{
+    kr_auto_free char *note = kr_asprintf("the state could not be read (last known: %s): %s",
+                                          kr_json_str(l->row, "status", "unknown"), l->err.msg);
+
+    kr_json_set_str(l->row, "state_note", note);
+    kr_json_set_str(l->row, "unread", l->err.msg);
+    kr_json_set_str(l->row, "status", kr_state_name(KR_STATE_UNKNOWN));
+}
+
 static void take(struct kr_app *app, struct look *l)
 {
     kr_auto_json json_t *change = json_object();
@@ -77,8 +96,7 @@ static void take(struct kr_app *app, struct look *l)
     bool was_pending = strcmp(kr_json_str(l->row, "status", ""), "pending") == 0;
 
     if (l->rc < 0) {
-        kr_json_set_str(l->row, "state_note", l->err.msg);
-        kr_json_set_bool(l->row, "unread", true);
+        put_unread(l);
         return;
     }
     kr_json_set_str(l->row, "state_note", s->detail);
@@ -134,32 +152,34 @@ static void detach(json_t *row)
     (void)json_object_del(row, "deployer_row");
 }
 
-void kr_live_rows(struct kr_app *app, json_t *rows, int64_t limit_ms)
+int kr_live_rows(struct kr_app *app, json_t *rows, int64_t limit_ms, struct kr_err *err)
 {
     struct looks all = {.n = json_array_size(rows), .mutex = PTHREAD_MUTEX_INITIALIZER};
-    int64_t until = kr_mono_ms() + limit_ms;
-    kr_auto_free struct look *v = all.n > 0 ? calloc(all.n, sizeof(*v)) : NULL;
+    kr_auto_free struct look *v = kr_calloc(all.n + 1, sizeof(*v));
 
-    if (v == NULL)
-        return;
     all.v = v;
+    all.until_ms = kr_mono_ms() + limit_ms;
+    /* Where some have to wait for others, silent ones must not take it all. */
+    all.each_ms = all.n > MAX_THREADS ? limit_ms / 2 : limit_ms;
     attach(app, rows, KR_SNAPSHOT, "snapshot_id", "snapshot_row");
     attach(app, rows, KR_COMPONENT, "deployer_id", "deployer_row");
     for (size_t i = 0; i < all.n; i++) {
         v[i].row = json_array_get(rows, i);
         v[i].rc = kr_target_init(app, v[i].row, KR_TARGET_LOOK, &v[i].target, &v[i].err);
         v[i].target.quiet = true;
-        v[i].target.until_ms = until;
         if (v[i].rc == 0 && v[i].target.deployer == NULL)
             v[i].rc = kr_deployer_need(kr_json_str(v[i].row, "flavor", ""), &v[i].target.deployer,
                                        &v[i].err);
     }
-    look_all(&all);
+    if (all.n > 0)
+        look_all(&all);
     for (size_t i = 0; i < all.n; i++) {
-        take(app, &v[i]);
+        if (!kr_cancelled(app))
+            take(app, &v[i]);
         detach(v[i].row);
         kr_target_finish(&v[i].target);
         kr_deployment_status_finish(&v[i].status);
     }
     (void)pthread_mutex_destroy(&all.mutex);
+    return kr_cancelled(app) ? kr_fail(err, KR_E_CANCELLED, "stopped") : 0;
 }

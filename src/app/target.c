@@ -5,7 +5,6 @@
 #include "app/runtime_env.h"
 #include "app/secret.h"
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/env.h"
 #include "base/redact.h"
 #include "core/flavor.h"
@@ -147,7 +146,7 @@ static bool on_cancelled(void *data)
 {
     struct kr_target *t = data;
 
-    return kr_cancelled(t->app) || (t->until_ms != 0 && kr_mono_ms() >= t->until_ms);
+    return kr_cancelled(t->app);
 }
 
 static const char *store_name(void)

@@ -22,7 +22,6 @@ struct kr_target {
     struct kr_deployment what;
     bool quiet;                     /* no progress, notes, log lines: looks from other threads */
     struct kr_build_log *build_log; /* gets what is shown while an image is built, or NULL */
-    int64_t until_ms;               /* monotonic: a look is given up then; 0: never */
 };
 
 /* What the call needs: to look, listen, call (settings and key), or to bring it about (all). */

@@ -26,9 +26,13 @@ static unsigned code_point(const unsigned char *p, size_t *n)
     return (p[0] & 7U) << 18 | (p[1] & 0x3fU) << 12 | (p[2] & 0x3fU) << 6 | (p[3] & 0x3fU);
 }
 
-/* What YAML does not allow as it is, or takes for a line end. */
+/* What YAML does not allow as it is, or takes for a line end; and marks that turn the order of the
+ * letters around, which nobody could see. */
 static bool needs_escape(unsigned c)
 {
+    if (c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+        (c >= 0x2066 && c <= 0x2069))
+        return true;
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
            c == 0xfffe || c == 0xffff;
 }

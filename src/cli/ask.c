@@ -14,17 +14,18 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/redact.h"
+#include "cli/screen.h"
 
 enum { ANSWER_MAX = 65536 };
 
-static volatile sig_atomic_t interrupts, first_signal;
+static volatile sig_atomic_t interrupts, first_signal, ends_at_once;
 
 static void on_interrupt(int number)
 {
     static const char text[] = "\nStopping; press Ctrl-C again to end at once\n";
     int saved = errno;
 
-    if (interrupts++ > 0)
+    if (ends_at_once || interrupts++ > 0)
         _exit(128 + number);
     first_signal = number;
     if (isatty(STDERR_FILENO) == 1)
@@ -32,10 +33,11 @@ static void on_interrupt(int number)
     errno = saved;
 }
 
-void kr_view_catch_interrupt(void)
+void kr_view_catch_interrupt(bool at_once)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
+    ends_at_once = at_once;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
 }
@@ -69,6 +71,17 @@ static bool read_line(struct kr_buf *line)
     }
 }
 
+static void show_question(struct kr_cli *cli, const char *question, const char *end)
+{
+    kr_auto_free char *text = kr_strdup(question);
+
+    kr_printable(text);
+    kr_redact(text, strlen(text));
+    kr_view_clear(cli->view);
+    (void)fprintf(stderr, "%s%s", text, end);
+    (void)fflush(stderr);
+}
+
 int kr_ask(struct kr_cli *cli, struct kr_err *err, const char *fmt, ...)
 {
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(ANSWER_MAX), answer = KR_BUF_INIT(ANSWER_MAX);
@@ -86,11 +99,7 @@ int kr_ask(struct kr_cli *cli, struct kr_err *err, const char *fmt, ...)
                        kr_buf_str(&text)),
                kr_hint(err, "pass --yes to answer beforehand");
     }
-    kr_buf_adds(&text, " [y/N]: ");
-    kr_redact(text.p, text.n);
-    kr_view_clear(cli->view);
-    (void)fputs(kr_buf_str(&text), stderr);
-    (void)fflush(stderr);
+    show_question(cli, kr_buf_str(&text), " [y/N]: ");
     if (!read_line(&answer))
         (void)fputc('\n', stderr);
     said = kr_buf_str(&answer);
@@ -109,13 +118,11 @@ int kr_prompt(struct kr_cli *cli, const char *question, bool secret, char **text
 
     if (isatty(STDIN_FILENO) != 1 || tcgetattr(STDIN_FILENO, &before) != 0)
         return kr_fail(err, KR_E_INVALID, "there is no terminal to ask for: %s", question);
-    kr_view_clear(cli->view);
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     if (secret) /* before the question: what is typed early must not be shown either */
         (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
-    (void)fprintf(stderr, "%s: ", question);
-    (void)fflush(stderr);
+    show_question(cli, question, ": ");
     got = read_line(&answer);
     if (secret) {
         (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);

@@ -81,7 +81,10 @@ enum kr_free {
     KR_FREE_ATTRIBUTES, /* "-" in a key means "_" */
 };
 
-enum { KR_NEEDS_STORE = 1 };
+enum {
+    KR_NEEDS_STORE = 1,
+    KR_LOOKS = 2, /* changes nothing that can be left half-done: Ctrl-C ends it at once */
+};
 
 struct kr_listing; /* list commands: listing.h */
 struct kr_cli;

@@ -134,8 +134,8 @@ static const struct kr_listing listing = {
     .flatten = add_owner};
 
 #define LOOK(verb, sentence)                                                                       \
-    .path = "deployment " verb, .help = sentence, .needs = KR_NEEDS_STORE,                         \
-    .size = sizeof(struct look_args), .args = name_args
+    .path = "deployment " verb, .help = sentence, .size = sizeof(struct look_args),                \
+    .args = name_args
 
 static const struct kr_cmd rows[] = {
     {.path = "deployment list",
@@ -146,16 +146,17 @@ static const struct kr_cmd rows[] = {
      .run = kr_list_run,
      .list = &listing},
     {LOOK("describe", "Show state, addresses, how to call it, and its history"),
-     .opts = describe_opts,
+     .needs = KR_NEEDS_STORE | KR_LOOKS, .opts = describe_opts,
      KR_EXAMPLES("deployment describe my_deployment",
                  "deployment describe my_deployment -sc -o json"),
      .run = run_describe},
-    {LOOK("refresh", "Look at the live state, store and show it"), .opts = output_opts,
+    {LOOK("refresh", "Look at the live state, store and show it"),
+     .needs = KR_NEEDS_STORE | KR_LOOKS, .opts = output_opts,
      KR_EXAMPLES("deployment refresh my_deployment"), .run = run_refresh},
-    {LOOK("diff", "Show what deploying it again would change"), .opts = output_opts,
-     KR_EXAMPLES("deployment diff my_deployment"), .run = run_diff},
-    {LOOK("open", "Print the address of its page"), KR_EXAMPLES("deployment open my_deployment"),
-     .run = run_open},
+    {LOOK("diff", "Show what deploying it again would change"), .needs = KR_NEEDS_STORE,
+     .opts = output_opts, KR_EXAMPLES("deployment diff my_deployment"), .run = run_diff},
+    {LOOK("open", "Print the address of its page"), .needs = KR_NEEDS_STORE | KR_LOOKS,
+     KR_EXAMPLES("deployment open my_deployment"), .run = run_open},
 };
 
 const struct kr_cmds kr_cmds_deployment = KR_CMDS(rows);

@@ -8,6 +8,7 @@
 #include "cli/checks.h"
 #include "cli/cmds.h"
 #include "cli/out.h"
+#include "cli/screen.h"
 #include "cli/view.h"
 
 struct doctor_args {

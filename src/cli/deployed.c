@@ -7,6 +7,7 @@
 #include "app/deployment.h"
 #include "base/alloc.h"
 #include "cli/panel.h"
+#include "cli/screen.h"
 #include "cli/view.h"
 
 int kr_deployed_show(struct kr_cli *cli, enum kr_format format, const json_t *row,
@@ -34,12 +35,13 @@ void kr_deployed_plan(struct kr_cli *cli, enum kr_format format, const json_t *p
 static void on_line(void *data, const char *line)
 {
     struct kr_cli *cli = data;
-    kr_auto_free char *copy = kr_strdup(line), *whole = NULL;
+    kr_auto_free char *copy = kr_strdup(line);
+    kr_auto_buf struct kr_buf whole = KR_BUF_INIT(SIZE_MAX);
 
     if (cli->out.tty)
-        kr_plain_line(copy);
-    whole = kr_asprintf("%s\n", copy);
-    kr_out_text(cli, whole);
+        kr_printable(copy);
+    kr_buf_addf(&whole, "%s\n", copy);
+    kr_out_data(cli, &whole);
     kr_out_flush();
 }
 

@@ -158,7 +158,7 @@ static int fetch(struct kr_cli *cli, const struct kr_list_args *args, json_t **p
     return kr_app_list(cli->app, list->entity, &query, scope, page, err);
 }
 
-/* Deployments whose live state could not be read show the stored one: that is said. */
+/* Why a state could not be read is said whatever the format and the columns are. */
 static void say_stale(struct kr_cli *cli, const json_t *rows)
 {
     const json_t *row;
@@ -169,8 +169,7 @@ static void say_stale(struct kr_cli *cli, const json_t *rows)
         const char *note = kr_json_str(row, "state_note", NULL);
 
         if (note != NULL)
-            kr_say(cli, KR_NOTE_WARN, "'%s' is shown as last known: %s",
-                   kr_json_str(row, "name", ""), note);
+            kr_say(cli, KR_NOTE_WARN, "'%s': %s", kr_json_str(row, "name", ""), note);
     }
 }
 

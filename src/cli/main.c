@@ -15,6 +15,7 @@
 #include "cli/help.h"
 #include "cli/opt.h"
 #include "cli/out.h"
+#include "cli/screen.h"
 #include "cli/view.h"
 
 /* Descriptors 0..2 are ours in any case: a file opened later must not become stdout. */
@@ -42,10 +43,10 @@ static void print_error(struct kr_cli *cli, struct kr_err *err)
     const struct kr_term *term = &cli->err;
 
     kr_view_clear(cli->view);
-    kr_redact(err->msg, strlen(err->msg));
-    kr_redact(err->hint, strlen(err->hint));
     kr_printable(err->msg); /* what others say may hold codes for the terminal */
     kr_printable(err->hint);
+    kr_redact(err->msg, strlen(err->msg));
+    kr_redact(err->hint, strlen(err->hint));
     (void)fprintf(stderr, "%sError:%s %s\n", kr_style(term, KR_RED), kr_style(term, KR_PLAIN),
                   err->msg);
     if (err->hint[0] != '\0')
@@ -85,7 +86,7 @@ static int run_command(struct kr_cli *cli, const struct kr_cmd *cmd, char **argv
     if (wish == KR_WISH_VERSION)
         return print_version(cli);
     cli->cmd = cmd;
-    kr_view_catch_interrupt();
+    kr_view_catch_interrupt(cmd->list != NULL || (cmd->needs & KR_LOOKS) != 0);
     kr_view_ui(cli->view, &ui);
     if ((cmd->needs & KR_NEEDS_STORE) != 0)
         rc = kr_app_open(cli->prog, &ui, &cli->app, err);

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/redact.h"
 #include "base/yaml.h"
+#include "cli/screen.h"
 #include "cli/view.h"
 
 enum { OUT_MAX = 256 << 20 };
@@ -45,7 +46,7 @@ static void remember_errno(void)
         first_errno = errno;
 }
 
-void kr_out(struct kr_cli *cli, struct kr_buf *text)
+static void write_out(struct kr_cli *cli, struct kr_buf *text)
 {
     if (text->n == 0)
         return;
@@ -54,6 +55,19 @@ void kr_out(struct kr_cli *cli, struct kr_buf *text)
     kr_view_clear(cli->view);
     if (fwrite(text->p, 1, text->n, stdout) != text->n)
         remember_errno();
+}
+
+void kr_out(struct kr_cli *cli, struct kr_buf *text)
+{
+    text->n = text->n > 0 ? kr_screen(&cli->out, text->p, text->n) : 0;
+    write_out(cli, text);
+}
+
+void kr_out_data(struct kr_cli *cli, struct kr_buf *text)
+{
+    if (text->n > 0 && cli->out.tty)
+        text->n = kr_screen(&cli->out, text->p, text->n);
+    write_out(cli, text);
 }
 
 void kr_out_text(struct kr_cli *cli, const char *text)
@@ -74,38 +88,14 @@ void kr_out_value(struct kr_cli *cli, enum kr_format format, const json_t *value
             kr_buf_addc(&text, '\n');
     } else {
         kr_auto_free char *json = kr_json_pretty(value);
-        kr_buf_addf(&text, "%s\n", json);
-    }
-    kr_out(cli, &text);
-}
 
-void kr_printable(char *text)
-{
-    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
-        if (*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-        else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* C1 controls in UTF-8 */
-            c[0] = c[1] = ' ';
+        if (cli->out.tty)
+            kr_screen_json(json, &text);
+        else
+            kr_buf_adds(&text, json);
+        kr_buf_addc(&text, '\n');
     }
-}
-
-void kr_plain_line(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from != '\0'; from++) {
-        if (from[0] == '\033' && from[1] == '[') {
-            from += 2;
-            while (*from != '\0' && !(*from >= '@' && *from <= '~'))
-                from++;
-            if (*from == '\0')
-                break;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    kr_printable(text);
+    kr_out_data(cli, &text);
 }
 
 static void add_cell(struct kr_buf *out, const json_t *value, int depth)
@@ -192,7 +182,7 @@ void kr_out_rows(struct kr_cli *cli, enum kr_format format, const json_t *column
         }
         kr_buf_addc(&text, '\n');
     }
-    kr_out(cli, &text);
+    kr_out_data(cli, &text);
 }
 
 void kr_out_row(struct kr_cli *cli, enum kr_format format, const json_t *row)

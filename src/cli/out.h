@@ -21,10 +21,12 @@ extern const char *const kr_format_names[]; /* NULL-terminated, in the order of 
 /* The format of a name; NULL: $KOUROU_DEFAULT_OUTPUT, $ZENML_DEFAULT_OUTPUT, table. */
 int kr_format_of(const char *name, enum kr_format *format, struct kr_err *err) KR_MUST_USE;
 
-/* Writes text to stdout; registered secrets are blanked out unless cli->reveal. The text is
- * changed. */
+/* Writes text for people to stdout (screen.h); registered secrets are blanked out unless
+ * cli->reveal. The text is changed. */
 void kr_out(struct kr_cli *cli, struct kr_buf *text);
 void kr_out_text(struct kr_cli *cli, const char *text);
+/* The same for what programs read: it is written as it is, but to a terminal. */
+void kr_out_data(struct kr_cli *cli, struct kr_buf *text);
 
 /* A value as JSON or YAML. */
 void kr_out_value(struct kr_cli *cli, enum kr_format format, const json_t *value);
@@ -38,12 +40,6 @@ void kr_out_row(struct kr_cli *cli, enum kr_format format, const json_t *row);
 
 /* Text of a cell: lists as "a, b", objects as "k=v, ...", null as "". Caller frees. */
 char *kr_cell(const json_t *value) KR_MUST_USE;
-
-/* Replaces control characters so that no value can move the cursor. In place. */
-void kr_printable(char *text);
-
-/* As kr_printable, and leaves escape sequences out: a log must not move the cursor. In place. */
-void kr_plain_line(char *text);
 
 /* Flushes stdout; what could not be written is an error. */
 int kr_out_finish(struct kr_err *err) KR_MUST_USE;

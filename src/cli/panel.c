@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "cli/out.h"
+#include "cli/screen.h"
 #include "cli/table.h"
 #include "core/state.h"
 
@@ -26,7 +27,6 @@ static char *label_of(const char *key)
         *c = *c == '_' ? ' ' : *c;
     if (label[0] >= 'a' && label[0] <= 'z')
         label[0] = (char)(label[0] - 'a' + 'A');
-    kr_printable(label);
     return label;
 }
 
@@ -71,6 +71,8 @@ static void add_object(struct kr_buf *out, const json_t *object, int indent, siz
         kr_auto_free char *label = labels ? label_of(key) : kr_strdup(key);
         kr_auto_free char *text = NULL;
 
+        kr_printable(label);
+
         if (is_empty(value))
             continue;
         if (json_is_object(value)) {
@@ -95,9 +97,13 @@ int kr_panel_object(struct kr_cli *cli, const char *title, const json_t *object,
 {
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(PANEL_MAX);
 
-    if (title != NULL)
-        kr_buf_addf(&out, "%s%s%s\n", kr_style(&cli->out, KR_BOLD), title,
+    if (title != NULL) {
+        kr_auto_free char *safe = kr_strdup(title);
+
+        kr_printable(safe);
+        kr_buf_addf(&out, "%s%s%s\n", kr_style(&cli->out, KR_BOLD), safe,
                     kr_style(&cli->out, KR_PLAIN));
+    }
     add_object(&out, object, title != NULL ? 2 : 0, 0, true);
     if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
@@ -263,8 +269,10 @@ static void add_history(struct panel *p)
 
 static void add_management(struct panel *p)
 {
-    const char *name = kr_json_str(p->row, "name", ""), *prog = p->cli->prog;
+    kr_auto_free char *name = kr_strdup(kr_json_str(p->row, "name", ""));
+    const char *prog = p->cli->prog;
 
+    kr_printable(name);
     heading(p, "Manage it");
     kr_buf_addf(p->out, "  %s deployment logs %s -f\n", prog, name);
     kr_buf_addf(p->out, "  %s deployment describe %s\n", prog, name);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "cli/out.h"
+#include "cli/screen.h"
 
 enum { GAP = 2, LEAST = 8 };
 

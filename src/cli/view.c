@@ -10,6 +10,9 @@
 #include "base/clock.h"
 #include "base/redact.h"
 #include "cli/out.h"
+#include "cli/screen.h"
+
+#define ERASE "\r\033[2K"
 
 enum { LINE_MAX_BYTES = 16384, TICK_MS = 120 };
 
@@ -30,9 +33,9 @@ struct kr_view_state {
 
 static void put(struct kr_view_state *view, struct kr_buf *line)
 {
-    (void)view;
     if (line->n == 0)
         return;
+    line->n = kr_screen(&view->cli->err, line->p, line->n);
     kr_redact(line->p, line->n);
     (void)fwrite(line->p, 1, line->n, stderr);
     (void)fflush(stderr);
@@ -75,7 +78,7 @@ static void erase(struct kr_view_state *view)
 {
     if (!view->drawn)
         return;
-    (void)fputs("\r\033[2K", stderr);
+    (void)fputs(ERASE, stderr);
     (void)fflush(stderr);
     view->drawn = false;
     view->restore = true;
@@ -97,7 +100,8 @@ static void draw(struct kr_view_state *view)
     room -= kr_term_columns(kr_buf_str(&counts));
     for (size_t n = strlen(text); n > 0 && kr_term_columns(text) > room;)
         text[--n] = '\0';
-    kr_buf_addf(&line, "\r\033[2K%s%s%s %s%s%s%s", kr_style(term, KR_CYAN),
+    (void)fputs(ERASE, stderr);
+    kr_buf_addf(&line, "%s%s%s %s%s%s%s", kr_style(term, KR_CYAN),
                 frames[view->frame++ % KR_ARRAY_LEN(frames)], kr_style(term, KR_PLAIN), text,
                 kr_style(term, KR_DIM), kr_buf_str(&counts), kr_style(term, KR_PLAIN));
     put(view, &line);
@@ -172,16 +176,18 @@ void kr_view_note(struct kr_view_state *view, enum kr_note kind, const char *tex
 {
     kr_auto_buf struct kr_buf line = KR_BUF_INIT(1 << 20);
     const struct kr_term *term = &view->cli->err;
+    kr_auto_free char *copy = kr_strdup(text);
 
+    kr_printable(copy);
     (void)pthread_mutex_lock(&view->lock);
     erase(view);
     if (kind == KR_NOTE_WARN)
         kr_buf_addf(&line, "%sWarning:%s %s\n", kr_style(term, KR_YELLOW), kr_style(term, KR_PLAIN),
-                    text);
+                    copy);
     else if (kind == KR_NOTE_SUCCESS)
-        kr_buf_addf(&line, "%s%s%s\n", kr_style(term, KR_GREEN), text, kr_style(term, KR_PLAIN));
+        kr_buf_addf(&line, "%s%s%s\n", kr_style(term, KR_GREEN), copy, kr_style(term, KR_PLAIN));
     else
-        kr_buf_addf(&line, "%s\n", text);
+        kr_buf_addf(&line, "%s\n", copy);
     put(view, &line);
     (void)pthread_mutex_unlock(&view->lock);
 }
@@ -209,9 +215,11 @@ static void on_progress(void *data, const struct kr_progress *p)
 {
     struct kr_view_state *view = data;
     kr_auto_buf struct kr_buf line = KR_BUF_INIT(LINE_MAX_BYTES);
-    const char *step = p->step != NULL ? p->step : "", *text = p->text != NULL ? p->text : step;
+    const char *step = p->step != NULL ? p->step : "";
+    kr_auto_free char *text = kr_strdup(p->text != NULL ? p->text : step);
     bool same;
 
+    kr_printable(text);
     (void)pthread_mutex_lock(&view->lock);
     same = view->active && strcmp(view->step, step) == 0;
     if (view->active && !same)
@@ -226,7 +234,6 @@ static void on_progress(void *data, const struct kr_progress *p)
     }
     if ((size_t)snprintf(view->text, sizeof(view->text), "%s", text) >= sizeof(view->text))
         kr_redact_cut(view->text, strlen(view->text));
-    kr_printable(view->text);
     view->done = p->done;
     view->total = p->total;
     view->bytes = p->bytes;
@@ -248,7 +255,7 @@ static void on_log_line(void *data, const char *source, const char *text)
     const struct kr_term *term = &view->cli->err;
     kr_auto_free char *copy = kr_strdup(text);
 
-    kr_plain_line(copy);
+    kr_printable(copy);
     (void)pthread_mutex_lock(&view->lock);
     erase(view);
     kr_buf_addf(&line, "%s%s | %s%s\n", kr_style(term, KR_DIM), source != NULL ? source : "log",

@@ -20,8 +20,9 @@ void kr_view_note(struct kr_view_state *view, enum kr_note kind, const char *tex
  * next progress. */
 void kr_view_clear(struct kr_view_state *view);
 
-/* First Ctrl-C: kr_view_interrupted() is true from then on. Second: the process ends with 130. */
-void kr_view_catch_interrupt(void);
+/* First Ctrl-C: kr_view_interrupted() is true from then on. Second, or first with at_once: the
+ * process ends with 130. */
+void kr_view_catch_interrupt(bool at_once);
 bool kr_view_interrupted(void);
 int kr_view_signal(void); /* the first such signal (SIGTERM counts too), or 0 */
 

@@ -21,6 +21,7 @@ struct kr_deployer_env {
     /* Stores the deployment's metadata at once, so that a killed deploy can go on from here. */
     int (*save)(void *data, const json_t *metadata, struct kr_err *err);
     bool (*cancelled)(void *data);
+    int64_t until_ms;        /* monotonic: a look gives up then, and says for what; 0: never */
     const char *data_dir;    /* Kourou's data folder */
     const char *runtime_dir; /* holds kourou-serve, kourou-native, python/ */
     const char *prog;

@@ -50,7 +50,7 @@ int kr_docker_look(struct kr_docker *docker, struct kr_err *err)
     json_decref(docker->gate_found);
     docker->found = docker->gate_found = NULL;
     docker->foreign = NULL;
-    if (kr_engine_containers(names, &list, err) < 0)
+    if (kr_engine_containers(names, docker->env->until_ms, &list, err) < 0)
         return -(int)err->code;
     json_array_foreach(list, i, item)
     {
@@ -135,7 +135,7 @@ int kr_docker_remove(const struct kr_docker *docker, const char *name, struct kr
     kr_auto_json json_t *list = NULL;
     const json_t *found;
 
-    if (kr_engine_containers(names, &list, err) < 0)
+    if (kr_engine_containers(names, docker->env->until_ms, &list, err) < 0)
         return -(int)err->code;
     found = json_array_get(list, 0);
     if (found == NULL)
@@ -181,7 +181,7 @@ int kr_docker_all(const struct kr_docker *docker, json_t **out, struct kr_err *e
             kr_words_addf(&ids, KR_VIEW_FMT, KR_VIEW_ARG(line));
     }
     if (ids.n > 0)
-        return kr_engine_containers((const char *const *)ids.v, out, err);
+        return kr_engine_containers((const char *const *)ids.v, docker->env->until_ms, out, err);
     *out = json_array();
     return 0;
 }

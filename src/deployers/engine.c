@@ -2,6 +2,7 @@
 #include "deployers/engine.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/path.h"
 #include "base/proc.h"
@@ -303,6 +304,15 @@ static int no_program(struct kr_err *err)
     return kr_fail(err, KR_E_NOT_FOUND, "the docker program is not installed");
 }
 
+static int time_left(const struct kr_engine_call *call)
+{
+    int64_t left = call->until_ms - kr_mono_ms();
+
+    if (call->until_ms == 0 || (call->timeout_ms > 0 && left > call->timeout_ms))
+        return call->timeout_ms;
+    return left > 0 ? (int)left : 1;
+}
+
 int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *out,
                   struct kr_err *err)
 {
@@ -312,7 +322,7 @@ int kr_engine_run(struct kr_engine_call *call, const char *what, struct kr_buf *
     struct kr_proc_opts opts = {.input = call->input,
                                 .input_len = call->input_len,
                                 .data = &r,
-                                .timeout_ms = call->timeout_ms};
+                                .timeout_ms = time_left(call)};
     bool shown = call->line != NULL || call->env != NULL;
     kr_auto_buf struct kr_buf unused = KR_BUF_INIT(OUTPUT_MAX);
     char **env;
@@ -425,12 +435,14 @@ int kr_engine_inspect(const char *kind, const char *name, json_t **out, struct k
     return *out != NULL ? 0 : kr_fail(err, KR_E_NOT_FOUND, "no %s", what);
 }
 
-int kr_engine_containers(const char *const *names, json_t **out, struct kr_err *err)
+int kr_engine_containers(const char *const *names, int64_t until_ms, json_t **out,
+                         struct kr_err *err)
 {
     kr_auto_call struct kr_engine_call call = short_call();
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(OUTPUT_MAX);
 
     *out = NULL;
+    call.until_ms = until_ms;
     kr_words_add(&call.words, "container");
     kr_words_add(&call.words, "inspect");
     for (; *names != NULL; names++)

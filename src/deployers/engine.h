@@ -35,7 +35,8 @@ struct kr_engine_call {
     bool buildkit;                /* a build: with BuildKit */
     const char *input;            /* for stdin, or NULL */
     size_t input_len;
-    int timeout_ms; /* 0: none */
+    int timeout_ms;   /* 0: none */
+    int64_t until_ms; /* monotonic: the call is given up then at the latest; 0: never */
     /* gets the output as log lines of "docker", with line NULL; Ctrl-C ends the call; or NULL:
      * clearing up goes on to its end */
     const struct kr_deployer_env *env;
@@ -67,8 +68,9 @@ int kr_engine_inspect(const char *kind, const char *name, json_t **out,
                       struct kr_err *err) KR_MUST_USE;
 
 /* Like kr_engine_inspect for containers by these names (NULL-terminated): an array of those that
- * there are. */
-int kr_engine_containers(const char *const *names, json_t **out, struct kr_err *err) KR_MUST_USE;
+ * there are. until_ms: as in struct kr_engine_call. */
+int kr_engine_containers(const char *const *names, int64_t until_ms, json_t **out,
+                         struct kr_err *err) KR_MUST_USE;
 
 /* The image is on this engine afterwards: pulled when it is not there. */
 int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,

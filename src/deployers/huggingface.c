@@ -51,6 +51,7 @@ int kr_hf_init(struct kr_hf *hf, const struct kr_deployer_env *env,
                .progress = hub_progress,
                .note = hub_note,
                .cancelled = hub_cancelled},
+        .until_ms = env->until_ms,
     };
 
     *hf = (struct kr_hf){.env = env, .what = what};

@@ -108,6 +108,7 @@ int kr_hub_open(const struct kr_hub_options *options, struct kr_hub **out, struc
         hub->http->hooks.cancelled = ask_cancelled;
         hub->http->hooks.waiting = tell_waiting;
     }
+    hub->http->until_ms = options->until_ms;
     hub->warned = json_object();
     hub->token_update = kr_strdup(options->token_update);
     hub->offline = kr_env_truthy("HF_HUB_OFFLINE");

@@ -30,6 +30,7 @@ struct kr_hub_options {
     const char *token_source; /* of token, for messages: "the secret 'x'"; NULL: the deployer */
     const char *token_update; /* command that puts another token in its place; or NULL */
     struct kr_hub_ui ui;
+    int64_t until_ms;     /* as in struct kr_http */
     struct kr_http *http; /* taken over and closed; NULL: one over libcurl */
 };
 

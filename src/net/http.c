@@ -157,6 +157,10 @@ static void flow_check_time(struct kr_http *http, struct flow *f)
     host = kr_url_host(f->x.url);
     if (is_cancelled(http)) {
         kr_http_lose(&f->x, KR_HTTP_CANCELLED, KR_E_CANCELLED, "stopped by the user");
+    } else if (http->until_ms > 0 && now >= http->until_ms) {
+        why = kr_asprintf("%s has not answered within %lld s", host,
+                          (long long)(now - f->started_ms + 500) / 1000);
+        kr_http_lose(&f->x, KR_HTTP_LOST, KR_E_TIMEOUT, why);
     } else if (f->req.timeout_ms > 0 && now - f->started_ms >= f->req.timeout_ms) {
         why = kr_asprintf("%s has not finished its answer after %lld s", host,
                           (long long)(f->req.timeout_ms + 999) / 1000);
@@ -231,7 +235,7 @@ static int repeat_from(struct kr_http *http, const struct kr_http_request *req,
         res->attempts = attempt;
         res->maybe_acted = maybe_acted;
         wait = wait_before_repeat(http, res, repeat, attempt, kr_http_now(http) - started);
-        if (wait < 0) {
+        if (wait < 0 || (http->until_ms > 0 && kr_http_now(http) + wait >= http->until_ms)) {
             if (rc < 0 && err != NULL)
                 *err = last;
             return rc;

@@ -98,7 +98,10 @@ struct kr_http {
     char *user_agent; /* owned */
     struct kr_http_hooks hooks;
     struct kr_retry_policy policy; /* may be changed between calls */
-    uint64_t exchanges;            /* sent so far */
+    /* By kr_http_now(): exchanges that have no answer then are given up, and no repeat is waited
+     * for that would come later. 0: never. */
+    int64_t until_ms;
+    uint64_t exchanges; /* sent so far */
 };
 
 /* Over libcurl: connections are kept and reused; certificates of SSL_CERT_FILE, SSL_CERT_DIR or

@@ -218,7 +218,7 @@ def test_closed_standard_streams(build_dir, home, three):
 def test_values_cannot_move_the_cursor(kourou):
     kourou("deployer", "register", "d", "-f", "local", "--label", "k=a\033[2Jb\nc", check=0)
     text = kourou("deployer", "list", "-c", "name,labels", check=0).stdout
-    assert "\033" not in text and "k=a [2Jb c" in text
+    assert "\033" not in text and "k=ab c" in text
     assert "\033" not in kourou("deployer", "describe", "d", check=0).stdout
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables, cells and values of the command line tool. */
 #include "cli/out.h"
+#include "cli/screen.h"
 #include "cli/table.h"
 #include "cli/value.h"
 
@@ -41,11 +42,11 @@ static void test_columns_are_aligned_without_trailing_spaces(void **state)
     row(table, "", "", "");
     row(table, "a\nb\x1b[1m", "", "end");
     expect_table(table,
-                 "NAME     ARTIFACT STORE  HELP\n"
-                 "\u65e5\u672c     x\n"
+                 "NAME  ARTIFACT STORE  HELP\n"
+                 "\u65e5\u672c  x\n"
                  "\n"
-                 "a b [1m                  end\n",
-                 29);
+                 "a b                   end\n",
+                 26);
 }
 
 static void test_narrow_terminals(void **state)
@@ -96,13 +97,70 @@ static void test_cells(void **state)
     }
 }
 
-static void test_log_lines_lose_their_escapes(void **state)
+static void check_printable(const char *given, const char *wanted)
 {
-    char text[] = "\033[31mred\033[0m\ttab \xc2\x9b end\033[2";
+    kr_auto_free char *text = kr_strdup(given);
+
+    kr_printable(text);
+    assert_string_equal(text, wanted);
+}
+
+static void test_lines_lose_their_codes(void **state)
+{
+    (void)state;
+    check_printable("\033[31mred\033[0m\ttab \xc2\x9b end\033[2", "red tab nd2");
+    check_printable("a\033]0;title\007b\033]8;;http://x\033\\link\033]8;;\033\\c", "ablinkc");
+    check_printable("a\033Pq#\033\\b\033_apc\xc2\x9c"
+                    "c\033^pm\007d\033Xsos\033\\e",
+                    "abcde");
+    check_printable("a\xc2\x9d"
+                    "0;t\007b\xc2\x9b"
+                    "31mc\xc2\x85"
+                    "d",
+                    "abcd");
+    check_printable("never \033]0;closed", "never 0;closed");
+    check_printable("cut \033[", "cut ");
+    check_printable("cut \033", "cut ");
+    check_printable("\033(Bcharset\033cfull\033#8dec", "charsetfulldec");
+    check_printable("50%\r100%\b\b\x07\x7f\n", "50% 100%     ");
+    check_printable("\xe2\x80\xae"
+                    "evil\xe2\x80\xac \xe2\x81\xa6iso\xe2\x81\xa9 \xe2\x80\x8f\xd8\x9c",
+                    "evil iso ");
+    check_printable("line\xe2\x80\xa8sep", "line sep");
+    check_printable("raw \x9b"
+                    "31m \xff \xe2\x82",
+                    "raw ?31m ? ??");
+    check_printable("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x9a\x80 \xef\xbf\xbd",
+                    "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x9a\x80 \xef\xbf\xbd");
+}
+
+static void test_outputs_keep_lines_and_own_styles(void **state)
+{
+    struct kr_term colours = {.colour = true}, plain = {.colour = false};
+    char first[] = "\033[1mHEAD\033[0m\r\na\tb\033[5mc\033[2J\n", second[] = "\033[1mHEAD\033[0m\n";
 
     (void)state;
-    kr_plain_line(text);
-    assert_string_equal(text, "red tab    end");
+    first[kr_screen(&colours, first, strlen(first))] = '\0';
+    assert_string_equal(first, "\033[1mHEAD\033[0m\na\tbc\n");
+    second[kr_screen(&plain, second, strlen(second))] = '\0';
+    assert_string_equal(second, "HEAD\n");
+}
+
+static void test_json_on_a_terminal_is_the_same_value(void **state)
+{
+    struct kr_err err = KR_ERR_INIT;
+    kr_auto_json json_t *value = json_pack("{s:s}", "k\xe2\x80\xae",
+                                           "\033[31m\x7f\xc2\x9b\xe2\x81\xa6\xc3\xbc"),
+                        *back = NULL;
+    kr_auto_free char *text = kr_json_pretty(value);
+    kr_auto_buf struct kr_buf out = KR_BUF_INIT(4096);
+
+    (void)state;
+    kr_screen_json(text, &out);
+    assert_non_null(strstr(kr_buf_str(&out), "k\\u202e"));
+    assert_non_null(strstr(kr_buf_str(&out), "\\u007f\\u009b\\u2066\xc3\xbc"));
+    assert_int_equal(kr_json_parse(kr_buf_str(&out), out.n, "it", &back, &err), 0);
+    assert_true(json_equal(value, back));
 }
 
 static void test_values(void **state)
@@ -131,7 +189,9 @@ int main(void)
         cmocka_unit_test(test_narrow_terminals),
         cmocka_unit_test(test_colours_do_not_count_as_width),
         cmocka_unit_test(test_cells),
-        cmocka_unit_test(test_log_lines_lose_their_escapes),
+        cmocka_unit_test(test_lines_lose_their_codes),
+        cmocka_unit_test(test_outputs_keep_lines_and_own_styles),
+        cmocka_unit_test(test_json_on_a_terminal_is_the_same_value),
         cmocka_unit_test(test_values),
     };
 
