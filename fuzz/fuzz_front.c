@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "base/redact.h"
-#include "serve/serve.h"
+#include "serve/control.h"
+#include "serve/routes.h"
+#include "serve/server.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -139,28 +141,6 @@ static void on_ready(struct kr_pool *pool, const json_t *ready)
     kr_server_learn(pool->owner, ready);
 }
 
-static void after_round(struct kr_loop *loop)
-{
-    struct kr_server *srv = (struct kr_server *)((char *)loop - offsetof(struct kr_server, loop));
-
-    kr_pool_flush(&srv->pool);
-    kr_access_log_flush(srv);
-}
-
-static void on_sweep(struct kr_timer *timer)
-{
-    kr_conn_sweep((struct kr_server *)((char *)timer - offsetof(struct kr_server, sweep)));
-}
-
-static void on_drain_timer(struct kr_timer *timer)
-{
-    struct kr_server *srv =
-        (struct kr_server *)((char *)timer - offsetof(struct kr_server, drain_timer));
-
-    while (srv->conns != NULL)
-        kr_conn_close(srv->conns);
-}
-
 static void start(struct kr_server *srv, uint8_t bits)
 {
     char path[64], option[96], control[96];
@@ -174,23 +154,16 @@ static void start(struct kr_server *srv, uint8_t bits)
     FUZZ_CHECK(kr_options_parse(4, argv, &srv->opt, fuzz_err()) == 0);
     if ((bits & 1) != 0)
         srv->opt.auth_key = kr_strdup("key");
-    FUZZ_CHECK(kr_config_load(&srv->opt, &srv->cfg, fuzz_err()) == 0);
-    FUZZ_CHECK(kr_log_open(srv, fuzz_err()) == 0 && kr_loop_init(&srv->loop, fuzz_err()) == 0);
+    FUZZ_CHECK(kr_server_open(srv, fuzz_err()) == 0);
     kr_log_setup(-1, KR_LOG_OFF, false);
-    srv->loop.now_us = 10000000;
-    srv->loop.now_ms = srv->loop.now_us / 1000;
-    srv->loop.after_round = after_round;
-    srv->sweep.on_time = on_sweep;
-    srv->drain_timer.on_time = on_drain_timer;
-    kr_buf_init(&srv->scratch, 1U << 20);
-    kr_answer_init(srv);
-    FUZZ_CHECK(kr_pool_init(&srv->pool, &srv->loop, &config, fuzz_err()) == 0);
+    srv->front.loop.now_us = 10000000;
+    srv->front.loop.now_ms = srv->front.loop.now_us / 1000;
+    FUZZ_CHECK(kr_pool_init(&srv->pool, &srv->front.loop, &config, fuzz_err()) == 0);
     srv->pool.owner = srv;
     srv->pool.on_ready = on_ready;
     kr_routes_init(srv);
-    srv->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    srv->listening = true;
-    srv->signals.fd = -1;
+    srv->front.listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    srv->front.listening = true;
     if ((bits & 2) != 0)
         FUZZ_CHECK(kr_control_open(srv, fuzz_err()) == 0);
 }
@@ -218,7 +191,7 @@ static void come(struct scene *s, struct client *c)
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     *c = (struct client){.fd = pair[0], .whole = true};
     kr_buf_init(&c->got, GOT_MAX);
-    kr_conn_open(&s->srv, pair[1]);
+    kr_conn_open(&s->srv.front, pair[1]);
 }
 
 static void send_to(int fd, const void *bytes, size_t n)
@@ -324,10 +297,10 @@ static void step(struct scene *s, struct fuzz_input *in, int fd)
     else if (kind < 12)
         worker_step(&s->srv.pool.workers[who % FUZZ_WORKERS], in, kind - 6, fd);
     else if (kind == 12)
-        fuzz_time_passes(&s->srv.loop, 100 * fuzz_byte(in));
+        fuzz_time_passes(&s->srv.front.loop, 100 * fuzz_byte(in));
     else
         control(s, in);
-    turn(&s->srv.loop);
+    turn(&s->srv.front.loop);
 }
 
 static void finish(struct scene *s)

@@ -4,28 +4,28 @@
 #include "fuzz.h"
 
 #include "base/buf.h"
-#include "serve/http.h"
+#include "http/request.h"
 
 enum { BODY_MAX = 4096, REQUESTS_MAX = 64 };
 
 static struct kr_buf *seen;
 
-static int on_body(struct kr_http *http, const char *bytes, size_t n)
+static int on_body(struct kr_request *req, const char *bytes, size_t n)
 {
-    (void)http;
+    (void)req;
     kr_buf_add(seen, bytes, n);
     return 0;
 }
 
-static void note_head(const struct kr_http *http, const char *base)
+static void note_head(const struct kr_request *req, const char *base)
 {
-    kr_buf_addf(seen, "%s|%d%d%d|%u|", kr_http_method(http), http->has_body, http->chunked,
-                http->want_continue, http->header_count);
-    kr_buf_add(seen, kr_http_view(base, http->path).p, http->path.n);
+    kr_buf_addf(seen, "%s|%d%d%d|%u|", kr_request_method(req), req->has_body, req->chunked,
+                req->want_continue, req->header_count);
+    kr_buf_add(seen, kr_request_view(base, req->path).p, req->path.n);
     kr_buf_addc(seen, '?');
-    kr_buf_add(seen, kr_http_view(base, http->query).p, http->query.n);
+    kr_buf_add(seen, kr_request_view(base, req->query).p, req->query.n);
     for (unsigned i = 0; i < KR_KNOWN_COUNT; i++) {
-        struct kr_view value = kr_http_known(http, base, (enum kr_known)i);
+        struct kr_view value = kr_request_known(req, base, (enum kr_known)i);
 
         kr_buf_addc(seen, '|');
         kr_buf_add(seen, value.p, value.n);
@@ -35,28 +35,29 @@ static void note_head(const struct kr_http *http, const char *base)
 /* Each piece comes in a buffer of its own that ends where the bytes end. Returns bytes used. */
 static size_t one_request(const uint8_t *data, size_t size, size_t piece, bool *more)
 {
-    static struct kr_http http;
+    static struct kr_request req;
     size_t at = 0, n = 0, start = seen->n;
-    enum kr_http_event event = KR_HTTP_MORE;
+    enum kr_request_event event = KR_REQUEST_MORE;
 
-    kr_http_init(&http, BODY_MAX, on_body);
-    while (event == KR_HTTP_HEAD || (event == KR_HTTP_MORE && n < size)) {
+    kr_request_init(&req, BODY_MAX, on_body);
+    while (event == KR_REQUEST_HEAD || (event == KR_REQUEST_MORE && n < size)) {
         kr_auto_free char *base = NULL;
 
-        if (event == KR_HTTP_MORE)
+        if (event == KR_REQUEST_MORE)
             n = size - n < piece ? size : n + piece;
         base = kr_malloc(n);
         memcpy(base, data, n);
-        event = kr_http_feed(&http, base, &at, n);
+        event = kr_request_feed(&req, base, &at, n);
         FUZZ_CHECK(at <= n);
-        if (event == KR_HTTP_HEAD)
-            note_head(&http, base);
+        if (event == KR_REQUEST_HEAD)
+            note_head(&req, base);
     }
-    FUZZ_CHECK(event != KR_HTTP_BAD || (http.bad_status >= 400 && http.bad_reason != NULL));
-    if (event == KR_HTTP_BAD) /* where exactly it is refused, and how, depends on what had come */
+    FUZZ_CHECK(event != KR_REQUEST_BAD || (req.bad_status >= 400 && req.bad_reason != NULL));
+    if (event ==
+        KR_REQUEST_BAD) /* where exactly it is refused, and how, depends on what had come */
         seen->n = start;
     kr_buf_addf(seen, "\n%d\n", event);
-    *more = event == KR_HTTP_DONE && kr_http_keep_alive(&http);
+    *more = event == KR_REQUEST_DONE && kr_request_keep_alive(&req);
     return at;
 }
 

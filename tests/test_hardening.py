@@ -81,14 +81,14 @@ def test_every_source_is_compiled_with_the_flags(build_dir, root):
 
 
 def objects_of_the_server(build_dir):
-    return sorted((build_dir / "src/serve/libkr-serve.a.p").glob("*.o"))
+    return sorted(path for part in ("serve", "http") for path in (build_dir / f"src/{part}/libkr-{part}.a.p").glob("*.o"))
 
 
 def test_objects_of_the_server_have_stack_guards(build_dir):
     """A static file has no names left; its objects do."""
     symbols = {path.name: readelf("--symbols", path) for path in objects_of_the_server(build_dir)}
     guarded = [name for name, text in symbols.items() if "__stack_chk_fail" in text]
-    assert {"http.c.o", "scan.c.o"} & set(guarded), guarded
+    assert {"request.c.o", "scan.c.o"} & set(guarded), guarded
     assert any(re.search(r" __\w+_chk$", text, re.MULTILINE) for text in symbols.values()), "no fortified call"
 
 

@@ -23,7 +23,8 @@ MAY_USE = {
     "deployers": {"hub", "oci", "pack", "net", "core", "base"},
     "app": {"deployers", "hub", "oci", "pack", "net", "store", "core", "base"},
     "cli": {"app", "core", "store", "base"},
-    "serve": {"base"},
+    "http": {"base"},
+    "serve": {"http", "base"},
 }
 
 # header prefix: files that may include it
@@ -38,7 +39,7 @@ FENCES = {
     "zstd": {"oci/compress.c"},
     "libdeflate": {"oci/compress.c"},
     "zlib.h": {"oci/compress.c"},
-    "llhttp.h": {"serve/http.h"},
+    "llhttp.h": {"http/request.h"},
 }
 
 # Public headers under include/ belong to the pipeline author's side.

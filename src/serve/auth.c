@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The key of a protected deployment: Authorization: Bearer, or X-API-Key where the first header
  * carries something else (the Hub token of a private Space). */
-#include "serve/serve.h"
+#include "serve/handlers.h"
+#include "serve/server.h"
 
 #include <string.h>
 #include <strings.h>
@@ -20,13 +21,13 @@ static bool same_key(struct kr_view given, const char *key)
 
 bool kr_auth_check(struct kr_conn *conn)
 {
-    const char *key = conn->srv->opt.auth_key;
+    const char *key = kr_server_of(conn)->opt.auth_key;
     struct kr_view bearer, api_key;
 
     if (key == NULL)
         return true;
-    api_key = kr_http_known(&conn->http, conn->in, KR_H_API_KEY);
-    bearer = kr_http_known(&conn->http, conn->in, KR_H_AUTHORIZATION);
+    api_key = kr_request_known(&conn->req, conn->in, KR_H_API_KEY);
+    bearer = kr_request_known(&conn->req, conn->in, KR_H_AUTHORIZATION);
     if (api_key.p != NULL && same_key(api_key, key))
         return true;
     if (bearer.p != NULL && bearer.n > 7 && strncasecmp(bearer.p, "Bearer ", 7) == 0) {

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/view.h"
-#include "serve/serve.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -214,9 +213,10 @@ static void load_cors(struct kr_config *c, const json_t *dep, const struct kr_op
     c->cors.origins = json_object_get(cors, "allow_origins");
     c->cors.any_header = !json_is_array(headers) || list_has_star(headers);
     c->cors.credentials = kr_json_bool(cors, "allow_credentials", false);
-    c->cors.headers = joined(headers, "*");
-    c->cors.methods = list_has_star(methods) ? kr_strdup("GET, POST, PUT, PATCH, DELETE, OPTIONS")
-                                             : joined(methods, "GET, POST, OPTIONS");
+    c->cors.headers = c->cors_headers = joined(headers, "*");
+    c->cors.methods = c->cors_methods = list_has_star(methods)
+                                            ? kr_strdup("GET, POST, PUT, PATCH, DELETE, OPTIONS")
+                                            : joined(methods, "GET, POST, OPTIONS");
 }
 
 #define CSP                                                                                        \
@@ -397,8 +397,8 @@ void kr_config_finish(struct kr_config *c)
     char *texts[] = {c->title_own,    c->description_own, c->docs_path,    c->redoc_path,
                      c->openapi_path, c->invoke_path,     c->stream_path,  c->batch_path,
                      c->health_path,  c->info_path,       c->metrics_path, c->runs_path,
-                     c->api_prefix,   c->root_prefix,     c->dashboard,    c->cors.methods,
-                     c->cors.headers};
+                     c->api_prefix,   c->root_prefix,     c->dashboard,    c->cors_methods,
+                     c->cors_headers};
 
     for (size_t i = 0; i < KR_ARRAY_LEN(texts); i++)
         free(texts[i]);

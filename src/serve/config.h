@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "http/cors.h"
 #include "serve/options.h"
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 #define KR_PATH_OWN   "/.kourou/"
 #define KR_PATH_READY KR_PATH_OWN "health"
 
-enum kr_endpoint {
+enum kr_endpoint_bit {
     KR_EP_DOCS = 1,
     KR_EP_REDOC = 2,
     KR_EP_INVOKE = 4,
@@ -24,13 +25,6 @@ enum kr_endpoint {
     KR_EP_METRICS = 32,
     KR_EP_DASHBOARD = 64,
     KR_EP_ALL = 127
-};
-
-struct kr_cors {
-    bool on, any_origin, any_header, credentials;
-    json_t *origins; /* borrowed from the snapshot, may be NULL */
-    char *methods;   /* "GET, POST" */
-    char *headers;   /* "x-a, x-b"; unused when any_header */
 };
 
 struct kr_config {
@@ -46,6 +40,7 @@ struct kr_config {
     char *root_prefix; /* root_url_path */
     char *dashboard;   /* folder of static files, absolute; NULL: the built-in page */
     struct kr_cors cors;
+    char *cors_methods, *cors_headers;
     bool guarded; /* no key, and on this machine only: other web sites are kept out (origin.c) */
     struct kr_buf common; /* header lines sent with every answer */
     int64_t workers, threads, port;

@@ -4,11 +4,13 @@
  * Commands are lines: "status", "drain", "takeover", "taken"; answers are JSON lines. "takeover" is
  * answered with the listening descriptor; the new server listens on it only when it is ready, then
  * says "taken" and the old one drains. */
-#include "serve/serve.h"
+#include "serve/control.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "serve/lines.h"
+#include "serve/fdpass.h"
+#include "serve/server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -76,9 +78,9 @@ static void close_peer(struct kr_peer *peer)
         link = &(*link)->next;
     if (*link != NULL)
         *link = peer->next;
-    kr_watch_close(&peer->control->srv->loop, &peer->watch);
+    kr_watch_close(&peer->control->srv->front.loop, &peer->watch);
     peer->later.run = free_peer;
-    kr_loop_later(&peer->control->srv->loop, &peer->later);
+    kr_loop_later(&peer->control->srv->front.loop, &peer->later);
 }
 
 void kr_control_lend(int to, int listener)
@@ -99,8 +101,8 @@ static void send_status(struct kr_peer *peer)
     int n = snprintf(
         text, sizeof(text),
         "{\"pid\":%d,\"port\":%d,\"ready\":%u,\"draining\":%s,\"connections\":%u,\"queued\":%u}\n",
-        (int)getpid(), srv->port, kr_pool_count(&srv->pool, KR_W_READY),
-        srv->draining ? "true" : "false", srv->conn_count, srv->pool.queued);
+        (int)getpid(), srv->front.port, kr_pool_count(&srv->pool, KR_W_READY),
+        srv->front.draining ? "true" : "false", srv->front.conn_count, srv->pool.queued);
 
     (void)send(peer->watch.fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -111,8 +113,8 @@ static void command(struct kr_peer *peer, const char *line)
 
     if (strcmp(line, "status") == 0) {
         send_status(peer);
-    } else if (strcmp(line, "takeover") == 0 && srv->listening) {
-        kr_control_lend(peer->watch.fd, srv->listener.fd);
+    } else if (strcmp(line, "takeover") == 0 && srv->front.listening) {
+        kr_control_lend(peer->watch.fd, srv->front.listener.fd);
     } else if (strcmp(line, "drain") == 0 || strcmp(line, "taken") == 0) {
         (void)send(peer->watch.fd, "{\"draining\":true}\n", 18, MSG_NOSIGNAL | MSG_DONTWAIT);
         kr_server_drain(srv);
@@ -151,7 +153,7 @@ static void on_listener(struct kr_watch *watch, uint32_t events)
     peer->control = control;
     peer->next = control->peers;
     control->peers = peer;
-    if (kr_watch_add(&control->srv->loop, &peer->watch, EPOLLIN, &err) < 0)
+    if (kr_watch_add(&control->srv->front.loop, &peer->watch, EPOLLIN, &err) < 0)
         close_peer(peer);
 }
 
@@ -168,17 +170,17 @@ static void on_guard(struct kr_timer *timer)
 
     if (control->listener.fd >= 0 && stat(srv->opt.control, &st) == 0 &&
         st.st_ino == control->inode) {
-        kr_timer_at(&srv->loop, timer, srv->loop.now_ms + GUARD_MS);
+        kr_timer_at(&srv->front.loop, timer, srv->front.loop.now_ms + GUARD_MS);
         return;
     }
-    if (!srv->draining)
+    if (!srv->front.draining)
         kr_log(KR_LOG_WARN, "serve", "the control socket %s is gone", srv->opt.control);
     kr_server_drain(srv);
 }
 
 static void watch_over(struct kr_control *control)
 {
-    struct kr_loop *loop = &control->srv->loop;
+    struct kr_loop *loop = &control->srv->front.loop;
 
     control->guard.on_time = on_guard;
     kr_timer_at(loop, &control->guard, loop->now_ms + GUARD_MS);
@@ -216,7 +218,7 @@ int kr_control_open(struct kr_server *srv, struct kr_err *err)
         return -(int)err->code;
     control->listener = (struct kr_watch){.fd = fd, .on_ready = on_listener};
     watch_over(control);
-    return kr_watch_add(&srv->loop, &control->listener, EPOLLIN, err);
+    return kr_watch_add(&srv->front.loop, &control->listener, EPOLLIN, err);
 }
 
 void kr_control_close(struct kr_server *srv)
@@ -228,7 +230,7 @@ void kr_control_close(struct kr_server *srv)
         return;
     while (control->peers != NULL)
         close_peer(control->peers);
-    kr_timer_forget(&srv->loop, &control->guard);
+    kr_timer_forget(&srv->front.loop, &control->guard);
     if (control->listener.fd >= 0) {
         if (stat(srv->opt.control, &st) == 0 && st.st_ino == control->inode)
             (void)unlink(srv->opt.control);
@@ -295,7 +297,7 @@ int kr_control_takeover(struct kr_server *srv, struct kr_err *err)
     fd = receive_listener(control->old, err);
     if (fd < 0)
         return kr_wrap(err, "take over from %s", srv->opt.takeover);
-    srv->listener.fd = fd;
+    srv->front.listener.fd = fd;
     return 0;
 }
 

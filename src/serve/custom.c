@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Endpoints of the pipeline's own: what of a request goes to the worker, and the heads of its
  * answers. */
-#include "serve/serve.h"
+#include "serve/handlers.h"
+#include "serve/invoke.h"
+#include "serve/routes.h"
+#include "serve/server.h"
 
 #include "base/alloc.h"
 
@@ -77,13 +80,9 @@ static bool head_from_file(const struct kr_answer *a, struct kr_buf *out, uint64
     return true;
 }
 
-int kr_status_of(int said)
+void kr_custom_reply(struct kr_client *client, const struct kr_answer *a)
 {
-    return said >= 200 && said <= 599 ? said : 500;
-}
-
-void kr_custom_reply(struct kr_conn *conn, const struct kr_answer *a)
-{
+    struct kr_conn *conn = &client->conn;
     kr_auto_buf struct kr_buf lines = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 4);
     kr_auto_buf struct kr_buf raw = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 2);
     struct kr_reply reply = {
@@ -106,8 +105,9 @@ void kr_custom_reply(struct kr_conn *conn, const struct kr_answer *a)
     kr_conn_reply(conn, &reply);
 }
 
-void kr_custom_begin(struct kr_conn *conn, struct kr_view head, int status)
+void kr_custom_begin(struct kr_client *client, struct kr_view head, int status)
 {
+    struct kr_conn *conn = &client->conn;
     kr_auto_buf struct kr_buf lines = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 4);
     struct framing framing;
 
@@ -120,16 +120,17 @@ void kr_custom_begin(struct kr_conn *conn, struct kr_view head, int status)
 /* -- requests ---------------------------------------------------------------------------------- */
 
 /* A large body travels with its head in front of it in one memory file. */
-static bool join_head(struct kr_conn *conn)
+static bool join_head(struct kr_client *client)
 {
+    struct kr_conn *conn = &client->conn;
     kr_auto_fd int fd = memfd_create("kourou-body", MFD_CLOEXEC);
-    uint64_t left = conn->http.body_n;
+    uint64_t left = conn->req.body_n;
     char size[4];
     off_t at = 0;
 
-    kr_u32_put(size, (uint32_t)conn->head.n);
+    kr_u32_put(size, (uint32_t)client->head.n);
     if (fd < 0 || write(fd, size, 4) != 4 ||
-        write(fd, conn->head.p, conn->head.n) != (ssize_t)conn->head.n)
+        write(fd, client->head.p, client->head.n) != (ssize_t)client->head.n)
         return false;
     while (left > 0) {
         ssize_t n = sendfile(fd, conn->body_fd, &at, left);
@@ -166,89 +167,95 @@ static void add_end(struct kr_buf *out, const struct sockaddr_storage *end)
 }
 
 /* Who speaks with whom: asked once for a connection. */
-static const char *ends_of(struct kr_conn *conn)
+static const char *ends_of(struct kr_client *client)
 {
-    kr_auto_buf struct kr_buf text = KR_BUF_INIT(sizeof(conn->ends));
-    struct sockaddr_storage client = {0}, server = {0};
-    socklen_t client_n = sizeof(client), server_n = sizeof(server);
+    const struct kr_conn *conn = &client->conn;
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(sizeof(client->ends));
+    struct sockaddr_storage theirs = {0}, ours = {0};
+    socklen_t theirs_n = sizeof(theirs), ours_n = sizeof(ours);
 
-    if (conn->ends[0] != '\0')
-        return conn->ends;
-    (void)getpeername(conn->watch.fd, (struct sockaddr *)&client, &client_n);
-    (void)getsockname(conn->watch.fd, (struct sockaddr *)&server, &server_n);
-    add_end(&text, &client);
-    add_end(&text, &server);
-    (void)snprintf(conn->ends, sizeof(conn->ends), "%s", kr_buf_str(&text));
-    return conn->ends;
+    if (client->ends[0] != '\0')
+        return client->ends;
+    (void)getpeername(conn->watch.fd, (struct sockaddr *)&theirs, &theirs_n);
+    (void)getsockname(conn->watch.fd, (struct sockaddr *)&ours, &ours_n);
+    add_end(&text, &theirs);
+    add_end(&text, &ours);
+    (void)snprintf(client->ends, sizeof(client->ends), "%s", kr_buf_str(&text));
+    return client->ends;
 }
 
 /* The first line of the head block. */
-static void add_request_line(struct kr_conn *conn)
+static void add_request_line(struct kr_client *client)
 {
-    const struct kr_http *http = &conn->http;
-    const struct kr_route *route = conn->route;
-    struct kr_view path = kr_http_view(conn->in, http->path),
-                   query = kr_http_view(conn->in, http->query);
+    const struct kr_conn *conn = &client->conn;
+    const struct kr_request *req = &conn->req;
+    const struct kr_endpoint *endpoint = kr_endpoint_of(conn->route);
+    struct kr_view path = kr_request_view(conn->in, req->path),
+                   query = kr_request_view(conn->in, req->query);
 
-    kr_buf_addf(&conn->head, "%s\t" KR_VIEW_FMT "\t" KR_VIEW_FMT, kr_http_method(http),
+    kr_buf_addf(&client->head, "%s\t" KR_VIEW_FMT "\t" KR_VIEW_FMT, kr_request_method(req),
                 KR_VIEW_ARG(path), KR_VIEW_ARG(query));
-    if (conn->srv->bodies) {
-        kr_buf_addf(&conn->head, "\t%s\t1.%u%s", conn->srv->opt.space ? "https" : "http",
-                    http->parser.http_minor, ends_of(conn));
-        if (route->said != NULL)
-            kr_buf_addf(&conn->head, "\t%s\t%s", route->method, route->said);
+    if (kr_server_of(conn)->bodies) {
+        kr_buf_addf(&client->head, "\t%s\t1.%u%s", kr_server_of(conn)->opt.space ? "https" : "http",
+                    req->parser.http_minor, ends_of(client));
+        if (endpoint->said != NULL)
+            kr_buf_addf(&client->head, "\t%s\t%s", endpoint->method, endpoint->said);
     }
-    kr_buf_addc(&conn->head, '\n');
+    kr_buf_addc(&client->head, '\n');
 }
 
 /* False: the client wants something else than HTTP. */
-static bool add_headers(struct kr_conn *conn)
+static bool add_headers(struct kr_client *client)
 {
-    const struct kr_http *http = &conn->http;
+    const struct kr_conn *conn = &client->conn;
+    const struct kr_request *req = &conn->req;
 
-    for (uint32_t i = 0; i < http->header_count; i++) {
-        struct kr_view name = kr_http_view(conn->in, http->headers[i].name);
-        struct kr_view value = kr_view_trim(kr_http_view(conn->in, http->headers[i].value));
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        struct kr_view name = kr_request_view(conn->in, req->headers[i].name);
+        struct kr_view value = kr_view_trim(kr_request_view(conn->in, req->headers[i].value));
 
         if (kr_view_eq_nocase(name, "upgrade") && kr_view_eq_nocase(value, "websocket"))
             return false;
         for (size_t k = 0; k < name.n; k++)
-            kr_buf_addc(&conn->head,
+            kr_buf_addc(&client->head,
                         name.p[k] >= 'A' && name.p[k] <= 'Z' ? (char)(name.p[k] + 32) : name.p[k]);
-        kr_buf_add(&conn->head, ": ", 2);
-        kr_buf_add(&conn->head, value.p, value.n);
-        kr_buf_addc(&conn->head, '\n');
+        kr_buf_add(&client->head, ": ", 2);
+        kr_buf_add(&client->head, value.p, value.n);
+        kr_buf_addc(&client->head, '\n');
     }
     return true;
 }
 
-void kr_custom_submit(struct kr_conn *conn, int64_t timeout_ms)
+void kr_custom_submit(struct kr_client *client, int64_t timeout_ms)
 {
-    kr_buf_reset(&conn->head);
-    add_request_line(conn);
-    if (!add_headers(conn)) {
+    struct kr_conn *conn = &client->conn;
+
+    kr_buf_reset(&client->head);
+    add_request_line(client);
+    if (!add_headers(client)) {
         kr_upload_stop(conn);
         kr_conn_error(conn, 501, "WebSockets are not supported; use requests and event streams");
         return;
     }
-    conn->call.head = (struct kr_view){.p = conn->head.p, .n = conn->head.n};
+    client->call.head = (struct kr_view){.p = client->head.p, .n = client->head.n};
     if (conn->body_fd >= 0) {
-        if (!join_head(conn)) {
+        if (!join_head(client)) {
             kr_conn_error(conn, 500, "Request body could not be kept");
             return;
         }
-        conn->call.head = (struct kr_view){.p = NULL, .n = 0};
+        client->call.head = (struct kr_view){.p = NULL, .n = 0};
     }
-    kr_invoke_submit(conn, KR_K_CUSTOM, timeout_ms);
+    kr_invoke_submit(client, KR_K_CUSTOM, timeout_ms);
 }
 
 void kr_handle_custom(struct kr_conn *conn)
 {
-    kr_custom_submit(conn, conn->srv->cfg.request_timeout_ms);
+    kr_custom_submit(kr_client_of(conn), kr_server_of(conn)->cfg.request_timeout_ms);
 }
 
-void kr_custom_left(struct kr_conn *conn)
+void kr_custom_left(struct kr_client *client)
 {
-    if (conn->srv->bodies && conn->call.kind == KR_K_CUSTOM && conn->call.where != KR_CALL_IDLE)
-        kr_pool_leave(&conn->call);
+    if (kr_server_of(&client->conn)->bodies && client->call.kind == KR_K_CUSTOM &&
+        client->call.where != KR_CALL_IDLE)
+        kr_pool_leave(&client->call);
 }

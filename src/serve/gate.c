@@ -4,7 +4,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "serve/fdpass.h"
-#include "serve/serve.h"
+#include "serve/control.h"
+#include "serve/server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,7 +26,7 @@ struct kr_gate {
 
 static void ask_later(struct kr_gate *gate)
 {
-    kr_timer_at(&gate->srv->loop, &gate->again, gate->srv->loop.now_ms + AGAIN_MS);
+    kr_timer_at(&gate->srv->front.loop, &gate->again, gate->srv->front.loop.now_ms + AGAIN_MS);
 }
 
 /* The gate has gone, and its socket with it: whoever connects now reaches nobody until it is back.
@@ -34,18 +35,18 @@ static void lose(struct kr_gate *gate)
 {
     struct kr_server *srv = gate->srv;
 
-    kr_watch_close(&srv->loop, &gate->watch);
+    kr_watch_close(&srv->front.loop, &gate->watch);
     kr_buf_reset(&gate->in);
-    if (srv->draining)
+    if (srv->front.draining)
         return;
-    if (srv->listening)
+    if (srv->front.listening)
         kr_log(KR_LOG_WARN, "serve", "the gate has gone: waiting for it");
-    if (srv->listener.fd >= 0 && srv->listening)
-        kr_watch_close(&srv->loop, &srv->listener);
-    else if (srv->listener.fd >= 0)
-        (void)close(srv->listener.fd);
-    srv->listener.fd = -1;
-    srv->listening = false;
+    if (srv->front.listener.fd >= 0 && srv->front.listening)
+        kr_watch_close(&srv->front.loop, &srv->front.listener);
+    else if (srv->front.listener.fd >= 0)
+        (void)close(srv->front.listener.fd);
+    srv->front.listener.fd = -1;
+    srv->front.listening = false;
     ask_later(gate);
 }
 
@@ -56,13 +57,13 @@ void kr_gate_ready(struct kr_server *srv)
     char text[128];
     int n;
 
-    if (srv->listening || srv->draining || srv->listener.fd < 0 ||
+    if (srv->front.listening || srv->front.draining || srv->front.listener.fd < 0 ||
         kr_pool_count(&srv->pool, KR_W_READY) == 0)
         return;
-    if (kr_server_listen(srv, &err) < 0) {
+    if (kr_front_listen(&srv->front, &err) < 0) {
         kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
         srv->exit_status = 1;
-        kr_loop_stop(&srv->loop);
+        kr_loop_stop(&srv->front.loop);
         return;
     }
     n = snprintf(text, sizeof(text), "taken %.64s\n",
@@ -97,8 +98,8 @@ static void on_gate(struct kr_watch *watch, uint32_t events)
 
     (void)events;
     for (size_t i = 0; i < n; i++) {
-        if (srv->listener.fd < 0 && !srv->draining)
-            srv->listener.fd = fds[i];
+        if (srv->front.listener.fd < 0 && !srv->front.draining)
+            srv->front.listener.fd = fds[i];
         else
             (void)close(fds[i]);
     }
@@ -129,7 +130,7 @@ static void ask(struct kr_gate *gate)
     }
     gate->waiting = false;
     gate->watch = (struct kr_watch){.fd = fd, .on_ready = on_gate};
-    if (kr_watch_add(&srv->loop, &gate->watch, EPOLLIN, &err) < 0) {
+    if (kr_watch_add(&srv->front.loop, &gate->watch, EPOLLIN, &err) < 0) {
         kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
         lose(gate);
     }
@@ -139,7 +140,7 @@ static void on_again(struct kr_timer *timer)
 {
     struct kr_gate *gate = (struct kr_gate *)((char *)timer - offsetof(struct kr_gate, again));
 
-    if (gate->watch.fd < 0 && !gate->srv->draining)
+    if (gate->watch.fd < 0 && !gate->srv->front.draining)
         ask(gate);
 }
 
@@ -161,9 +162,9 @@ void kr_gate_close(struct kr_server *srv)
 
     if (gate == NULL)
         return;
-    kr_timer_forget(&srv->loop, &gate->again);
+    kr_timer_forget(&srv->front.loop, &gate->again);
     if (gate->watch.fd >= 0)
-        kr_watch_close(&srv->loop, &gate->watch);
+        kr_watch_close(&srv->front.loop, &gate->watch);
     kr_buf_finish(&gate->in);
     free(gate);
     srv->gate = NULL;

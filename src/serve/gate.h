@@ -13,8 +13,6 @@
 #include "base/err.h"
 #include "serve/options.h"
 
-#include <sys/types.h>
-
 struct kr_server;
 struct kr_gate;
 
@@ -26,15 +24,5 @@ void kr_gate_open(struct kr_server *srv);
 void kr_gate_close(struct kr_server *srv);
 /* A worker is ready: accepts as soon as the socket is there. */
 void kr_gate_ready(struct kr_server *srv);
-
-/* What both use. Descriptors are the caller's; -1: *err says why there is none.
- * listen.c: a listening socket. */
-int kr_listen_open(const char *host, int port, struct kr_err *err) KR_MUST_USE;
-/* control.c: a connection to a control socket. */
-int kr_control_connect(const char *path, struct kr_err *err) KR_MUST_USE;
-/* A listening control socket, bound under another name and renamed, so that the path always leads
- * to one that listens. */
-int kr_control_bind(const char *path, mode_t mode, ino_t *inode, struct kr_err *err) KR_MUST_USE;
-void kr_control_lend(int to, int listener); /* sends the listening descriptor */
 
 #endif

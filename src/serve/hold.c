@@ -7,7 +7,10 @@
 #include "base/log.h"
 #include "serve/fdpass.h"
 #include "serve/lines.h"
-#include "serve/serve.h"
+#include "http/listen.h"
+#include "http/loop.h"
+#include "serve/control.h"
+#include "base/buf.h"
 
 #include <errno.h>
 #include <signal.h>

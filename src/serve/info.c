@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /health, /livez and /info. */
-#include "serve/serve.h"
+#include "serve/handlers.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "serve/server.h"
 
 #include <string.h>
 
@@ -32,12 +33,12 @@ static void add_tail(json_t *doc, const struct kr_worker *w)
 void kr_handle_health(struct kr_conn *conn)
 {
     static const char fine[] = "{\"status\":\"healthy\"}";
-    struct kr_server *srv = conn->srv;
+    struct kr_server *srv = kr_server_of(conn);
     const struct kr_worker *failed;
     kr_auto_json json_t *doc = NULL;
     const char *status = "starting", *why = NULL;
 
-    if (srv->draining)
+    if (srv->front.draining)
         status = "draining";
     else if (kr_pool_invocable(&srv->pool, &why)) {
         kr_conn_reply_text(conn, 200, "application/json", fine, sizeof(fine) - 1);
@@ -49,9 +50,9 @@ void kr_handle_health(struct kr_conn *conn)
         status = "crash-loop";
     else if (failed != NULL)
         status = "failing";
-    else if (kr_pool_count(&srv->pool, KR_W_READY) > 0 && !srv->draining)
+    else if (kr_pool_count(&srv->pool, KR_W_READY) > 0 && !srv->front.draining)
         status = "stuck";
-    else if (srv->pool.was_ready && !srv->draining)
+    else if (srv->pool.was_ready && !srv->front.draining)
         status = "restarting";
     kr_json_set_str(doc, "status", status);
     if (failed != NULL) {
@@ -151,21 +152,22 @@ json_t *kr_info_json(struct kr_server *srv)
     kr_json_set(doc, "pipeline", pipeline);
     kr_json_set(doc, "app", app_json(srv));
     kr_json_set(doc, "isolation", isolation_json(srv));
-    kr_json_set_int(doc, "total_executions", (int64_t)srv->metrics.executions);
-    if (srv->metrics.last_execution_wall_ms > 0)
+    kr_json_set_int(doc, "total_executions", (int64_t)srv->executions.count);
+    if (srv->executions.last_wall_ms > 0)
         kr_json_set_str(doc, "last_execution_time",
-                        kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
+                        kr_iso8601(srv->executions.last_wall_ms, stamp));
     else
         kr_json_set(doc, "last_execution_time", json_null());
     kr_json_set_str(doc, "status", kr_pool_invocable(&srv->pool, &why) ? "healthy" : "unhealthy");
-    kr_json_set(doc, "uptime", json_real((double)(srv->loop.now_ms - srv->started_ms) / 1000.0));
+    kr_json_set(doc, "uptime",
+                json_real((double)(srv->front.loop.now_ms - srv->started_ms) / 1000.0));
     kr_json_set_str(doc, "kourou_version", KR_VERSION);
     return doc;
 }
 
 void kr_handle_info(struct kr_conn *conn)
 {
-    kr_auto_json json_t *doc = kr_info_json(conn->srv);
+    kr_auto_json json_t *doc = kr_info_json(kr_server_of(conn));
 
     reply_json(conn, 200, doc);
 }

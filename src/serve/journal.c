@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "serve/client.h"
+#include "serve/server.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -157,7 +159,7 @@ uint64_t kr_journal_dropped(const struct kr_server *srv)
 
 bool kr_journal_query(struct kr_conn *conn, int64_t page, int64_t size, const char *status)
 {
-    struct kr_journal *j = conn->srv->journal;
+    struct kr_journal *j = kr_server_of(conn)->journal;
     struct query *q, **link;
 
     if (j == NULL)
@@ -173,7 +175,7 @@ bool kr_journal_query(struct kr_conn *conn, int64_t page, int64_t size, const ch
     *link = q;
     (void)pthread_mutex_unlock(&j->lock);
     (void)pthread_cond_signal(&j->wake);
-    conn->ticket = 1;
+    kr_client_of(conn)->ticket = 1;
     return true;
 }
 
@@ -187,16 +189,16 @@ static void forget_in(struct query *list, const struct kr_conn *conn)
 
 void kr_journal_forget(struct kr_conn *conn)
 {
-    struct kr_journal *j = conn->srv->journal;
+    struct kr_journal *j = kr_server_of(conn)->journal;
 
-    if (j == NULL || conn->ticket == 0)
+    if (j == NULL || kr_client_of(conn)->ticket == 0)
         return;
     (void)pthread_mutex_lock(&j->lock);
     forget_in(j->asked, conn);
     forget_in(j->at_work, conn);
     forget_in(j->answered, conn);
     (void)pthread_mutex_unlock(&j->lock);
-    conn->ticket = 0;
+    kr_client_of(conn)->ticket = 0;
 }
 
 static void on_done(struct kr_watch *watch, uint32_t events)
@@ -215,7 +217,7 @@ static void on_done(struct kr_watch *watch, uint32_t events)
         struct query *next = q->next;
 
         if (q->conn != NULL) {
-            q->conn->ticket = 0;
+            kr_client_of(q->conn)->ticket = 0;
             kr_conn_reply_text(q->conn, 200, "application/json", q->text, strlen(q->text));
         }
         free(q->text);
@@ -242,7 +244,7 @@ static int open_db(struct kr_server *srv, struct kr_journal *j, struct kr_err *e
     (void)umask(old);
     if (code < 0)
         return code;
-    srv->metrics.executions = (uint64_t)kr_journal_db_total(j->db);
+    srv->executions.count = (uint64_t)kr_journal_db_total(j->db);
     return 0;
 }
 
@@ -274,7 +276,7 @@ int kr_journal_open(struct kr_server *srv, struct kr_err *err)
         free(j);
         return 0;
     }
-    if (kr_watch_add(&srv->loop, &j->done, EPOLLIN, err) < 0 || start_thread(j, err) < 0)
+    if (kr_watch_add(&srv->front.loop, &j->done, EPOLLIN, err) < 0 || start_thread(j, err) < 0)
         return -(int)err->code;
     srv->journal = j;
     return 0;

@@ -5,7 +5,7 @@
 #define KR_SERVE_JOURNAL_H
 
 #include "base/err.h"
-#include "serve/serve.h"
+#include "serve/record.h"
 
 struct kr_journal_db;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/serve.h"
+#include "serve/server.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/redact.h"
+#include "serve/gate.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ int main(int argc, char **argv)
     int status = 0;
 
     kr_log_setup(STDERR_FILENO, KR_LOG_INFO, isatty(STDERR_FILENO) == 0);
-    srv->listener.fd = srv->signals.fd = -1;
+    srv->front.listener.fd = srv->signals.fd = -1;
     if (kr_options_parse(argc, argv, &srv->opt, &err) < 0) {
         status = report(&err, err.code == KR_E_USAGE ? 2 : 1);
     } else if (srv->opt.help) {
@@ -35,7 +36,7 @@ int main(int argc, char **argv)
             kr_options_show(&srv->opt, STDOUT_FILENO);
     } else if (srv->opt.hold != NULL) {
         status = kr_hold(&srv->opt, &err) < 0 ? report(&err, 1) : 0;
-    } else if (kr_server_start(srv, &err) < 0 || kr_loop_run(&srv->loop, &err) < 0) {
+    } else if (kr_server_start(srv, &err) < 0 || kr_loop_run(&srv->front.loop, &err) < 0) {
         status = report(&err, err.code == KR_E_USAGE ? 2 : 1);
     } else {
         status = srv->exit_status;

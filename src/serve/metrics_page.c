@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /metrics: Prometheus text, or JSON for Accept: application/json. */
-#include "serve/serve.h"
+#include "serve/handlers.h"
 
 #include "base/clock.h"
+#include "serve/record.h"
+#include "serve/server.h"
 
 #include <string.h>
 
@@ -112,33 +114,34 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
     const struct kr_pool_counters *c = &srv->pool.count;
 
     family(out, "requests_total", "counter", "HTTP requests by path and status");
-    for (const struct kr_route *r = srv->routes; r != NULL; r = r->next)
+    for (const struct kr_route *r = srv->front.routes; r != NULL; r = r->next)
         requests(out, r->label, &r->stats);
-    requests(out, "other", &srv->metrics.other);
+    requests(out, "other", &srv->front.count.other);
     family(out, "request_duration_seconds", "histogram", "Time from head to answer");
-    for (const struct kr_route *r = srv->routes; r != NULL; r = r->next)
+    for (const struct kr_route *r = srv->front.routes; r != NULL; r = r->next)
         latency(out, r->label, &r->stats);
-    latency(out, "other", &srv->metrics.other);
-    single(out, "executions_total", "counter", "Pipeline runs", srv->metrics.executions);
+    latency(out, "other", &srv->front.count.other);
+    single(out, "executions_total", "counter", "Pipeline runs", srv->executions.count);
     single(out, "executions_failed_total", "counter", "Pipeline runs that failed",
-           srv->metrics.executions_failed);
+           srv->executions.failed);
     single(out, "queue_length", "gauge", "Requests that wait for a worker", srv->pool.queued);
     single(out, "in_flight", "gauge", "Requests that workers have", in_flight(&srv->pool));
-    single(out, "connections", "gauge", "Open client connections", srv->conn_count);
+    single(out, "connections", "gauge", "Open client connections", srv->front.conn_count);
     single(out, "connections_total", "counter", "Client connections accepted",
-           srv->metrics.connections);
+           srv->front.count.connections);
     single(out, "connections_evicted_total", "counter",
-           "Connections that stood still, closed to make room for others", srv->metrics.evicted);
+           "Connections that stood still, closed to make room for others",
+           srv->front.count.evicted);
     single(out, "request_memory_bytes", "gauge", "Memory that requests and answers hold",
-           srv->room.held);
+           srv->front.room.held);
     single(out, "request_memory_limit_bytes", "gauge", "What they may hold together",
-           kr_room_limit(srv));
+           kr_room_limit(&srv->front));
     single(out, "request_memory_refused_total", "counter", "Requests refused for lack of memory",
-           srv->metrics.no_room);
+           srv->front.count.no_room);
     single(out, "bad_requests_total", "counter", "Requests refused by the HTTP parser or too slow",
-           srv->metrics.bad_requests);
-    single(out, "received_bytes_total", "counter", "Bytes of requests", srv->metrics.bytes_in);
-    single(out, "sent_bytes_total", "counter", "Bytes of answers", srv->metrics.bytes_out);
+           srv->front.count.bad_requests);
+    single(out, "received_bytes_total", "counter", "Bytes of requests", srv->front.count.bytes_in);
+    single(out, "sent_bytes_total", "counter", "Bytes of answers", srv->front.count.bytes_out);
     single(out, "worker_restarts_total", "counter", "Workers that were replaced", c->restarts);
     single(out, "worker_crashes_total", "counter", "Workers that ended by themselves", c->crashes);
     single(out, "reloads_total", "counter", "Times that changed code took over", c->reloads);
@@ -154,22 +157,22 @@ static void text_page(struct kr_server *srv, struct kr_buf *out)
            kr_journal_dropped(srv));
     family(out, "uptime_seconds", "gauge", "Since the server was started");
     kr_buf_addf(out, "kourou_uptime_seconds %.3f\n",
-                (double)(srv->loop.now_ms - srv->started_ms) / 1000.0);
+                (double)(srv->front.loop.now_ms - srv->started_ms) / 1000.0);
     workers(out, &srv->pool);
 }
 
 static void json_page(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
+    struct kr_server *srv = kr_server_of(conn);
     kr_auto_json json_t *doc = json_object();
     kr_auto_free char *text = NULL;
     char stamp[KR_ISO_SIZE];
 
-    kr_json_set_int(doc, "total_executions", (int64_t)srv->metrics.executions);
-    kr_json_set_int(doc, "failed_executions", (int64_t)srv->metrics.executions_failed);
-    if (srv->metrics.last_execution_wall_ms > 0)
+    kr_json_set_int(doc, "total_executions", (int64_t)srv->executions.count);
+    kr_json_set_int(doc, "failed_executions", (int64_t)srv->executions.failed);
+    if (srv->executions.last_wall_ms > 0)
         kr_json_set_str(doc, "last_execution_time",
-                        kr_iso8601(srv->metrics.last_execution_wall_ms, stamp));
+                        kr_iso8601(srv->executions.last_wall_ms, stamp));
     else
         kr_json_set(doc, "last_execution_time", json_null());
     kr_json_set_int(doc, "queue_length", srv->pool.queued);
@@ -184,15 +187,15 @@ static void json_page(struct kr_conn *conn)
 
 void kr_handle_metrics(struct kr_conn *conn)
 {
-    struct kr_view accept = kr_http_known(&conn->http, conn->in, KR_H_ACCEPT);
+    struct kr_view accept = kr_request_known(&conn->req, conn->in, KR_H_ACCEPT);
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(4u << 20);
 
     if (accept.p != NULL && memmem(accept.p, accept.n, "application/json", 16) != NULL) {
         json_page(conn);
         return;
     }
-    kr_pool_watch_memory(&conn->srv->pool);
-    text_page(conn->srv, &out);
+    kr_pool_watch_memory(&kr_server_of(conn)->pool);
+    text_page(kr_server_of(conn), &out);
     kr_conn_reply_text(conn, 200, "text/plain; version=0.0.4; charset=utf-8", kr_buf_str(&out),
                        out.n);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The OpenAPI 3.1 document, made from the snapshot's schemas and the routes there are. */
-#include "serve/serve.h"
+#include "serve/handlers.h"
 
 #include "base/alloc.h"
 #include "serve/openapi.h"
+#include "serve/routes.h"
+#include "serve/server.h"
 
 #include <string.h>
 
@@ -316,14 +318,14 @@ static json_t *all_paths(const struct kr_server *srv)
 {
     json_t *paths = json_object();
 
-    for (const struct kr_route *r = srv->routes; r != NULL; r = r->next) {
+    for (const struct kr_route *r = srv->front.routes; r != NULL; r = r->next) {
         if (r->handler == kr_handle_custom)
             add_custom(srv, paths, r);
         else if (r->methods == 0)
             continue;
-        else if (r->handler == kr_handle_invoke && r->kind == KR_K_INVOKE)
+        else if (r->handler == kr_handle_invoke && kr_endpoint_of(r)->kind == KR_K_INVOKE)
             add_invoke(srv, paths);
-        else if (r->handler == kr_handle_invoke && r->kind == KR_K_BATCH)
+        else if (r->handler == kr_handle_invoke && kr_endpoint_of(r)->kind == KR_K_BATCH)
             add_batch(srv, paths);
         else if (r->handler == kr_handle_invoke)
             add_stream(srv, paths);
@@ -364,7 +366,8 @@ void kr_openapi_forget(struct kr_server *srv)
 
 void kr_handle_openapi(struct kr_conn *conn)
 {
-    if (conn->srv->openapi == NULL)
-        build(conn->srv);
-    kr_conn_reply_text(conn, 200, JSON_TYPE, conn->srv->openapi, conn->srv->openapi_n);
+    if (kr_server_of(conn)->openapi == NULL)
+        build(kr_server_of(conn));
+    kr_conn_reply_text(conn, 200, JSON_TYPE, kr_server_of(conn)->openapi,
+                       kr_server_of(conn)->openapi_n);
 }

@@ -3,7 +3,7 @@
 #ifndef KR_SERVE_RELOAD_H
 #define KR_SERVE_RELOAD_H
 
-#include "serve/loop.h"
+#include "http/loop.h"
 
 struct kr_pool;
 struct kr_reload;

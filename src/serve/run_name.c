@@ -2,8 +2,9 @@
 #include "serve/run_name.h"
 
 #include "base/alloc.h"
+#include "serve/client.h"
 #include "serve/scan.h"
-#include "serve/serve.h"
+#include "serve/server.h"
 #include "serve/value.h"
 
 #include <string.h>
@@ -34,81 +35,82 @@ static char *decoded(struct kr_view text)
     return strlen(name) == n && n > 0 ? kr_steal(&name) : NULL;
 }
 
-void kr_run_name_forget(struct kr_conn *conn)
+void kr_run_name_forget(struct kr_client *client)
 {
-    free(conn->run_name);
-    conn->run_name = NULL;
+    free(client->run_name);
+    client->run_name = NULL;
 }
 
-void kr_run_name_given(struct kr_conn *conn, struct kr_view text)
+void kr_run_name_given(struct kr_client *client, struct kr_view text)
 {
-    kr_run_name_forget(conn);
-    conn->run_name = decoded(text);
+    kr_run_name_forget(client);
+    client->run_name = decoded(text);
 }
 
 /* The text that begins at p, up to its closing quote. */
-static void take(struct kr_conn *conn, const char *p, const char *end)
+static void take(struct kr_client *client, const char *p, const char *end)
 {
-    conn->run_name = decoded((struct kr_view){.p = p, .n = (size_t)(kr_scan_text(p, end) - p)});
+    client->run_name = decoded((struct kr_view){.p = p, .n = (size_t)(kr_scan_text(p, end) - p)});
 }
 
 /* Only a worker knows the id beforehand, so nothing that a client sent looks like this. */
-static void find_behind_id(struct kr_conn *conn, struct kr_view text)
+static void find_behind_id(struct kr_client *client, struct kr_view text)
 {
     char lead[80];
     size_t n = (size_t)snprintf(lead, sizeof(lead), "\"run_id\":\"%s\",\"run_name\":\"",
-                                conn->call.run_id);
-    const char *p = conn->run_name == NULL && text.n > 0 ? memmem(text.p, text.n, lead, n) : NULL;
+                                client->call.run_id);
+    const char *p = client->run_name == NULL && text.n > 0 ? memmem(text.p, text.n, lead, n) : NULL;
 
     if (p != NULL)
-        take(conn, p + n, text.p + text.n);
+        take(client, p + n, text.p + text.n);
 }
 
 /* Of a large answer: the name stands between the outputs and the parameters, and most often one of
  * the two is small. */
-static void find_in_file(struct kr_conn *conn, const struct kr_answer *answer)
+static void find_in_file(struct kr_client *client, const struct kr_answer *answer)
 {
     kr_auto_free char *part = kr_malloc(PART_MAX);
     uint64_t from[] = {0, answer->fd_size > PART_MAX ? answer->fd_size - PART_MAX : 0};
 
-    for (size_t i = 0; i < KR_ARRAY_LEN(from) && conn->run_name == NULL; i++) {
+    for (size_t i = 0; i < KR_ARRAY_LEN(from) && client->run_name == NULL; i++) {
         ssize_t n = pread(answer->fd, part, PART_MAX, (off_t)from[i]);
 
         if (n > 0)
-            find_behind_id(conn, (struct kr_view){.p = part, .n = (size_t)n});
+            find_behind_id(client, (struct kr_view){.p = part, .n = (size_t)n});
     }
 }
 
-void kr_run_name_answered(struct kr_conn *conn, const struct kr_answer *answer)
+void kr_run_name_answered(struct kr_client *client, const struct kr_answer *answer)
 {
     static const char lead[] = "\"run_name\":\"";
 
     if (answer->fd >= 0 && answer->head.p == NULL) {
-        find_in_file(conn, answer);
+        find_in_file(client, answer);
         return;
     }
     if (!answer->outputs) {
-        find_behind_id(conn, answer->body);
+        find_behind_id(client, answer->body);
         return;
     }
-    if (conn->run_name == NULL && conn->head.n >= conn->tail_at + sizeof(lead))
-        take(conn, conn->head.p + conn->tail_at + sizeof(lead) - 1, conn->head.p + conn->head.n);
+    if (client->run_name == NULL && client->head.n >= client->tail_at + sizeof(lead))
+        take(client, client->head.p + client->tail_at + sizeof(lead) - 1,
+             client->head.p + client->head.n);
 }
 
-void kr_run_name_streamed(struct kr_conn *conn, struct kr_view event)
+void kr_run_name_streamed(struct kr_client *client, struct kr_view event)
 {
-    find_behind_id(conn, event);
+    find_behind_id(client, event);
 }
 
-char *kr_run_name(const struct kr_conn *conn)
+char *kr_run_name(const struct kr_client *client)
 {
-    const struct kr_server *srv = conn->srv;
+    const struct kr_server *srv = kr_server_of(&client->conn);
     kr_auto_free char *prefix = NULL;
 
-    if (conn->run_name != NULL)
-        return kr_strdup(conn->run_name);
+    if (client->run_name != NULL)
+        return kr_strdup(client->run_name);
     if (srv->arguments.run_prefix != NULL)
         prefix = decoded(kr_view_of(srv->arguments.run_prefix));
-    return prefix != NULL ? kr_asprintf("%s%.8s", prefix, conn->call.run_id)
-                          : kr_asprintf("%s-%.8s", srv->cfg.pipeline, conn->call.run_id);
+    return prefix != NULL ? kr_asprintf("%s%.8s", prefix, client->call.run_id)
+                          : kr_asprintf("%s-%.8s", srv->cfg.pipeline, client->call.run_id);
 }

@@ -7,19 +7,19 @@
 #include "base/attrs.h"
 #include "base/view.h"
 
-struct kr_conn;
+struct kr_client;
 struct kr_answer;
 
 /* The request's: text of a JSON string as it stands between the quotes, .p NULL for none. */
-void kr_run_name_given(struct kr_conn *conn, struct kr_view text);
+void kr_run_name_given(struct kr_client *client, struct kr_view text);
 
 /* From an answer, or from the first event of a stream, when the request gave none. */
-void kr_run_name_answered(struct kr_conn *conn, const struct kr_answer *answer);
-void kr_run_name_streamed(struct kr_conn *conn, struct kr_view event);
+void kr_run_name_answered(struct kr_client *client, const struct kr_answer *answer);
+void kr_run_name_streamed(struct kr_client *client, struct kr_view event);
 
-void kr_run_name_forget(struct kr_conn *conn);
+void kr_run_name_forget(struct kr_client *client);
 
 /* What is known, else as a worker would make it. Caller frees. */
-char *kr_run_name(const struct kr_conn *conn) KR_MUST_USE;
+char *kr_run_name(const struct kr_client *client) KR_MUST_USE;
 
 #endif

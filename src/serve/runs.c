@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /runs?page=&size=&status= */
-#include "serve/serve.h"
+#include "serve/handlers.h"
+#include "http/conn.h"
+#include "serve/record.h"
 
 #include <string.h>
 
@@ -52,7 +54,7 @@ static bool number(struct kr_conn *conn, struct kr_view query, const char *name,
 void kr_handle_runs(struct kr_conn *conn)
 {
     static const char *const states[] = {"completed", "failed", "timeout", "crashed", "abandoned"};
-    struct kr_view query = kr_http_view(conn->in, conn->http.query), wanted;
+    struct kr_view query = kr_request_view(conn->in, conn->req.query), wanted;
     int64_t page = 1, size = 50;
     const char *status = NULL;
 

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Putting the parts together: signals, the workers' command, ready, drain, end. */
-#include "serve/serve.h"
+#include "serve/server.h"
 
 #include "base/alloc.h"
 #include "base/env.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "http/access_log.h"
+#include "serve/answer.h"
+#include "serve/client.h"
+#include "serve/control.h"
+#include "serve/gate.h"
+#include "serve/handlers.h"
+#include "serve/record.h"
 #include "serve/reload.h"
+#include "serve/routes.h"
 #include "serve/sandbox.h"
 
 #include <errno.h>
@@ -16,7 +23,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -26,33 +32,6 @@
 #define DRAIN_SPACE_MS  25000 /* the Hub kills after half a minute */
 #define DRAIN_ROOM_MS   5000  /* beyond the last deadline */
 #define FAREWELL_MS     1000  /* for the last answers to go out */
-
-/* -- identifiers ------------------------------------------------------------------------------- */
-
-void kr_server_uuid(struct kr_server *srv, char text[KR_RUN_ID_LEN + 1])
-{
-    static const char hex[] = "0123456789abcdef";
-    const unsigned char *b;
-    unsigned char id[16];
-    char *to = text;
-
-    if (srv->random_at + 16 > sizeof(srv->random) || srv->random_at == 0) {
-        kr_random_bytes(srv->random, sizeof(srv->random));
-        srv->random_at = 0;
-    }
-    memcpy(id, srv->random + srv->random_at, 16);
-    srv->random_at += 16;
-    id[6] = (unsigned char)((id[6] & 0x0f) | 0x40);
-    id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
-    b = id;
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *to++ = '-';
-        *to++ = hex[b[i] >> 4];
-        *to++ = hex[b[i] & 15];
-    }
-    *to = '\0';
-}
 
 /* -- the workers' command ---------------------------------------------------------------------- */
 
@@ -183,12 +162,12 @@ static void on_pool_ready(struct kr_pool *pool, const json_t *ready)
     kr_server_learn(srv, ready);
     if (srv->gate != NULL) {
         kr_gate_ready(srv);
-    } else if (!srv->listening &&
-               !srv->draining) { /* a hand-over waits for the first ready worker */
-        if (kr_server_listen(srv, &err) < 0) {
+    } else if (!srv->front.listening &&
+               !srv->front.draining) { /* a hand-over waits for the first ready worker */
+        if (kr_front_listen(&srv->front, &err) < 0) {
             kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
             srv->exit_status = 1;
-            kr_loop_stop(&srv->loop);
+            kr_loop_stop(&srv->front.loop);
             return;
         }
         kr_control_taken(srv);
@@ -199,7 +178,7 @@ static void on_pool_drained(struct kr_pool *pool)
 {
     struct kr_server *srv = pool->owner;
 
-    kr_loop_stop(&srv->loop);
+    kr_loop_stop(&srv->front.loop);
 }
 
 /* A successor that cannot become ready leaves the old server in its place. */
@@ -207,16 +186,16 @@ static void on_pool_crash_loop(struct kr_pool *pool)
 {
     struct kr_server *srv = pool->owner;
 
-    if (srv->listening || srv->draining)
+    if (srv->front.listening || srv->front.draining)
         return;
     kr_log(KR_LOG_ERROR, "serve", "not taking over: %s", kr_pool_failed_worker(pool)->last_error);
     srv->exit_status = 1;
-    kr_loop_stop(&srv->loop);
+    kr_loop_stop(&srv->front.loop);
 }
 
 void kr_server_check_drained(struct kr_server *srv)
 {
-    if (srv->draining && srv->conns == NULL && !srv->pool.draining)
+    if (srv->front.draining && srv->front.conns == NULL && !srv->pool.draining)
         kr_pool_drain(&srv->pool, srv->drain_forced ? DRAIN_FORCED_MS : DRAIN_GRACE_MS);
 }
 
@@ -230,29 +209,23 @@ static int64_t drain_ms(const struct kr_server *srv)
 
 void kr_server_drain(struct kr_server *srv)
 {
-    if (srv->draining)
+    if (srv->front.draining)
         return;
     kr_log(KR_LOG_INFO, "serve",
-           "draining: %u connections, %u requests wait; for %.3g seconds at most", srv->conn_count,
-           srv->pool.queued, (double)drain_ms(srv) / 1000.0);
-    srv->draining = true;
-    srv->listening = false;
-    kr_watch_close(&srv->loop, &srv->listener);
-    for (struct kr_conn *conn = srv->conns; conn != NULL; conn = conn->next) {
-        if (conn->state == KR_C_HEAD)
-            kr_conn_deadline(conn, 1000);
-    }
-    kr_timer_at(&srv->loop, &srv->drain_timer, srv->loop.now_ms + drain_ms(srv));
+           "draining: %u connections, %u requests wait; for %.3g seconds at most",
+           srv->front.conn_count, srv->pool.queued, (double)drain_ms(srv) / 1000.0);
+    kr_front_drain(&srv->front);
+    kr_timer_at(&srv->front.loop, &srv->drain_timer, srv->front.loop.now_ms + drain_ms(srv));
     kr_server_check_drained(srv);
 }
 
 /* Whoever still waits is told that there will be no answer of the pipeline. */
 static void stop_waiting(struct kr_server *srv)
 {
-    kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->conn_count);
+    kr_log(KR_LOG_WARN, "serve", "drain timeout: %u connections are closed", srv->front.conn_count);
     srv->drain_forced = true;
     kr_pool_give_up(&srv->pool);
-    kr_timer_at(&srv->loop, &srv->drain_timer, srv->loop.now_ms + FAREWELL_MS);
+    kr_timer_at(&srv->front.loop, &srv->drain_timer, srv->front.loop.now_ms + FAREWELL_MS);
 }
 
 static void on_drain_timer(struct kr_timer *timer)
@@ -264,8 +237,7 @@ static void on_drain_timer(struct kr_timer *timer)
         stop_waiting(srv);
         return;
     }
-    while (srv->conns != NULL)
-        kr_conn_close(srv->conns);
+    kr_front_close(&srv->front);
 }
 
 static void on_signal(struct kr_watch *watch, uint32_t events)
@@ -278,7 +250,7 @@ static void on_signal(struct kr_watch *watch, uint32_t events)
     while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
             kr_pool_reap(&srv->pool);
-        else if (!srv->draining)
+        else if (!srv->front.draining)
             kr_server_drain(srv);
         else if (!srv->drain_forced) /* asked again: now */
             stop_waiting(srv);
@@ -300,33 +272,16 @@ static int watch_signals(struct kr_server *srv, struct kr_err *err)
     srv->signals.on_ready = on_signal;
     if (srv->signals.fd < 0)
         return kr_fail_errno(err, errno, "signals");
-    return kr_watch_add(&srv->loop, &srv->signals, EPOLLIN, err);
-}
-
-static void on_sweep(struct kr_timer *timer)
-{
-    kr_conn_sweep((struct kr_server *)((char *)timer - offsetof(struct kr_server, sweep)));
+    return kr_watch_add(&srv->front.loop, &srv->signals, EPOLLIN, err);
 }
 
 static void after_round(struct kr_loop *loop)
 {
-    struct kr_server *srv = (struct kr_server *)((char *)loop - offsetof(struct kr_server, loop));
+    struct kr_server *srv =
+        (struct kr_server *)((char *)loop - offsetof(struct kr_server, front.loop));
 
     kr_pool_flush(&srv->pool);
-    kr_access_log_flush(srv);
-}
-
-/* Connections are bounded by what the system lets us open. */
-static void raise_descriptors(struct kr_server *srv)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur != RLIM_INFINITY && (int64_t)limit.rlim_cur - 256 < srv->opt.max_connections)
-        srv->opt.max_connections = limit.rlim_cur > 512 ? (int64_t)limit.rlim_cur - 256 : 256;
+    kr_access_log_flush(&srv->front);
 }
 
 /* Before any thread and worker, so that it holds for all of them. */
@@ -358,7 +313,7 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
                                  .queue_size = (uint32_t)srv->opt.queue_size,
                                  .reload = srv->opt.reload && !srv->cfg.native};
 
-    if (kr_pool_init(&srv->pool, &srv->loop, &cfg, err) < 0)
+    if (kr_pool_init(&srv->pool, &srv->front.loop, &cfg, err) < 0)
         return -(int)err->code;
     srv->pool.owner = srv;
     srv->pool.on_ready = on_pool_ready;
@@ -366,23 +321,56 @@ static int start_pool(struct kr_server *srv, struct kr_err *err)
     srv->pool.on_crash_loop = on_pool_crash_loop;
     if (!cfg.reload)
         return 0;
-    return kr_reload_open(&srv->loop, &srv->pool, srv->opt.root, &srv->reload, err);
+    return kr_reload_open(&srv->front.loop, &srv->pool, srv->opt.root, &srv->reload, err);
+}
+
+static void set_front(struct kr_server *srv)
+{
+    srv->front.ops = &kr_client_ops;
+    srv->front.cfg =
+        (struct kr_front_config){.host = srv->cfg.host,
+                                 .port = (int)srv->cfg.port,
+                                 .port_file = srv->opt.port_file,
+                                 .public_url = srv->opt.public_url,
+                                 .max_connections = srv->opt.max_connections,
+                                 .header_timeout_ms = srv->opt.header_timeout_ms,
+                                 .body_timeout_ms = srv->opt.body_timeout_ms,
+                                 .idle_timeout_ms = srv->opt.idle_timeout_ms,
+                                 .write_timeout_ms = srv->opt.write_timeout_ms,
+                                 .max_body = srv->cfg.max_body,
+                                 .inline_body = KR_FRAME_FD_THRESHOLD,
+                                 .memory = srv->cfg.request_memory,
+                                 .cors = srv->cfg.cors,
+                                 .guarded = srv->cfg.guarded,
+                                 .common = {.p = srv->cfg.common.p, .n = srv->cfg.common.n}};
+}
+
+int kr_server_open(struct kr_server *srv, struct kr_err *err)
+{
+    struct kr_log_config log;
+
+    srv->front.listener.fd = srv->signals.fd = -1;
+    if (kr_config_load(&srv->opt, &srv->cfg, err) < 0)
+        return -(int)err->code;
+    log = (struct kr_log_config){.level = srv->cfg.log_level,
+                                 .file = srv->opt.log_file,
+                                 .size_max = srv->opt.log_size,
+                                 .files = srv->opt.log_files};
+    set_front(srv);
+    if (kr_log_open(&log, err) < 0 || kr_front_open(&srv->front, err) < 0)
+        return -(int)err->code;
+    srv->front.loop.after_round = after_round;
+    srv->drain_timer.on_time = on_drain_timer;
+    srv->started_ms = srv->front.loop.now_ms;
+    kr_answer_init(srv);
+    return 0;
 }
 
 int kr_server_start(struct kr_server *srv, struct kr_err *err)
 {
-    srv->listener.fd = srv->signals.fd = -1;
-    if (kr_config_load(&srv->opt, &srv->cfg, err) < 0 || kr_log_open(srv, err) < 0 ||
-        kr_loop_init(&srv->loop, err) < 0)
+    if (kr_server_open(srv, err) < 0)
         return -(int)err->code;
     confine(srv);
-    srv->loop.after_round = after_round;
-    srv->sweep.on_time = on_sweep;
-    srv->drain_timer.on_time = on_drain_timer;
-    srv->started_ms = srv->loop.now_ms;
-    kr_buf_init(&srv->scratch, 1u << 20);
-    kr_answer_init(srv);
-    raise_descriptors(srv);
     if (worker_command(srv, err) < 0 || watch_signals(srv, err) < 0)
         return -(int)err->code;
     if (srv->opt.takeover != NULL && kr_control_takeover(srv, err) < 0)
@@ -394,7 +382,7 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
         return -(int)err->code;
     if (srv->opt.gate != NULL)
         kr_gate_open(srv);
-    else if (srv->opt.takeover == NULL && kr_server_listen(srv, err) < 0)
+    else if (srv->opt.takeover == NULL && kr_front_listen(&srv->front, err) < 0)
         return -(int)err->code;
     if (srv->opt.takeover == NULL && srv->opt.control != NULL && kr_control_open(srv, err) < 0)
         return -(int)err->code;
@@ -403,19 +391,18 @@ int kr_server_start(struct kr_server *srv, struct kr_err *err)
 
 static void log_counts(const struct kr_server *srv)
 {
-    uint64_t answers = srv->metrics.other.count;
+    uint64_t answers = srv->front.count.other.count;
 
-    for (const struct kr_route *r = srv->routes; r != NULL; r = r->next)
+    for (const struct kr_route *r = srv->front.routes; r != NULL; r = r->next)
         answers += r->stats.count;
-    if (srv->port > 0)
+    if (srv->front.port > 0)
         kr_log(KR_LOG_INFO, "serve", "stopped: %llu connections, %llu answers",
-               (unsigned long long)srv->metrics.connections, (unsigned long long)answers);
+               (unsigned long long)srv->front.count.connections, (unsigned long long)answers);
 }
 
 void kr_server_finish(struct kr_server *srv)
 {
-    while (srv->conns != NULL)
-        kr_conn_close(srv->conns);
+    kr_front_close(&srv->front);
     log_counts(srv);
     kr_control_close(srv);
     kr_gate_close(srv);
@@ -423,16 +410,9 @@ void kr_server_finish(struct kr_server *srv)
     kr_pool_finish(&srv->pool);
     kr_journal_close(srv);
     kr_routes_finish(srv);
-    if (srv->listener.fd >= 0)
-        (void)close(srv->listener.fd);
     if (srv->signals.fd >= 0)
         (void)close(srv->signals.fd);
-    if (srv->loop.epfd > 0)
-        kr_loop_finish(&srv->loop);
-    if (srv->log_lines.n > 0)
-        kr_access_log_flush(srv);
-    kr_buf_finish(&srv->log_lines);
-    kr_buf_finish(&srv->scratch);
+    kr_front_finish(&srv->front);
     kr_answer_finish(srv);
     kr_arguments_finish(&srv->arguments);
     kr_openapi_forget(srv);

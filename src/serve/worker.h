@@ -7,7 +7,7 @@
 #include "base/redact.h"
 #include "serve/call.h"
 #include "serve/fdpass.h"
-#include "serve/loop.h"
+#include "http/loop.h"
 
 #include <sys/types.h>
 

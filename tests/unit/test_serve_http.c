@@ -10,53 +10,53 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "serve/frame.h"
-#include "serve/http.h"
+#include "http/request.h"
 #include "serve/scan.h"
 
 #include <string.h>
 
 static struct kr_buf kept = KR_BUF_INIT(1 << 20);
 
-static int keep(struct kr_http *http, const char *bytes, size_t n)
+static int keep(struct kr_request *req, const char *bytes, size_t n)
 {
-    (void)http;
+    (void)req;
     kr_buf_add(&kept, bytes, n);
     return 0;
 }
 
 /* Feeds text in pieces of `step` bytes. Returns the status it is refused with, 200 when complete, 0
  * when not. */
-static int feed(struct kr_http *http, const char *text, size_t n, size_t step)
+static int feed(struct kr_request *req, const char *text, size_t n, size_t step)
 {
     size_t at = 0, have = 0;
     kr_auto_buf struct kr_buf in = KR_BUF_INIT(1 << 20);
 
     kr_buf_reset(&kept);
-    kr_http_init(http, 1000, keep);
+    kr_request_init(req, 1000, keep);
     while (have < n) {
         size_t more = n - have < step ? n - have : step;
-        enum kr_http_event event;
+        enum kr_request_event event;
 
         kr_buf_add(&in, text + have, more);
         have += more;
         do {
-            event = kr_http_feed(http, in.p, &at, in.n);
-            if (event == KR_HTTP_BAD)
-                return http->bad_status;
-            if (event == KR_HTTP_DONE)
+            event = kr_request_feed(req, in.p, &at, in.n);
+            if (event == KR_REQUEST_BAD)
+                return req->bad_status;
+            if (event == KR_REQUEST_DONE)
                 return 200;
-        } while (event == KR_HTTP_HEAD);
+        } while (event == KR_REQUEST_HEAD);
     }
     return 0;
 }
 
 static void check(const char *text, int expected)
 {
-    struct kr_http *http = kr_malloc(sizeof(*http));
+    struct kr_request *req = kr_malloc(sizeof(*req));
 
     for (size_t step = 1; step < 200; step = step * 3 + 1)
-        assert_int_equal(feed(http, text, strlen(text), step), expected);
-    free(http);
+        assert_int_equal(feed(req, text, strlen(text), step), expected);
+    free(req);
 }
 
 static void test_whole_requests(void **state)
@@ -98,24 +98,24 @@ static void test_spans(void **state)
     static const char text[] =
         "POST /p/q?x=1&y HTTP/1.1\r\nHost: h:1\r\nAuthorization:  Bearer k \r\n"
         "X-Request-ID: r\r\nContent-Length: 4\r\n\r\nbody";
-    struct kr_http *http = kr_malloc(sizeof(*http));
+    struct kr_request *req = kr_malloc(sizeof(*req));
 
     (void)state;
-    assert_int_equal(feed(http, text, sizeof(text) - 1, 1), 200);
-    assert_true(kr_view_eq(kr_http_view(text, http->path), "/p/q"));
-    assert_true(kr_view_eq(kr_http_view(text, http->query), "x=1&y"));
-    assert_true(kr_view_eq(kr_http_known(http, text, KR_H_HOST), "h:1"));
-    assert_true(kr_view_eq(kr_http_known(http, text, KR_H_AUTHORIZATION), "Bearer k"));
-    assert_true(kr_view_eq(kr_http_known(http, text, KR_H_REQUEST_ID), "r"));
-    assert_null(kr_http_known(http, text, KR_H_ORIGIN).p);
+    assert_int_equal(feed(req, text, sizeof(text) - 1, 1), 200);
+    assert_true(kr_view_eq(kr_request_view(text, req->path), "/p/q"));
+    assert_true(kr_view_eq(kr_request_view(text, req->query), "x=1&y"));
+    assert_true(kr_view_eq(kr_request_known(req, text, KR_H_HOST), "h:1"));
+    assert_true(kr_view_eq(kr_request_known(req, text, KR_H_AUTHORIZATION), "Bearer k"));
+    assert_true(kr_view_eq(kr_request_known(req, text, KR_H_REQUEST_ID), "r"));
+    assert_null(kr_request_known(req, text, KR_H_ORIGIN).p);
     assert_string_equal(kr_buf_str(&kept), "body");
-    assert_string_equal(kr_http_method(http), "POST");
-    free(http);
+    assert_string_equal(kr_request_method(req), "POST");
+    free(req);
 }
 
 static void test_limits(void **state)
 {
-    struct kr_http *http = kr_malloc(sizeof(*http));
+    struct kr_request *req = kr_malloc(sizeof(*req));
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(1 << 20);
 
     (void)state;
@@ -123,18 +123,18 @@ static void test_limits(void **state)
     for (int i = 0; i < 120; i++)
         kr_buf_addf(&text, "X-%d: y\r\n", i);
     kr_buf_adds(&text, "\r\n");
-    assert_int_equal(feed(http, text.p, text.n, 500), 431);
+    assert_int_equal(feed(req, text.p, text.n, 500), 431);
     kr_buf_reset(&text);
     kr_buf_adds(&text, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
     for (int i = 0; i < 20000; i++)
         kr_buf_addc(&text, 'x');
-    assert_int_equal(feed(http, text.p, text.n, 500), 431);
+    assert_int_equal(feed(req, text.p, text.n, 500), 431);
     kr_buf_reset(&text);
     kr_buf_adds(&text, "GET /");
     for (int i = 0; i < 9000; i++)
         kr_buf_addc(&text, 'x');
-    assert_int_equal(feed(http, text.p, text.n, 500), 414);
-    free(http);
+    assert_int_equal(feed(req, text.p, text.n, 500), 414);
+    free(req);
 }
 
 static void test_frames(void **state)

@@ -3,7 +3,7 @@
 #include "serve/native/native.h"
 
 #include "base/alloc.h"
-#include "serve/loop.h"
+#include "http/loop.h"
 #include "serve/native/check.h"
 #include "serve/scan.h"
 

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "serve/fdpass.h"
 #include "serve/frame.h"
-#include "serve/loop.h"
+#include "http/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * the browser says of it (Origin, Sec-Fetch-Site), and by the name it used (Host), which a page can
  * let point at this machine. Programs send neither of the first two, and a name that nobody outside
  * can own. */
-#include "serve/serve.h"
+#include "http/conn.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -102,9 +102,9 @@ static bool has_name(const char *url, struct kr_view name)
 }
 
 /* Addresses, and names that only this machine or its own network can have given. */
-static bool host_is_ours(const struct kr_server *srv, struct kr_view host)
+static bool host_is_ours(const struct kr_front *front, struct kr_view host)
 {
-    const struct kr_cors *cors = &srv->cfg.cors;
+    const struct kr_cors *cors = &front->cfg.cors;
     struct kr_view name, port;
 
     if (host.p == NULL || cors->any_origin)
@@ -118,7 +118,7 @@ static bool host_is_ours(const struct kr_server *srv, struct kr_view host)
         if (has_name(json_string_value(json_array_get(cors->origins, i)), name))
             return true;
     }
-    return has_name(srv->opt.public_url, name);
+    return has_name(front->cfg.public_url, name);
 }
 
 static void refuse(struct kr_conn *conn, const char *why, struct kr_view who)
@@ -132,27 +132,27 @@ static void refuse(struct kr_conn *conn, const char *why, struct kr_view who)
 /* What the browser says of the page that asks. */
 static bool page_may(const struct kr_conn *conn)
 {
-    struct kr_view origin = kr_http_known(&conn->http, conn->in, KR_H_ORIGIN);
-    struct kr_view site = kr_http_known(&conn->http, conn->in, KR_H_FETCH_SITE);
-    struct kr_view host = kr_http_known(&conn->http, conn->in, KR_H_HOST);
+    struct kr_view origin = kr_request_known(&conn->req, conn->in, KR_H_ORIGIN);
+    struct kr_view site = kr_request_known(&conn->req, conn->in, KR_H_FETCH_SITE);
+    struct kr_view host = kr_request_known(&conn->req, conn->in, KR_H_HOST);
 
     if (site.p != NULL && kr_view_eq_nocase(site, "same-origin"))
         return true;
     if (origin.p != NULL)
-        return kr_cors_allows(&conn->srv->cfg.cors, origin) ||
+        return kr_cors_allows(&conn->front->cfg.cors, origin) ||
                ((site.p == NULL || kr_view_eq_nocase(site, "none")) && host.p != NULL &&
                 names_authority(origin, host));
-    return site.p == NULL || kr_view_eq_nocase(site, "none") || conn->srv->cfg.cors.any_origin;
+    return site.p == NULL || kr_view_eq_nocase(site, "none") || conn->front->cfg.cors.any_origin;
 }
 
 bool kr_origin_check(struct kr_conn *conn, bool run_data)
 {
-    struct kr_view origin = kr_http_known(&conn->http, conn->in, KR_H_ORIGIN);
-    struct kr_view host = kr_http_known(&conn->http, conn->in, KR_H_HOST);
+    struct kr_view origin = kr_request_known(&conn->req, conn->in, KR_H_ORIGIN);
+    struct kr_view host = kr_request_known(&conn->req, conn->in, KR_H_HOST);
 
-    if (!conn->srv->cfg.guarded)
+    if (!conn->front->cfg.guarded)
         return true;
-    if (!host_is_ours(conn->srv, host)) {
+    if (!host_is_ours(conn->front, host)) {
         refuse(conn, "this deployment has no key and does not answer to the name", host);
         return false;
     }

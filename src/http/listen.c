@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The listening socket: opened here or taken over, accepted from, closed when draining. */
-#include "serve/serve.h"
+#include "http/conn.h"
 
 #include "base/log.h"
 #include "base/path.h"
+#include "http/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -77,72 +78,74 @@ static int port_of(int fd)
 }
 
 /* Goes on when a connection is closed, and looks again anyway: one may have become idle. */
-static void accept_later(struct kr_server *srv)
+static void accept_later(struct kr_front *front)
 {
-    srv->accept_paused = true;
-    kr_watch_set(&srv->loop, &srv->listener, 0);
-    kr_timer_at(&srv->loop, &srv->sweep, srv->loop.now_ms + ACCEPT_AGAIN_MS);
+    front->accept_paused = true;
+    kr_watch_set(&front->loop, &front->listener, 0);
+    kr_timer_at(&front->loop, &front->sweep, front->loop.now_ms + ACCEPT_AGAIN_MS);
 }
 
 static void on_listener(struct kr_watch *watch, uint32_t events)
 {
-    struct kr_server *srv =
-        (struct kr_server *)((char *)watch - offsetof(struct kr_server, listener));
+    struct kr_front *front =
+        (struct kr_front *)((char *)watch - offsetof(struct kr_front, listener));
     int on = 1;
 
     (void)events;
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         int fd;
 
-        if (srv->conn_count >= (uint32_t)srv->opt.max_connections && !kr_room_for_connection(srv)) {
-            accept_later(srv);
+        if (front->conn_count >= (uint32_t)front->cfg.max_connections &&
+            !kr_room_for_connection(front)) {
+            accept_later(front);
             return;
         }
         fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             if (errno != EMFILE && errno != ENFILE)
                 return;
-            if (kr_room_for_connection(srv))
+            if (kr_room_for_connection(front))
                 continue;
             kr_log(KR_LOG_ERROR, "serve", "no descriptors left, accepting waits");
-            accept_later(srv);
+            accept_later(front);
             return;
         }
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        kr_conn_open(srv, fd);
+        kr_conn_open(front, fd);
     }
 }
 
-void kr_server_accept_more(struct kr_server *srv)
+void kr_front_accept_more(struct kr_front *front)
 {
-    if (!srv->accept_paused || !srv->listening)
+    if (!front->accept_paused || !front->listening)
         return;
-    srv->accept_paused = false;
-    kr_watch_set(&srv->loop, &srv->listener, EPOLLIN);
+    front->accept_paused = false;
+    kr_watch_set(&front->loop, &front->listener, EPOLLIN);
 }
 
-static int write_port_file(const struct kr_server *srv, struct kr_err *err)
+static int write_port_file(const struct kr_front *front, struct kr_err *err)
 {
     char text[16];
     int n;
 
-    if (srv->opt.port_file == NULL)
+    if (front->cfg.port_file == NULL)
         return 0;
-    n = snprintf(text, sizeof(text), "%d\n", srv->port);
-    return kr_file_write_atomic(srv->opt.port_file, text, (size_t)n, 0644, err);
+    n = snprintf(text, sizeof(text), "%d\n", front->port);
+    return kr_file_write_atomic(front->cfg.port_file, text, (size_t)n, 0644, err);
 }
 
-int kr_server_listen(struct kr_server *srv, struct kr_err *err)
+int kr_front_listen(struct kr_front *front, struct kr_err *err)
 {
-    if (srv->listener.fd < 0)
-        srv->listener.fd = kr_listen_open(srv->cfg.host, (int)srv->cfg.port, err);
-    if (srv->listener.fd < 0)
+    if (front->listener.fd < 0)
+        front->listener.fd = kr_listen_open(front->cfg.host, front->cfg.port, err);
+    if (front->listener.fd < 0)
         return -(int)err->code;
-    srv->listener.on_ready = on_listener;
-    srv->port = port_of(srv->listener.fd);
-    srv->listening = true;
-    if (kr_watch_add(&srv->loop, &srv->listener, EPOLLIN, err) < 0 || write_port_file(srv, err) < 0)
+    front->listener.on_ready = on_listener;
+    front->port = port_of(front->listener.fd);
+    front->listening = true;
+    if (kr_watch_add(&front->loop, &front->listener, EPOLLIN, err) < 0 ||
+        write_port_file(front, err) < 0)
         return -(int)err->code;
-    kr_log(KR_LOG_INFO, "serve", "listening on %s port %d", srv->cfg.host, srv->port);
+    kr_log(KR_LOG_INFO, "serve", "listening on %s port %d", front->cfg.host, front->port);
     return 0;
 }

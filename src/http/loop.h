@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The event loop of kourou-serve: one thread, epoll, a handful of timers. Callbacks may close any
  * watch, also one that has an event waiting: memory is given back through kr_loop_later(). */
-#ifndef KR_SERVE_LOOP_H
-#define KR_SERVE_LOOP_H
+#ifndef KR_HTTP_LOOP_H
+#define KR_HTTP_LOOP_H
 
 #include "base/err.h"
 

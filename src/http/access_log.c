@@ -2,12 +2,13 @@
 /* One record per request, written in batches, and the log file with its rotation. Successful
  * requests beyond 200 in a second are only counted: a log that costs more than the work is of no
  * use. */
-#include "serve/serve.h"
+#include "http/access_log.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/redact.h"
+#include "http/conn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,15 +55,14 @@ static int open_file(struct kr_err *err)
     return 0;
 }
 
-int kr_log_open(struct kr_server *srv, struct kr_err *err)
+int kr_log_open(const struct kr_log_config *config, struct kr_err *err)
 {
-    log_file.level = level_of(srv->cfg.log_level);
-    log_file.size_max = srv->opt.log_size;
-    log_file.files = srv->opt.log_files;
-    log_file.json = srv->opt.log_file != NULL || isatty(STDERR_FILENO) == 0;
-    kr_buf_init(&srv->log_lines, BATCH_MAX);
-    if (srv->opt.log_file != NULL) {
-        log_file.path = kr_strdup(srv->opt.log_file);
+    log_file.level = level_of(config->level);
+    log_file.size_max = config->size_max;
+    log_file.files = config->files;
+    log_file.json = config->file != NULL || isatty(STDERR_FILENO) == 0;
+    if (config->file != NULL) {
+        log_file.path = kr_strdup(config->file);
         if (open_file(err) < 0)
             return -(int)err->code;
     }
@@ -116,33 +116,32 @@ static void add_json_text(struct kr_buf *out, struct kr_view text)
 
 static bool wanted(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
-    /* That it is not ready yet is no news while it starts, and who deploys asks until it is. */
-    bool expected = conn->status < 400 || (conn->status == 503 && !srv->pool.was_ready);
-    bool quiet = expected && conn->route != NULL && conn->route->probe;
+    struct kr_front *front = conn->front;
+    bool quiet = conn->route != NULL && conn->route->probe &&
+                 (conn->status < 400 || front->ops->is_expected(conn));
 
-    if (srv->log_second != srv->loop.now_ms / 1000) {
-        if (srv->log_dropped > 0)
-            kr_log(KR_LOG_INFO, "access", "%u more requests in that second", srv->log_dropped);
-        srv->log_second = srv->loop.now_ms / 1000;
-        srv->log_count = srv->log_dropped = 0;
+    if (front->log_second != front->loop.now_ms / 1000) {
+        if (front->log_dropped > 0)
+            kr_log(KR_LOG_INFO, "access", "%u more requests in that second", front->log_dropped);
+        front->log_second = front->loop.now_ms / 1000;
+        front->log_count = front->log_dropped = 0;
     }
     if (log_file.level > (quiet ? KR_LOG_DEBUG : conn->status >= 500 ? KR_LOG_WARN : KR_LOG_INFO))
         return false;
-    if (srv->log_count >= (conn->status >= 400 ? 2 * PER_SECOND : PER_SECOND)) {
-        srv->log_dropped++;
+    if (front->log_count >= (conn->status >= 400 ? 2 * PER_SECOND : PER_SECOND)) {
+        front->log_dropped++;
         return false;
     }
-    srv->log_count++;
+    front->log_count++;
     return true;
 }
 
 void kr_access_log(struct kr_conn *conn, int64_t us)
 {
-    struct kr_buf *out = &conn->srv->log_lines;
-    const char *method = conn->http.head_done ? kr_http_method(&conn->http) : "-";
-    struct kr_view path = conn->http.path.n > 0 ? kr_http_view(conn->in, conn->http.path)
-                                                : (struct kr_view){.p = "-", .n = 1};
+    struct kr_buf *out = &conn->front->log_lines;
+    const char *method = conn->req.head_done ? kr_request_method(&conn->req) : "-";
+    struct kr_view path = conn->req.path.n > 0 ? kr_request_view(conn->in, conn->req.path)
+                                               : (struct kr_view){.p = "-", .n = 1};
     char stamp[KR_ISO_SIZE], shown[PATH_SHOWN];
 
     if (!wanted(conn))
@@ -159,7 +158,7 @@ void kr_access_log(struct kr_conn *conn, int64_t us)
                     stamp, conn->status >= 500 ? "warning" : "info", conn->request_id, method);
         add_json_text(out, path);
         kr_buf_addf(out, "\",\"status\":%d,\"ms\":%.3f,\"in\":%llu,\"out\":%llu}\n", conn->status,
-                    (double)us / 1000.0, (unsigned long long)conn->http.body_n,
+                    (double)us / 1000.0, (unsigned long long)conn->req.body_n,
                     (unsigned long long)conn->sent);
     } else {
         kr_buf_addf(out, "%s %-7s access: %s ", stamp, conn->status >= 500 ? "warning" : "info",
@@ -171,16 +170,16 @@ void kr_access_log(struct kr_conn *conn, int64_t us)
         kr_buf_reset(out);
 }
 
-void kr_access_log_flush(struct kr_server *srv)
+void kr_access_log_flush(struct kr_front *front)
 {
     static int64_t last_check;
 
-    if (srv->log_lines.n > 0) {
-        (void)!write(log_file.fd, srv->log_lines.p, srv->log_lines.n);
-        kr_buf_reset(&srv->log_lines);
+    if (front->log_lines.n > 0) {
+        (void)!write(log_file.fd, front->log_lines.p, front->log_lines.n);
+        kr_buf_reset(&front->log_lines);
     }
-    if (srv->loop.now_ms - last_check >= 1000) {
-        last_check = srv->loop.now_ms;
+    if (front->loop.now_ms - last_check >= 1000) {
+        last_check = front->loop.now_ms;
         rotate_if_large();
     }
 }

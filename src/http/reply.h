@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering a request: whole bodies, files, event streams. */
-#ifndef KR_SERVE_REPLY_H
-#define KR_SERVE_REPLY_H
+#ifndef KR_HTTP_REPLY_H
+#define KR_HTTP_REPLY_H
 
 #include "base/view.h"
 

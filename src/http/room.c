@@ -4,7 +4,7 @@
  * thousand slow clients keep nobody out. What requests and answers hold in memory has one sum; when
  * it is full, whoever does not go on gives back what it holds, and after that the newest byte is
  * refused. */
-#include "serve/serve.h"
+#include "http/conn.h"
 
 #include <malloc.h>
 
@@ -22,7 +22,7 @@
 /* Since when, at the latest, a connection in this state must have stood still. */
 static int64_t stands_since(const struct kr_conn *conn)
 {
-    int64_t now = conn->srv->loop.now_ms;
+    int64_t now = conn->front->loop.now_ms;
 
     switch (conn->state) {
     case KR_C_HEAD:
@@ -61,11 +61,11 @@ static void send_away(struct kr_conn *conn)
 {
     if (conn->state == KR_C_BODY) {
         conn->eof = true; /* nothing more is read from it */
-        conn->srv->metrics.bad_requests++;
+        conn->front->count.bad_requests++;
         kr_conn_refuse(conn, 408, "The request body stopped and others needed the room");
     } else if (conn->state == KR_C_WAIT && conn->upload) {
         conn->eof = true;
-        conn->srv->metrics.bad_requests++;
+        conn->front->count.bad_requests++;
         kr_upload_fail(conn, 408, "The request body stopped and others needed the room");
     }
     if (conn->state == KR_C_SEND)
@@ -76,72 +76,74 @@ static void send_away(struct kr_conn *conn)
 
 /* Ends up to AT_ONCE connections that stand still; only such as hold memory beside their first
  * buffer, if that is what is needed, and never `but`. */
-static size_t evict(struct kr_server *srv, bool for_memory, const struct kr_conn *but)
+static size_t evict(struct kr_front *front, bool for_memory, const struct kr_conn *but)
 {
     struct kr_conn *oldest[AT_ONCE];
     size_t n = 0;
 
-    for (struct kr_conn *conn = srv->conns; conn != NULL; conn = conn->next) {
+    for (struct kr_conn *conn = front->conns; conn != NULL; conn = conn->next) {
         if (conn != but && conn->since_ms <= stands_since(conn) && (!for_memory || conn->held > 0))
             n = insert(oldest, n, conn);
     }
     for (size_t i = 0; i < n; i++)
         send_away(oldest[i]);
-    srv->metrics.evicted += n;
+    front->count.evicted += n;
     return n;
 }
 
-bool kr_room_for_connection(struct kr_server *srv)
+bool kr_room_for_connection(struct kr_front *front)
 {
-    return evict(srv, false, NULL) > 0;
+    return evict(front, false, NULL) > 0;
 }
 
 /* -- memory ------------------------------------------------------------------------------------ */
 
-uint64_t kr_room_limit(const struct kr_server *srv)
+uint64_t kr_room_limit(const struct kr_front *front)
 {
-    uint64_t sum = srv->cfg.request_memory;
-    uint64_t bare = OWN + srv->conn_count * (sizeof(struct kr_conn) + KR_CONN_FIRST);
+    uint64_t sum = front->cfg.memory;
+    uint64_t bare = OWN + front->conn_count * (sizeof(struct kr_conn) + KR_CONN_FIRST);
 
     return sum - (bare < sum / 2 ? bare : sum / 2);
 }
 
-bool kr_room_is_short(const struct kr_server *srv)
+bool kr_room_is_short(const struct kr_front *front)
 {
-    return srv->room.held > kr_room_limit(srv) / 2;
+    return front->room.held > kr_room_limit(front) / 2;
 }
 
 static void count(struct kr_conn *conn)
 {
-    uint64_t now = conn->head.cap + conn->out.cap + conn->file_held + kr_body_held(conn);
+    uint64_t now =
+        conn->front->ops->held(conn) + conn->out.cap + conn->file_held + kr_body_held(conn);
 
     now += conn->in_cap > KR_CONN_FIRST ? conn->in_cap - KR_CONN_FIRST : 0;
-    conn->srv->room.held += now - conn->held;
+    conn->front->room.held += now - conn->held;
     conn->held = now;
-    if (conn->srv->room.held > conn->srv->room.most)
-        conn->srv->room.most = conn->srv->room.held;
+    if (conn->front->room.held > conn->front->room.most)
+        conn->front->room.most = conn->front->room.held;
 }
 
 /* The last part is kept for small requests and for answers, so that uploads do not shut them
  * out. */
 static bool fits(const struct kr_conn *conn)
 {
-    uint64_t limit = kr_room_limit(conn->srv);
+    uint64_t limit = kr_room_limit(conn->front);
     bool upload = (conn->state == KR_C_BODY || conn->upload) && conn->held > SMALL;
 
-    return conn->srv->room.held <= (upload ? limit - limit / 8 : limit);
+    return conn->front->room.held <= (upload ? limit - limit / 8 : limit);
 }
 
 bool kr_room_take(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
+    struct kr_front *front = conn->front;
 
     count(conn);
     while (!fits(conn)) {
-        if (srv->loop.now_ms - srv->room.searched_ms >= SEARCH_MS && evict(srv, true, conn) > 0)
+        if (front->loop.now_ms - front->room.searched_ms >= SEARCH_MS &&
+            evict(front, true, conn) > 0)
             continue;
-        if (srv->loop.now_ms - srv->room.searched_ms >= SEARCH_MS)
-            srv->room.searched_ms = srv->loop.now_ms;
+        if (front->loop.now_ms - front->room.searched_ms >= SEARCH_MS)
+            front->room.searched_ms = front->loop.now_ms;
         return false;
     }
     return true;
@@ -150,26 +152,26 @@ bool kr_room_take(struct kr_conn *conn)
 /* One answer that is larger than all may be has its way while not much else is held. */
 bool kr_room_for_answer(struct kr_conn *conn)
 {
-    const struct kr_server *srv = conn->srv;
+    const struct kr_front *front = conn->front;
 
-    return kr_room_take(conn) || srv->room.held - conn->held <= kr_room_limit(srv) / 2;
+    return kr_room_take(conn) || front->room.held - conn->held <= kr_room_limit(front) / 2;
 }
 
 void kr_room_forget(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
+    struct kr_front *front = conn->front;
 
-    srv->room.held -= conn->held;
+    front->room.held -= conn->held;
     conn->held = 0;
-    if (srv->room.most > TRIM_ABOVE && srv->room.held < srv->room.most / 8)
-        kr_timer_at(&srv->loop, &srv->sweep, srv->loop.now_ms + TRIM_MS);
+    if (front->room.most > TRIM_ABOVE && front->room.held < front->room.most / 8)
+        kr_timer_at(&front->loop, &front->sweep, front->loop.now_ms + TRIM_MS);
 }
 
 /* What a crowd left behind in the C library's hands goes back to the system. */
-void kr_room_tidy(struct kr_server *srv)
+void kr_room_tidy(struct kr_front *front)
 {
-    if (srv->room.most <= TRIM_ABOVE || srv->room.held >= srv->room.most / 8)
+    if (front->room.most <= TRIM_ABOVE || front->room.held >= front->room.most / 8)
         return;
-    srv->room.most = srv->room.held;
+    front->room.most = front->room.held;
     (void)malloc_trim(0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/chunks.h"
+#include "http/chunks.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of the front: per route and status, latency histogram. */
-#ifndef KR_SERVE_METRICS_H
-#define KR_SERVE_METRICS_H
+/* Counters of a route: answers by status, histogram of their latency. */
+#ifndef KR_HTTP_STATS_H
+#define KR_HTTP_STATS_H
 
 #include <stdint.h>
 
@@ -15,14 +15,6 @@ struct kr_route_stats {
     } by_status[KR_STATUS_SLOTS];
     uint64_t latency[KR_LATENCY_SLOTS]; /* not cumulative; the last one is +Inf */
     uint64_t latency_sum_us, count;
-};
-
-struct kr_metrics {
-    struct kr_route_stats other; /* requests that matched no route */
-    uint64_t executions, executions_failed;
-    int64_t last_execution_wall_ms;
-    uint64_t connections, bad_requests, evicted, no_room;
-    uint64_t bytes_in, bytes_out;
 };
 
 void kr_stats_add(struct kr_route_stats *stats, int status, int64_t us);

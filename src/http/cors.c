@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cross-origin requests: what the browser is told it may do. */
-#include "serve/serve.h"
+#include "http/conn.h"
 
 #include <string.h>
 #include <strings.h>
@@ -20,8 +20,8 @@ bool kr_cors_allows(const struct kr_cors *cors, struct kr_view origin)
 
 void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out)
 {
-    const struct kr_cors *cors = &conn->srv->cfg.cors;
-    struct kr_view origin = kr_http_known(&conn->http, conn->in, KR_H_ORIGIN);
+    const struct kr_cors *cors = &conn->front->cfg.cors;
+    struct kr_view origin = kr_request_known(&conn->req, conn->in, KR_H_ORIGIN);
 
     if (!kr_cors_allows(cors, origin)) {
         kr_buf_adds(out, "vary: Origin\r\n");
@@ -39,8 +39,8 @@ void kr_cors_headers(const struct kr_conn *conn, struct kr_buf *out)
 
 bool kr_cors_is_preflight(const struct kr_conn *conn)
 {
-    return conn->srv->cfg.cors.on && conn->http.parser.method == HTTP_OPTIONS &&
-           conn->http.known[KR_H_ORIGIN] >= 0 && conn->http.known[KR_H_ACR_METHOD] >= 0;
+    return conn->front->cfg.cors.on && conn->req.parser.method == HTTP_OPTIONS &&
+           conn->req.known[KR_H_ORIGIN] >= 0 && conn->req.known[KR_H_ACR_METHOD] >= 0;
 }
 
 static bool in_list(const char *list, struct kr_view word)
@@ -59,10 +59,10 @@ static bool in_list(const char *list, struct kr_view word)
 
 void kr_cors_preflight(struct kr_conn *conn)
 {
-    const struct kr_cors *cors = &conn->srv->cfg.cors;
-    struct kr_view method = kr_http_known(&conn->http, conn->in, KR_H_ACR_METHOD);
-    struct kr_view headers = kr_http_known(&conn->http, conn->in, KR_H_ACR_HEADERS);
-    struct kr_view origin = kr_http_known(&conn->http, conn->in, KR_H_ORIGIN);
+    const struct kr_cors *cors = &conn->front->cfg.cors;
+    struct kr_view method = kr_request_known(&conn->req, conn->in, KR_H_ACR_METHOD);
+    struct kr_view headers = kr_request_known(&conn->req, conn->in, KR_H_ACR_HEADERS);
+    struct kr_view origin = kr_request_known(&conn->req, conn->in, KR_H_ORIGIN);
     kr_auto_buf struct kr_buf extra = KR_BUF_INIT(KR_HTTP_HEAD_MAX * 2);
     struct kr_reply reply = {.status = 204, .fd = -1};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/loop.h"
+#include "http/loop.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

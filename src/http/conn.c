@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client's connection: bytes in, requests out, one at a time; absolute deadlines per state. */
-#include "serve/serve.h"
+#include "http/conn.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "http/access_log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,9 +22,9 @@ static void count_request(struct kr_conn *conn);
 
 void kr_conn_deadline(struct kr_conn *conn, int64_t in_ms)
 {
-    conn->deadline_ms = in_ms <= 0 ? INT64_MAX : conn->srv->loop.now_ms + in_ms;
+    conn->deadline_ms = in_ms <= 0 ? INT64_MAX : conn->front->loop.now_ms + in_ms;
     if (in_ms > 0)
-        kr_timer_at(&conn->srv->loop, &conn->srv->sweep, conn->deadline_ms);
+        kr_timer_at(&conn->front->loop, &conn->front->sweep, conn->deadline_ms);
 }
 
 /* -- open and close ---------------------------------------------------------------------------- */
@@ -34,39 +35,37 @@ static void free_conn(struct kr_later *later)
 
     free(conn->in);
     kr_buf_finish(&conn->out);
-    kr_buf_finish(&conn->head);
     kr_buf_finish(&conn->body_buf);
-    kr_run_name_forget(conn);
+    conn->front->ops->freed(conn);
     free(conn);
 }
 
 void kr_conn_close(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
+    struct kr_front *front = conn->front;
 
     if (conn->state == KR_C_CLOSED)
         return;
-    kr_upload_abandon(conn);
+    front->ops->abandoned(conn);
     count_request(conn);
-    kr_journal_forget(conn);
     conn->state = KR_C_CLOSED;
     kr_body_forget(conn);
     kr_room_forget(conn);
     if (conn->file_fd >= 0)
         (void)close(conn->file_fd);
     conn->file_fd = -1;
-    kr_watch_close(&srv->loop, &conn->watch);
+    kr_watch_close(&front->loop, &conn->watch);
     if (conn->prev != NULL)
         conn->prev->next = conn->next;
     else
-        srv->conns = conn->next;
+        front->conns = conn->next;
     if (conn->next != NULL)
         conn->next->prev = conn->prev;
-    srv->conn_count--;
+    front->conn_count--;
     conn->later.run = free_conn;
-    kr_loop_later(&srv->loop, &conn->later);
-    kr_server_accept_more(srv);
-    kr_server_check_drained(srv);
+    kr_loop_later(&front->loop, &conn->later);
+    kr_front_accept_more(front);
+    front->ops->closed(front);
 }
 
 void kr_conn_cut(struct kr_conn *conn)
@@ -81,14 +80,14 @@ void kr_conn_cut(struct kr_conn *conn)
 
 static void count_request(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
+    struct kr_front *front = conn->front;
     int64_t us = kr_mono_us() - conn->arrived_us;
 
     if (conn->status == 0)
         return;
-    kr_stats_add(conn->route != NULL ? &conn->route->stats : &srv->metrics.other, conn->status, us);
-    srv->metrics.bytes_in += conn->http.head_end + conn->http.body_n;
-    srv->metrics.bytes_out += conn->sent;
+    kr_stats_add(conn->route != NULL ? &conn->route->stats : &front->count.other, conn->status, us);
+    front->count.bytes_in += conn->req.head_end + conn->req.body_n;
+    front->count.bytes_out += conn->sent;
     kr_access_log(conn, us);
     conn->status = 0;
 }
@@ -110,22 +109,22 @@ static void next_request(struct kr_conn *conn)
         memmove(conn->in, conn->in + conn->in_at, rest);
     conn->in_n = rest;
     conn->in_at = 0;
-    if (rest == 0 && conn->in_cap > (kr_room_is_short(conn->srv) ? KR_CONN_FIRST : IN_LARGE))
+    if (rest == 0 && conn->in_cap > (kr_room_is_short(conn->front) ? KR_CONN_FIRST : IN_LARGE))
         drop_input(conn);
-    kr_http_reset(&conn->http);
+    kr_request_reset(&conn->req);
     conn->route = NULL;
     conn->sent = 0;
-    kr_run_name_forget(conn);
     conn->request_id[0] = '\0';
     conn->chunked_out = conn->no_body_out = conn->paused = conn->expect_sent = false;
     if (conn->out.cap > IN_LARGE)
         kr_buf_finish(&conn->out);
-    conn->upload = conn->discard = conn->call.more = conn->call.left = false;
+    conn->upload = conn->discard = conn->streamed = false;
+    conn->front->ops->reset(conn);
     kr_buf_reset(&conn->out);
     conn->state = KR_C_HEAD;
-    conn->since_ms = conn->srv->loop.now_ms;
+    conn->since_ms = conn->front->loop.now_ms;
     (void)kr_room_take(conn);
-    kr_conn_deadline(conn, conn->srv->draining ? DRAIN_LINGER : conn->srv->opt.idle_timeout_ms);
+    kr_conn_deadline(conn, conn->front->draining ? DRAIN_LINGER : conn->front->cfg.idle_timeout_ms);
 }
 
 /* Closing while unread input waits would reset the connection and the client could lose the
@@ -138,12 +137,12 @@ static void linger(struct kr_conn *conn)
     }
     (void)shutdown(conn->watch.fd, SHUT_WR);
     conn->state = KR_C_LINGER;
-    conn->since_ms = conn->srv->loop.now_ms;
+    conn->since_ms = conn->front->loop.now_ms;
     drop_input(conn);
     kr_body_forget(conn);
     kr_buf_finish(&conn->out);
     (void)kr_room_take(conn);
-    kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
+    kr_watch_set(&conn->front->loop, &conn->watch, EPOLLIN);
     kr_conn_deadline(conn, LINGER_MS);
 }
 
@@ -152,7 +151,7 @@ static void read_rest(struct kr_conn *conn)
 {
     conn->state = KR_C_BODY;
     kr_body_resume(conn);
-    kr_watch_set(&conn->srv->loop, &conn->watch, EPOLLIN);
+    kr_watch_set(&conn->front->loop, &conn->watch, EPOLLIN);
     if (!conn->processing)
         process(conn);
 }
@@ -173,14 +172,14 @@ void kr_conn_resume(struct kr_conn *conn)
         return;
     }
     next_request(conn);
-    kr_watch_set(&conn->srv->loop, &conn->watch, conn->eof ? 0 : EPOLLIN);
+    kr_watch_set(&conn->front->loop, &conn->watch, conn->eof ? 0 : EPOLLIN);
     if (!conn->processing && conn->in_n > 0)
         process(conn);
 }
 
 static void take_request_id(struct kr_conn *conn)
 {
-    struct kr_view given = kr_http_known(&conn->http, conn->in, KR_H_REQUEST_ID);
+    struct kr_view given = kr_request_known(&conn->req, conn->in, KR_H_REQUEST_ID);
 
     conn->request_id[0] = '\0';
     if (given.p == NULL || given.n == 0 || given.n >= sizeof(conn->request_id))
@@ -197,7 +196,7 @@ static void take_request_id(struct kr_conn *conn)
 
 static void no_room(struct kr_conn *conn)
 {
-    conn->srv->metrics.no_room++;
+    conn->front->count.no_room++;
     if (conn->state == KR_C_HEAD)
         conn->arrived_us = conn->since_ms * 1000;
     kr_conn_refuse(conn, 503, KR_NO_ROOM);
@@ -206,59 +205,59 @@ static void no_room(struct kr_conn *conn)
 /* The head is complete: everything that can be refused without the body is refused here. */
 static void begin_request(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
-    struct kr_http *http = &conn->http;
+    struct kr_front *front = conn->front;
+    struct kr_request *req = &conn->req;
 
-    conn->arrived_us = srv->loop.now_us;
-    conn->keep_alive = kr_http_keep_alive(http) && !srv->draining;
-    conn->no_body_out = http->parser.method == HTTP_HEAD;
+    conn->arrived_us = front->loop.now_us;
+    conn->keep_alive = kr_request_keep_alive(req) && !front->draining;
+    conn->no_body_out = req->parser.method == HTTP_HEAD;
     take_request_id(conn);
     conn->state = KR_C_BODY;
-    if (http->has_body)
+    if (req->has_body)
         kr_body_begin(conn);
     conn->route = kr_route_find(conn);
     if (conn->route == NULL || conn->state != KR_C_BODY)
         return;
-    conn->upload = conn->route->uploads && http->has_body;
-    if (http->want_continue && conn->in_n == conn->in_at && !conn->upload)
+    conn->upload = conn->route->uploads && req->has_body;
+    if (req->want_continue && conn->in_n == conn->in_at && !conn->upload)
         kr_conn_continue(conn);
 }
 
 /* After a part of a body was taken out of the buffer, its place is used again. */
 static void reuse_buffer(struct kr_conn *conn)
 {
-    bool elsewhere = conn->body_fd >= 0 || conn->http.chunked || conn->upload || conn->discard;
+    bool elsewhere = conn->body_fd >= 0 || conn->req.chunked || conn->upload || conn->discard;
     size_t rest = conn->in_n - conn->in_at;
 
     if ((conn->state != KR_C_BODY && !conn->upload) || !elsewhere ||
-        conn->in_at <= conn->http.head_end)
+        conn->in_at <= conn->req.head_end)
         return;
     if (rest > 0)
-        memmove(conn->in + conn->http.head_end, conn->in + conn->in_at, rest);
-    conn->in_n = conn->http.head_end + rest;
-    conn->in_at = conn->http.head_end;
+        memmove(conn->in + conn->req.head_end, conn->in + conn->in_at, rest);
+    conn->in_n = conn->req.head_end + rest;
+    conn->in_at = conn->req.head_end;
 }
 
 static void bad_request(struct kr_conn *conn)
 {
-    struct kr_server *srv = conn->srv;
-    int status = conn->http.bad_status;
+    struct kr_front *front = conn->front;
+    int status = conn->req.bad_status;
 
-    if (conn->discard || conn->call.more) {
-        kr_upload_fail(conn, status, status == 503 ? KR_NO_ROOM : conn->http.bad_reason);
+    if (conn->discard || conn->streamed) {
+        kr_upload_fail(conn, status, status == 503 ? KR_NO_ROOM : conn->req.bad_reason);
         return;
     }
     if (status == 503) {
         no_room(conn);
         return;
     }
-    srv->metrics.bad_requests++;
+    front->count.bad_requests++;
     if (conn->state == KR_C_HEAD)
         conn->arrived_us = conn->since_ms * 1000;
     if (status == 405)
         kr_route_unknown_method(conn);
     else
-        kr_conn_refuse(conn, status, conn->http.bad_reason);
+        kr_conn_refuse(conn, status, conn->req.bad_reason);
 }
 
 /* All of the request is there. */
@@ -266,7 +265,7 @@ static void whole_request(struct kr_conn *conn)
 {
     if (conn->discard) {
         next_request(conn);
-    } else if (conn->call.more) {
+    } else if (conn->streamed) {
         kr_upload_end(conn);
     } else {
         conn->upload = false;
@@ -285,10 +284,10 @@ static void part_of_request(struct kr_conn *conn)
     if (conn->state == KR_C_BODY && conn->upload)
         kr_upload_begin(conn);
     else if (conn->upload)
-        kr_upload_forward(conn);
+        kr_upload_arrived(conn);
     else if (conn->state == KR_C_HEAD && conn->in_n == conn->in_at && conn->in_n > 0 &&
-             conn->deadline_ms > conn->srv->loop.now_ms + conn->srv->opt.header_timeout_ms)
-        kr_conn_deadline(conn, conn->srv->opt.header_timeout_ms);
+             conn->deadline_ms > conn->front->loop.now_ms + conn->front->cfg.header_timeout_ms)
+        kr_conn_deadline(conn, conn->front->cfg.header_timeout_ms);
 }
 
 static void process(struct kr_conn *conn)
@@ -297,17 +296,18 @@ static void process(struct kr_conn *conn)
 
     conn->processing = true;
     while (go && (conn->state == KR_C_HEAD || conn->state == KR_C_BODY || conn->upload)) {
-        enum kr_http_event event = kr_http_feed(&conn->http, conn->in, &conn->in_at, conn->in_n);
+        enum kr_request_event event =
+            kr_request_feed(&conn->req, conn->in, &conn->in_at, conn->in_n);
 
-        if (event == KR_HTTP_BAD) {
+        if (event == KR_REQUEST_BAD) {
             bad_request(conn);
             break;
         }
-        if (event == KR_HTTP_MORE) {
+        if (event == KR_REQUEST_MORE) {
             part_of_request(conn);
             break;
         }
-        if (event == KR_HTTP_HEAD)
+        if (event == KR_REQUEST_HEAD)
             begin_request(conn);
         else
             whole_request(conn);
@@ -324,15 +324,15 @@ static void process(struct kr_conn *conn)
  * all its room at once, or, when memory is short, as it comes. */
 static size_t wanted(const struct kr_conn *conn)
 {
-    const struct kr_http *http = &conn->http;
-    bool tight = kr_room_is_short(conn->srv), full = conn->in_n >= conn->in_cap;
+    const struct kr_request *req = &conn->req;
+    bool tight = kr_room_is_short(conn->front), full = conn->in_n >= conn->in_cap;
     size_t cap = conn->in_cap, all = cap == 0 ? KR_CONN_FIRST : cap;
 
-    if ((conn->state == KR_C_BODY || conn->upload) && http->has_body) {
-        if (http->chunked || conn->upload || http->content_length > KR_FRAME_FD_THRESHOLD)
-            all = tight ? http->head_end + IN_SHORT : IN_LARGE;
+    if ((conn->state == KR_C_BODY || conn->upload) && req->has_body) {
+        if (req->chunked || conn->upload || req->content_length > conn->front->cfg.inline_body)
+            all = tight ? req->head_end + IN_SHORT : IN_LARGE;
         else
-            all = http->head_end + (size_t)http->content_length + 1;
+            all = req->head_end + (size_t)req->content_length + 1;
         if (tight && all > cap)
             all = !full ? cap : cap * 2 < all ? cap * 2 : all;
     }
@@ -350,9 +350,7 @@ static bool make_room(struct kr_conn *conn)
     if (want > conn->in_cap) {
         conn->in = kr_reallocarray(conn->in, want, 1);
         conn->in_cap = want;
-        if (conn->call.where != KR_CALL_IDLE &&
-            !conn->call.more) /* pipelined bytes: the body of the call has moved */
-            conn->call.body = kr_conn_body(conn);
+        conn->front->ops->moved(conn); /* bytes of the next request come behind it */
     }
     return true;
 }
@@ -373,8 +371,8 @@ static void client_ended(struct kr_conn *conn)
         kr_conn_close(conn);
         return;
     }
-    kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
-    kr_custom_left(conn);
+    kr_watch_set(&conn->front->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
+    conn->front->ops->left(conn);
 }
 
 static void on_readable(struct kr_conn *conn)
@@ -397,7 +395,7 @@ static void on_readable(struct kr_conn *conn)
         return;
     }
     if (full || none) { /* pipelined bytes wait in the kernel */
-        kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
+        kr_watch_set(&conn->front->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLIN);
         return;
     }
     n = read(conn->watch.fd, conn->in + conn->in_n, conn->in_cap - conn->in_n);
@@ -409,7 +407,7 @@ static void on_readable(struct kr_conn *conn)
         client_ended(conn);
     } else {
         if (conn->in_n == 0)
-            conn->since_ms = conn->srv->loop.now_ms;
+            conn->since_ms = conn->front->loop.now_ms;
         conn->in_n += (size_t)n;
         process(conn);
     }
@@ -429,27 +427,27 @@ static void on_event(struct kr_watch *watch, uint32_t events)
         on_readable(conn);
 }
 
-void kr_conn_open(struct kr_server *srv, int fd)
+void kr_conn_open(struct kr_front *front, int fd)
 {
     struct kr_err err = KR_ERR_INIT;
-    struct kr_conn *conn = kr_calloc(1, sizeof(*conn));
+    struct kr_conn *conn = kr_calloc(1, front->ops->conn_size);
 
     conn->watch = (struct kr_watch){.fd = fd, .on_ready = on_event};
-    conn->srv = srv;
-    conn->body_fd = conn->file_fd = conn->call.body_fd = -1;
+    conn->front = front;
+    conn->body_fd = conn->file_fd = -1;
     kr_buf_init(&conn->out, 64u * 1024 * 1024);
-    kr_buf_init(&conn->head, KR_HTTP_HEAD_MAX * 2);
-    kr_buf_init(&conn->body_buf, KR_FRAME_FD_THRESHOLD + 64);
-    kr_http_init(&conn->http, srv->cfg.max_body, kr_body_keep);
-    conn->next = srv->conns;
-    if (srv->conns != NULL)
-        srv->conns->prev = conn;
-    srv->conns = conn;
-    srv->conn_count++;
-    srv->metrics.connections++;
-    conn->since_ms = srv->loop.now_ms;
-    kr_conn_deadline(conn, srv->opt.header_timeout_ms);
-    if (kr_watch_add(&srv->loop, &conn->watch, EPOLLIN, &err) < 0) {
+    kr_buf_init(&conn->body_buf, front->cfg.inline_body + 64);
+    kr_request_init(&conn->req, front->cfg.max_body, kr_body_keep);
+    conn->next = front->conns;
+    if (front->conns != NULL)
+        front->conns->prev = conn;
+    front->conns = conn;
+    front->conn_count++;
+    front->count.connections++;
+    front->ops->opened(conn);
+    conn->since_ms = front->loop.now_ms;
+    kr_conn_deadline(conn, front->cfg.header_timeout_ms);
+    if (kr_watch_add(&front->loop, &conn->watch, EPOLLIN, &err) < 0) {
         kr_log(KR_LOG_ERROR, "serve", "%s", err.msg);
         kr_conn_close(conn);
     }
@@ -460,12 +458,12 @@ void kr_conn_open(struct kr_server *srv, int fd)
 static void expire(struct kr_conn *conn)
 {
     if (conn->state == KR_C_BODY && !conn->discard) {
-        conn->srv->metrics.bad_requests++;
+        conn->front->count.bad_requests++;
         kr_conn_refuse(conn, 408, "The request body did not arrive in time");
     } else if (conn->upload && conn->state == KR_C_WAIT) {
         kr_upload_fail(conn, 408, "The request body did not arrive in time");
     } else if (conn->state == KR_C_HEAD && conn->in_n > 0) {
-        conn->srv->metrics.bad_requests++;
+        conn->front->count.bad_requests++;
         conn->arrived_us = conn->since_ms * 1000;
         kr_conn_refuse(conn, 408, "The request head did not arrive in time");
     } else {
@@ -473,10 +471,10 @@ static void expire(struct kr_conn *conn)
     }
 }
 
-void kr_conn_sweep(struct kr_server *srv)
+void kr_conn_sweep(struct kr_front *front)
 {
-    int64_t now = srv->loop.now_ms, next = INT64_MAX;
-    struct kr_conn *conn = srv->conns;
+    int64_t now = front->loop.now_ms, next = INT64_MAX;
+    struct kr_conn *conn = front->conns;
 
     while (conn != NULL) {
         struct kr_conn *following = conn->next;
@@ -485,10 +483,10 @@ void kr_conn_sweep(struct kr_server *srv)
             expire(conn);
         conn = following;
     }
-    for (conn = srv->conns; conn != NULL; conn = conn->next)
+    for (conn = front->conns; conn != NULL; conn = conn->next)
         next = conn->deadline_ms < next ? conn->deadline_ms : next;
-    kr_room_tidy(srv);
+    kr_room_tidy(front);
     if (next != INT64_MAX)
-        kr_timer_at(&srv->loop, &srv->sweep, next);
-    kr_server_accept_more(srv);
+        kr_timer_at(&front->loop, &front->sweep, next);
+    kr_front_accept_more(front);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers: head, body, event streams, and what a slow reader leaves to be sent later. */
-#include "serve/serve.h"
+#include "http/conn.h"
 
 #include "base/alloc.h"
 
@@ -72,19 +72,24 @@ const char *kr_reason_of(int status)
     return "Status";
 }
 
-static const char *date_line(struct kr_server *srv)
+int kr_status_of(int said)
+{
+    return said >= 200 && said <= 599 ? said : 500;
+}
+
+static const char *date_line(struct kr_front *front)
 {
     time_t now;
     struct tm tm;
 
-    if (srv->date_s == srv->loop.now_ms / 1000)
-        return srv->date;
-    srv->date_s = srv->loop.now_ms / 1000;
+    if (front->date_s == front->loop.now_ms / 1000)
+        return front->date;
+    front->date_s = front->loop.now_ms / 1000;
     now = time(NULL);
     if (gmtime_r(&now, &tm) == NULL ||
-        strftime(srv->date, sizeof(srv->date), "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm) == 0)
-        srv->date[0] = '\0';
-    return srv->date;
+        strftime(front->date, sizeof(front->date), "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm) == 0)
+        front->date[0] = '\0';
+    return front->date;
 }
 
 static void add_number(struct kr_buf *out, uint64_t v)
@@ -138,8 +143,8 @@ static void add_common(struct kr_buf *out, struct kr_view common, struct kr_view
 /* Status line and every header but those of the body; own: those that the answer gives itself. */
 static struct kr_buf *begin_head(struct kr_conn *conn, int status, struct kr_view own)
 {
-    struct kr_server *srv = conn->srv;
-    struct kr_buf *out = &srv->scratch;
+    struct kr_front *front = conn->front;
+    struct kr_buf *out = &front->scratch;
 
     kr_buf_reset(out);
     if (status == 200) {
@@ -150,26 +155,26 @@ static struct kr_buf *begin_head(struct kr_conn *conn, int status, struct kr_vie
         kr_buf_addc(out, ' ');
         add_line(out, kr_reason_of(status), "");
     }
-    kr_buf_adds(out, date_line(srv));
+    kr_buf_adds(out, date_line(front));
     if (own.n == 0)
-        kr_buf_add(out, srv->cfg.common.p, srv->cfg.common.n);
+        kr_buf_add(out, front->cfg.common.p, front->cfg.common.n);
     else
-        add_common(out, (struct kr_view){.p = srv->cfg.common.p, .n = srv->cfg.common.n}, own);
+        add_common(out, (struct kr_view){.p = front->cfg.common.p, .n = front->cfg.common.n}, own);
     if (conn->request_id[0] == '\0')
-        kr_server_uuid(srv, conn->request_id);
+        kr_front_uuid(front, conn->request_id);
     add_line(out, "x-request-id: ", conn->request_id);
-    if (srv->cfg.cors.on && conn->http.known[KR_H_ORIGIN] >= 0 &&
+    if (front->cfg.cors.on && conn->req.known[KR_H_ORIGIN] >= 0 &&
         !has_line(own, kr_view_of("access-control-allow-origin")))
         kr_cors_headers(conn, out);
     if (status == 401 && !has_line(own, kr_view_of("www-authenticate")))
         kr_buf_adds(out, "www-authenticate: Bearer\r\n");
     if (status == 503 && !has_line(own, kr_view_of("retry-after")))
         kr_buf_adds(out, "retry-after: 1\r\n");
-    if (srv->draining)
+    if (front->draining)
         conn->keep_alive = false;
     if (!conn->keep_alive)
         kr_buf_adds(out, "connection: close\r\n");
-    else if (conn->http.parser.http_minor == 0)
+    else if (conn->req.parser.http_minor == 0)
         kr_buf_adds(out, "connection: keep-alive\r\n");
     conn->status = status;
     return out;
@@ -179,9 +184,9 @@ static struct kr_buf *begin_head(struct kr_conn *conn, int status, struct kr_vie
 
 static void want_write(struct kr_conn *conn)
 {
-    conn->since_ms = conn->srv->loop.now_ms;
-    kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events | EPOLLOUT);
-    kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
+    conn->since_ms = conn->front->loop.now_ms;
+    kr_watch_set(&conn->front->loop, &conn->watch, conn->watch.events | EPOLLOUT);
+    kr_conn_deadline(conn, conn->front->cfg.write_timeout_ms);
 }
 
 /* Writes what can be written now and keeps the rest in conn->out. False: the connection is
@@ -236,7 +241,7 @@ static int send_file(struct kr_conn *conn)
         }
         conn->file_left -= (uint64_t)n;
         conn->sent += (uint64_t)n;
-        conn->since_ms = conn->srv->loop.now_ms;
+        conn->since_ms = conn->front->loop.now_ms;
     }
     if (conn->file_fd >= 0)
         (void)close(conn->file_fd);
@@ -284,16 +289,16 @@ bool kr_conn_flush(struct kr_conn *conn)
         }
         conn->sent += (uint64_t)n;
         kr_buf_drop(&conn->out, (size_t)n);
-        conn->since_ms = conn->srv->loop.now_ms;
-        kr_conn_deadline(conn, conn->srv->opt.write_timeout_ms);
+        conn->since_ms = conn->front->loop.now_ms;
+        kr_conn_deadline(conn, conn->front->cfg.write_timeout_ms);
     }
     if (conn->paused && conn->out.n < RESUME_BELOW) {
         conn->paused = false;
-        kr_pool_pause(&conn->call, false);
+        conn->front->ops->paused(conn, false);
     }
     if (conn->out.n > 0)
         return true;
-    kr_watch_set(&conn->srv->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLOUT);
+    kr_watch_set(&conn->front->loop, &conn->watch, conn->watch.events & ~(uint32_t)EPOLLOUT);
     if (conn->state == KR_C_SEND)
         finish_send(conn);
     else if (conn->state == KR_C_STREAM)
@@ -317,7 +322,7 @@ static bool has_room(struct kr_conn *conn, const struct kr_reply *r)
         return true;
     (void)close(r->fd);
     conn->file_held = 0;
-    conn->srv->metrics.no_room++;
+    conn->front->count.no_room++;
     kr_conn_error(conn, 503, "The answer is dropped: too many large ones wait for their readers");
     return false;
 }
@@ -406,7 +411,7 @@ void kr_conn_continue(struct kr_conn *conn)
 
 void kr_conn_stream_begin(struct kr_conn *conn, int status, struct kr_view extra, int64_t length)
 {
-    bool chunks = length < 0 && !is_bodiless(status) && conn->http.parser.http_minor > 0;
+    bool chunks = length < 0 && !is_bodiless(status) && conn->req.parser.http_minor > 0;
     struct kr_buf *head;
     struct iovec iov;
 
@@ -463,7 +468,7 @@ void kr_conn_stream_data(struct kr_conn *conn, const char *bytes, size_t n)
         return;
     if (conn->out.n > PAUSE_ABOVE && !conn->paused) {
         conn->paused = true;
-        kr_pool_pause(&conn->call, true);
+        conn->front->ops->paused(conn, true);
     }
     if ((conn->watch.events & EPOLLOUT) == 0)
         want_write(conn);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A body in chunks (RFC 9112, 7.1), read so that no other reader can cut it elsewhere: every line
  * ends in CRLF, nothing is folded, extensions and trailers are bounded and dropped. Pure. */
-#ifndef KR_SERVE_CHUNKS_H
-#define KR_SERVE_CHUNKS_H
+#ifndef KR_HTTP_CHUNKS_H
+#define KR_HTTP_CHUNKS_H
 
 #include "base/view.h"
 
