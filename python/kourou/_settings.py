@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from copy import deepcopy
 from enum import Enum, Flag
+from typing import TYPE_CHECKING
 
 from .errors import SettingsError
 from .signature import suggestion
+
+if TYPE_CHECKING:
+    from typing import Any, Callable, Union
+
+    Source = Union[Callable[..., Any], str]  # a function, a class or the dotted name of one
 
 
 def integer(low=None, high=None):
@@ -25,13 +31,9 @@ def integer(low=None, high=None):
     return check
 
 
-def choice(*allowed):
-    """A check for one of several words."""
-
-    def check(value):
-        return None if value in allowed else "one of " + ", ".join(allowed)
-
-    return check
+def positive(value):
+    """A check for numbers above 0."""
+    return None if value > 0 else "a number above 0"
 
 
 def _split(text):
@@ -47,14 +49,19 @@ def _split(text):
 
 
 _WORDS = {"str": "text", "bool": "True or False", "int": "a whole number", "float": "a number", "Any": "anything",
-          "Callable": "a function, a class or the dotted name of one", "None": "None"}
+          "Source": "a function, a class or the dotted name of one", "None": "None"}
 
 
 def _describe(kind):
     if kind.startswith("Optional["):
         return _describe(_split(kind)[0])
     if kind.startswith("Union["):
-        return " or ".join(_describe(k) for k in _split(kind) if k != "None")
+        parts = [k for k in _split(kind) if k != "None"]
+        words = any(k.startswith("Literal[") for k in parts)  # they say it without their enumeration
+        return " or ".join(_describe(k) for k in parts if not (words and _is_enum(k)))
+    if kind.startswith("Literal["):
+        return "one of " + ", ".join({word.lower(): word for word in reversed(_words(kind))}[word.lower()]
+                                     for word in dict.fromkeys(w.lower() for w in _words(kind)))
     if kind.startswith("List["):
         inner = _split(kind)[0]
         return "a list of texts" if inner == "str" else "a list of " + (inner if inner in _registry else "dictionaries")
@@ -68,6 +75,24 @@ def _describe(kind):
 _registry = {}
 
 
+def _is_enum(kind):
+    return kind in _registry and issubclass(_registry[kind], Enum)
+
+
+def _words(kind):
+    """Words of ``Literal["a", "b"]``."""
+    return [word.strip("'\"") for word in _split(kind)]
+
+
+def _word(kind, value):
+    """The word that a text or a member of an enumeration means, small or large."""
+    text = value.value if isinstance(value, Enum) else value
+    for word in _words(kind):
+        if isinstance(text, str) and word.lower() == text.lower():
+            return word
+    raise TypeError
+
+
 def _convert(kind, value):
     """The value as its field keeps it. TypeError when it is of another type."""
     if kind.startswith("Optional["):
@@ -79,6 +104,8 @@ def _convert(kind, value):
             except TypeError:
                 continue
         raise TypeError
+    if kind.startswith("Literal["):
+        return _word(kind, value)
     if kind.startswith("List["):
         if isinstance(value, (list, tuple)):
             return [_convert(_split(kind)[0], item) for item in value]
@@ -120,7 +147,7 @@ def _convert_plain(kind, value):
     elif kind == "float":
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return value
-    elif kind == "Callable":
+    elif kind == "Source":
         if callable(value) or (isinstance(value, str) and "." in value):
             return value
     elif kind in _registry:
@@ -143,6 +170,7 @@ class Settings:
     _fields = {}
     _checks = {}
     _not_here = {}
+    _sensitive = frozenset()
     _frozen = False
 
     def __init_subclass__(cls, **more):
@@ -166,10 +194,6 @@ class Settings:
     def _check_all(self):
         """Checks that concern several fields."""
 
-    def _normal(self, _name, value):
-        """The one form of a value that can be written in several ways."""
-        return value
-
     def _put(self, name, value):
         owner = type(self).__name__
         if name not in self._fields:
@@ -188,7 +212,7 @@ class Settings:
         problem = check(value) if check is not None and value is not None else None
         if problem:
             raise SettingsError(f"{owner}: {name} is {value!r}, expected {problem}")
-        self._set[name] = self._normal(name, value)
+        self._set[name] = value
 
     def __getattribute__(self, name):
         if name[:1] != "_":
@@ -249,7 +273,7 @@ class Settings:
     __hash__ = None
 
     def __repr__(self):
-        inner = ", ".join(f"{name}={'***' if name == 'auth_key' and value else repr(value)}"
+        inner = ", ".join(f"{name}={'***' if name in self._sensitive and value else repr(value)}"
                           for name, value in self._set.items())
         return f"{type(self).__name__}({inner})"
 

@@ -22,7 +22,13 @@ PIPELINE = frozenset(_COMMON + (
 # Keys of a configuration file besides those above.
 FILE = frozenset(("run_name", "schedule", "build", "name", "context_hash", "model", "tags"))
 
-_STEP_KEYS = STEP | {"name", "outputs", "config_path"}
+# Of a step in a configuration file, or in ``with_options(steps=...)``.
+STEP_KEYS = STEP | {"name", "outputs", "config_path"}
+
+# Components that other systems configure in code; they have no part in a deployment.
+ELSEWHERE = frozenset(("orchestrator", "artifact_store", "container_registry", "image_builder", "step_operator",
+                       "model_deployer", "model_registry", "alerter", "annotator", "data_validator", "feature_store",
+                       "log_store", "experiment_tracker"))
 
 
 class StepRetryConfig:
@@ -112,7 +118,7 @@ def _model(value, where):
 
 
 # What would happen elsewhere and cannot happen here: an error, so that nobody waits for it.
-_ABSENT = {
+ABSENT = {
     "step_operator": "there is no step operator {value!r}: steps run where the pipeline is served; leave step_operator out",
     "experiment_tracker": "there is no experiment tracker {value!r}; leave experiment_tracker out, and call the tracker's own "
                           "library in the step",
@@ -124,7 +130,7 @@ _ABSENT = {
 
 def refuse_absent(values, where):
     """SettingsError for an option that asks for what does not exist here."""
-    for key, words in _ABSENT.items():
+    for key, words in ABSENT.items():
         value = values.get(key)
         if value is not None and value is not False:
             raise SettingsError(f"{where}: {words.format(value=value)}")
@@ -175,7 +181,7 @@ def check_steps(steps, where):
     for name, options in steps.items():
         if not isinstance(options, dict):
             raise SettingsError(f"{where}: steps.{name} is {options!r}, expected a dictionary")
-        result[str(name)] = check(options, _STEP_KEYS, f"{where}: steps.{name}")
+        result[str(name)] = check(options, STEP_KEYS, f"{where}: steps.{name}")
     return result
 
 

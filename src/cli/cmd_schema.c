@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "cli/cmds.h"
+#include "cli/config_schema.h"
 #include "cli/opt_rows.h"
 #include "cli/out.h"
 #include "cli/table.h"
@@ -12,6 +13,7 @@
 
 struct schema_args {
     const char *table, *output;
+    bool config_file;
 };
 
 enum { SHOWN_DEFAULT = 24 };
@@ -145,6 +147,14 @@ static int run_schema(struct kr_cli *cli, const void *data, struct kr_err *err)
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(16 << 20);
     enum kr_format format;
 
+    if (args->config_file) {
+        kr_auto_free char *text = kr_strdup(kr_config_schema[0]);
+
+        if (args->table != NULL)
+            return kr_fail(err, KR_E_USAGE, "--config-file goes with no table");
+        kr_out_text(cli, text);
+        return 0;
+    }
     if (kr_format_of(args->output, &format, err) < 0)
         return -(int)err->code;
     if (args->table != NULL && only(tables, args->table, err) < 0)
@@ -180,6 +190,10 @@ static const struct kr_arg schema_args[] = {
     {0},
 };
 static const struct kr_opt schema_opts[] = {
+    {.name = "config-file",
+     .type = KR_OPT_FLAG,
+     .help = "Print the JSON schema of configuration files, with which editors complete and check",
+     .offset = offsetof(struct schema_args, config_file)},
     KR_OPT_OUTPUT_ROW(struct schema_args, output),
     {0},
 };
@@ -187,13 +201,17 @@ static const struct kr_opt schema_opts[] = {
 static const struct kr_cmd rows[] = {
     {.path = "schema",
      .help = "List every setting: its type, range, default, meaning and who reads it",
-     .more = "The tables docker, deployment, resources and deployer.<flavor> are keys below "
-             "`settings` in code and in configuration files; those of components are options of "
-             "their register commands. docs/settings.md has the same as a page.",
+     .more =
+         "The tables docker, deployment, resources and deployer.<flavor> are keys below "
+         "`settings` in code and in configuration files; those of components are options of "
+         "their register commands. A configuration file that begins with the line `# "
+         "yaml-language-server: $schema=kourou.schema.json` is completed and checked by editors "
+         "when that file lies beside it.",
      .opts = schema_opts,
      .args = schema_args,
      .size = sizeof(struct schema_args),
-     KR_EXAMPLES("schema deployment", "schema --output json"),
+     KR_EXAMPLES("schema deployment", "schema --output json",
+                 "schema --config-file > kourou.schema.json"),
      .run = run_schema},
 };
 

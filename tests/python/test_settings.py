@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from kourou import (AppExtensionSpec, CORSConfig, DeploymentDefaultEndpoints, DeploymentSettings, DockerDeployerSettings,
+from kourou import (AppExtensionSpec, CORSConfig, DeploymentDefaultEndpoints, DeploymentDefaultMiddleware, DeploymentSettings, DockerDeployerSettings,
                     DockerSettings, EndpointMethod, EndpointSpec, HuggingFaceDeployerSettings, LocalDeployerSettings,
                     MiddlewareSpec, PythonPackageInstaller, ResourceSettings, SecureHeadersConfig, SettingsError, pipeline, step)
 from kourou.config import DockerBuildConfig, check_settings
@@ -37,6 +37,37 @@ def tables(build_dir):
 @pytest.mark.parametrize("table", CLASSES)
 def test_fields_are_those_of_the_command_line_tool(tables, table):
     assert CLASSES[table].field_names() == {row["name"] for row in tables[table] if not row["component_only"]}
+
+
+@pytest.mark.parametrize("table", CLASSES)
+def test_fields_have_the_ranges_choices_and_defaults_of_the_command_line_tool(tables, table):
+    cls = CLASSES[table]
+    required = {"path": "/x", "method": "GET", "handler": handler, "middleware": handler, "extension": handler}
+    base = {row["name"]: required[row["name"]] for row in tables[table] if row["required"]}
+    for row in (row for row in tables[table] if not row["component_only"]):
+        name, wrong = row["name"], []
+        wrong += [row["min"] - 1] if row["min"] is not None else []
+        wrong += [row["max"] + 1] if row["max"] is not None else []
+        wrong += [0, -1.5] if row["positive"] else []
+        wrong += ["no such word"] if row["type"] == "choice" else []
+        for value in wrong:
+            with pytest.raises(SettingsError, match=rf"{cls.__name__}: {name} is {value!r}, expected"):
+                cls(**{**base, name: value})
+        right = [value for value in (row["min"], row["max"]) if value] + (row["choices"] if row["type"] == "choice" else [])
+        for value in right:
+            assert getattr(cls(**{**base, name: value}), name) == value
+        if not row["required"]:
+            assert in_json(getattr(cls(**base), name)) == (row["default"] if name != "cors" else
+                                                           {"allow_origins": ["*"], **row["default"]}), name
+
+
+def in_json(value):
+    """A default of a class as the tables have it."""
+    if isinstance(value, (DeploymentDefaultEndpoints, DeploymentDefaultMiddleware)):
+        return [member.name.lower() for member in type(value) if value & member and not member & (member - 1)]
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def test_defaults_of_the_documentation():
