@@ -15,8 +15,8 @@ if [ "$(cat "$folder/.options" 2>/dev/null)" != "$options" ]; then
   echo "$options" >"$folder/.options"
 fi
 ninja -C "$folder" --quiet
-for program in cli/kourou serve/kourou-serve serve/kourou-native; do
-  ln -f "$folder/src/$program" "$folder/$(basename "$program")"
+for program in src/cli/kourou src/serve/kourou-serve src/serve/kourou-native tests/serve/kourou-serve-dynamic; do
+  ln -f "$folder/$program" "$folder/$(basename "$program")"
 done
 ln -sfn kourou "$folder/zenml"
 ln -sfn ../python "$folder/python"

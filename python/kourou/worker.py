@@ -35,7 +35,7 @@ SLOW = 0.001  # seconds: longer runs hand the leadership over before they start
 HOLD = 0.0002  # seconds an answer may wait for others to be sent with it
 READ_SIZE = 128 * 1024
 FDS_SPACE = _socket.CMSG_SPACE(8 * 4)
-PAUSE_LIMIT = 60.0
+PAUSE_LIMIT = 60  # seconds in which this process runs
 FREED_MAX = 64  # abandoned requests that do not count among the threads
 DROPPED, RECALLED = -1, -2  # kinds of requests that are not run
 
@@ -522,7 +522,7 @@ class Worker:
         last = b""
         for block in result:
             resume = channel.paused.get(rid)
-            if resume is not None and not resume.wait(PAUSE_LIMIT):
+            if resume is not None and not any(resume.wait(1.0) for _ in range(PAUSE_LIMIT)):
                 channel.cancelled.add(rid)
             if rid in channel.cancelled:
                 last = b""

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#define STILL_MS 1000
+
 static int64_t now(clockid_t which)
 {
     struct timespec t;
@@ -32,6 +34,13 @@ void kr_sleep_ms(int64_t ms)
     t.tv_sec = ms / 1000;
     t.tv_nsec = (long)(ms % 1000) * 1000000L;
     (void)nanosleep(&t, NULL);
+}
+
+int64_t kr_stood_still_ms(int64_t since_ms, int64_t most_ms)
+{
+    int64_t late = kr_mono_ms() - since_ms - most_ms;
+
+    return late > STILL_MS ? late : 0;
 }
 
 const char *kr_iso8601(int64_t wall_ms, char text[KR_ISO_SIZE])

@@ -11,6 +11,11 @@ int64_t kr_mono_ms(void);
 int64_t kr_wall_ms(void);
 void kr_sleep_ms(int64_t ms); /* returns early when a signal arrives */
 
+/* How long this process did not run at all (it was stopped, its container frozen), when a wait that
+ * began at since_ms of kr_mono_ms() was to last most_ms and is over now. Whoever waits for another
+ * gives it that time: it may not have run either. */
+int64_t kr_stood_still_ms(int64_t since_ms, int64_t most_ms);
+
 /* "2026-08-20T10:00:00.123Z" into text; returns text. */
 const char *kr_iso8601(int64_t wall_ms, char text[KR_ISO_SIZE]);
 

@@ -117,7 +117,7 @@ static void *tick(void *data)
     while (!view->stop) {
         struct timespec until;
 
-        (void)clock_gettime(CLOCK_REALTIME, &until);
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += TICK_MS * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
@@ -138,10 +138,14 @@ static void start_ticking(struct kr_view_state *view)
 struct kr_view_state *kr_view_create(struct kr_cli *cli)
 {
     struct kr_view_state *view = kr_calloc(1, sizeof(*view));
+    pthread_condattr_t attr;
 
     view->cli = cli;
     (void)pthread_mutex_init(&view->lock, NULL);
-    (void)pthread_cond_init(&view->wake, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&view->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
     return view;
 }
 

@@ -46,19 +46,22 @@ bool kr_denv_cancelled(const struct kr_deployer_env *env)
     return env->cancelled != NULL && env->cancelled(env->data);
 }
 
-/* Sleeps in naps so that Ctrl-C is heard at once. */
-static bool pause_for(const struct kr_deployer_env *env, int64_t ms)
+/* Sleeps in naps so that Ctrl-C is heard at once. *still: grows by the time in which this process
+ * did not run. */
+static bool pause_for(const struct kr_deployer_env *env, int64_t ms, int64_t *still)
 {
     int64_t end = kr_mono_ms() + ms;
 
     for (;;) {
-        int64_t left = end - kr_mono_ms();
+        int64_t now = kr_mono_ms(), left = end - now;
 
         if (kr_denv_cancelled(env))
             return false;
         if (left <= 0)
             return true;
-        kr_sleep_ms(left < NAP_MS ? left : NAP_MS);
+        left = left < NAP_MS ? left : NAP_MS;
+        kr_sleep_ms(left);
+        *still += kr_stood_still_ms(now, left);
     }
 }
 
@@ -97,7 +100,7 @@ static int fail_late(const struct kr_wait *wait, struct kr_err *err)
 int kr_wait_for(const struct kr_deployer_env *env, const struct kr_wait *wait, kr_wait_look look,
                 void *data, struct kr_err *err)
 {
-    int64_t start = kr_mono_ms(), end = start + wait->timeout_ms, next = wait->first_ms;
+    int64_t start = kr_mono_ms(), end = start + wait->timeout_ms, next = wait->first_ms, still = 0;
     kr_auto_free char *shown = NULL;
 
     for (;;) {
@@ -108,12 +111,12 @@ int kr_wait_for(const struct kr_deployer_env *env, const struct kr_wait *wait, k
             return rc;
         if (rc == KR_WAIT_DONE)
             return 0;
-        left = end - kr_mono_ms();
+        left = end + still - kr_mono_ms();
         if (left <= 0)
             return fail_late(wait, err);
         if (kr_mono_ms() - start >= WHY_AFTER_MS)
             show_why(env, wait, &shown);
-        if (!pause_for(env, next < left ? next : left))
+        if (!pause_for(env, next < left ? next : left, &still))
             return kr_fail(err, KR_E_CANCELLED, "stopped while waiting for %s", wait->what);
         if (next == before)
             next = next + next / 2 + 1 < wait->most_ms ? next + next / 2 + 1 : wait->most_ms;

@@ -92,15 +92,17 @@ static bool wait_gone(int fd, struct kr_process process, int64_t ms)
     int64_t end = kr_mono_ms() + ms;
 
     while (kr_process_alive(process)) {
-        int64_t left = end - kr_mono_ms();
+        int64_t now = kr_mono_ms(), left = end - now, most = fd < 0 ? 10 : 1000;
         struct pollfd wait = {.fd = fd, .events = POLLIN};
 
         if (left <= 0)
             return false;
+        most = left < most ? left : most;
         if (fd < 0)
-            kr_sleep_ms(left < 10 ? left : 10);
-        else if (poll(&wait, 1, (int)(left < 1000 ? left : 1000)) > 0)
+            kr_sleep_ms(most);
+        else if (poll(&wait, 1, (int)most) > 0)
             fd = -1; /* ended: only its parent has to notice */
+        end += kr_stood_still_ms(now, most);
     }
     return true;
 }

@@ -81,7 +81,7 @@ void kr_conn_cut(struct kr_conn *conn)
 static void count_request(struct kr_conn *conn)
 {
     struct kr_front *front = conn->front;
-    int64_t us = kr_mono_us() - conn->arrived_us;
+    int64_t us = kr_loop_us(&front->loop) - conn->arrived_us;
 
     if (conn->status == 0)
         return;

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #define EVENTS_PER_ROUND 256
+#define WAIT_MAX_MS      1000 /* so that a wait that lasted longer is seen */
+#define STILL_MS         1000 /* later than this after a wait should have ended: it did not run */
 
 int64_t kr_mono_us(void)
 {
@@ -16,10 +18,22 @@ int64_t kr_mono_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-static void take_time(struct kr_loop *loop)
+int64_t kr_loop_us(const struct kr_loop *loop)
 {
-    loop->now_us = kr_mono_us();
-    loop->now_ms = loop->now_us / 1000;
+    return kr_mono_us() - loop->lost_us;
+}
+
+/* wait_ms: how long the wait before it could last at most; negative: as long as it liked. */
+static void take_time(struct kr_loop *loop, int wait_ms)
+{
+    int64_t now = kr_loop_us(loop), most = loop->now_us + (int64_t)wait_ms * 1000;
+
+    if (wait_ms >= 0 && now > most + STILL_MS * 1000) {
+        loop->lost_us += now - most;
+        now = most;
+    }
+    loop->now_us = now;
+    loop->now_ms = now / 1000;
 }
 
 int kr_loop_init(struct kr_loop *loop, struct kr_err *err)
@@ -27,7 +41,7 @@ int kr_loop_init(struct kr_loop *loop, struct kr_err *err)
     *loop = (struct kr_loop){.epfd = epoll_create1(EPOLL_CLOEXEC)};
     if (loop->epfd < 0)
         return kr_fail_errno(err, errno, "event loop");
-    take_time(loop);
+    take_time(loop, -1);
     return 0;
 }
 
@@ -134,7 +148,7 @@ static int wait_ms(const struct kr_loop *loop)
     if (first == 0)
         return -1;
     left = first - loop->now_ms;
-    return left <= 0 ? 0 : left > 60000 ? 60000 : (int)left;
+    return left <= 0 ? 0 : left > WAIT_MAX_MS ? WAIT_MAX_MS : (int)left;
 }
 
 /* A callback may forget or add timers, so the list is walked anew after each call. */
@@ -171,13 +185,14 @@ int kr_loop_run(struct kr_loop *loop, struct kr_err *err)
 {
     struct epoll_event events[EVENTS_PER_ROUND];
 
-    take_time(loop);
+    take_time(loop, -1);
     while (!loop->stopped) {
-        int n = epoll_wait(loop->epfd, events, EVENTS_PER_ROUND, wait_ms(loop));
+        int wait = wait_ms(loop);
+        int n = epoll_wait(loop->epfd, events, EVENTS_PER_ROUND, wait);
 
         if (n < 0 && errno != EINTR)
             return kr_fail_errno(err, errno, "wait for events");
-        take_time(loop);
+        take_time(loop, wait);
         kr_loop_round(loop, events, n);
     }
     return 0;

@@ -32,8 +32,9 @@ struct kr_later {
 struct kr_loop {
     int epfd;
     bool stopped;
-    int64_t now_us; /* monotonic, taken once per round */
+    int64_t now_us; /* kr_loop_us(), taken once per round */
     int64_t now_ms;
+    int64_t lost_us; /* for so long this process stood still */
     struct kr_timer *timers;
     struct kr_later *later;
     void (*after_round)(struct kr_loop *loop); /* batches are written here */
@@ -65,5 +66,10 @@ void kr_timer_forget(struct kr_loop *loop, struct kr_timer *timer); /* before it
 void kr_loop_later(struct kr_loop *loop, struct kr_later *later);
 
 int64_t kr_mono_us(void);
+
+/* The time of the loop: monotonic, without the time in which this process did not run at all (it
+ * was stopped, its container frozen, the machine asleep). Every deadline, pace and age is measured
+ * with it: nobody is held to time in which nobody could do anything. */
+int64_t kr_loop_us(const struct kr_loop *loop);
 
 #endif

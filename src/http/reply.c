@@ -79,13 +79,12 @@ int kr_status_of(int said)
 
 static const char *date_line(struct kr_front *front)
 {
-    time_t now;
+    time_t now = time(NULL);
     struct tm tm;
 
-    if (front->date_s == front->loop.now_ms / 1000)
+    if (front->date_s == now)
         return front->date;
-    front->date_s = front->loop.now_ms / 1000;
-    now = time(NULL);
+    front->date_s = now;
     if (gmtime_r(&now, &tm) == NULL ||
         strftime(front->date, sizeof(front->date), "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm) == 0)
         front->date[0] = '\0';

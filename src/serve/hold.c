@@ -274,7 +274,6 @@ static int open_all(struct hold *hold, const struct kr_options *options, struct 
 
     if (kr_loop_init(&hold->loop, err) < 0)
         return -(int)err->code;
-    hold->loop.now_ms = kr_mono_us() / 1000;
     hold->alone_since = hold->loop.now_ms;
     hold->listener =
         (struct kr_watch){.fd = kr_listen_open(host, port, err), .on_ready = on_listener};

@@ -45,6 +45,7 @@ struct kr_pool {
     bool stopping; /* nothing is taken any more */
     int64_t drain_grace_ms;
     int64_t watched_ms; /* when the watchdog last looked */
+    int64_t lost_us;    /* of the loop, then */
     bool reload_again;  /* the code changed while workers of former code were ending */
     uint32_t edition;   /* of the arguments of the worker that was ready last; on_ready sets it */
     void *owner;

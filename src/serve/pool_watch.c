@@ -280,8 +280,8 @@ static void look(struct kr_worker *w)
         kr_pool_condemn(w, "requests that nobody waits for hold all of its threads");
 }
 
-/* The front itself stood still (a frozen container, a machine without time): its workers had no
- * more time than it had. */
+/* The front itself stood still (a frozen container, a machine without time): its workers may need a
+ * moment more to go on than it did. */
 static void forgive(struct kr_pool *pool)
 {
     for (int64_t i = 0; i < pool->slots; i++)
@@ -296,9 +296,11 @@ static void on_watch(struct kr_timer *timer)
     int64_t every = pool->cfg.stall_ms / 8;
 
     every = every < LOOK_MIN_MS ? LOOK_MIN_MS : every > LOOK_MAX_MS ? LOOK_MAX_MS : every;
-    if (pool->watched_ms != 0 && pool->loop->now_ms - pool->watched_ms > 3 * every)
+    if (pool->lost_us != pool->loop->lost_us ||
+        (pool->watched_ms != 0 && pool->loop->now_ms - pool->watched_ms > 3 * every))
         forgive(pool);
     pool->watched_ms = pool->loop->now_ms;
+    pool->lost_us = pool->loop->lost_us;
     for (int64_t i = 0; i < pool->slots; i++)
         look(&pool->workers[i]);
     if (pool->template != NULL)

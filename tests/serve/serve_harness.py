@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kourou-serve process under test, and what must be true when it is gone."""
 import json
+import mmap
 import os
 import signal
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -30,6 +32,32 @@ def wait_for(check, what, seconds=30.0):
         time.sleep(0.01)
 
 
+class Preload:
+    """What tests/serve/preload.c does in a server, its workers and other programs: changed while they run."""
+
+    PROGRAM = str(BUILD / "kourou-serve-dynamic")  # kourou-serve is static: nothing can be preloaded
+
+    def __init__(self, folder):
+        self.path = folder / "preload"
+        self.path.write_bytes(bytes(16))
+        with open(self.path, "r+b") as file:
+            self._page = mmap.mmap(file.fileno(), 16)
+        self.env = {"LD_PRELOAD": str(BUILD / "tests" / "serve" / "preload.so"), "KOUROU_TEST_PRELOAD": str(self.path),
+                    "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
+
+    def shift_clock(self, seconds):
+        """The wall clock is wrong by so much from now on."""
+        self._page[:8] = struct.pack("q", seconds)
+
+    def refuse_descriptors(self, count):
+        """So many of the next messages with a descriptor cannot be sent."""
+        self._page[8:] = struct.pack("q", count)
+
+    def refused(self):
+        """How many are still to be refused."""
+        return struct.unpack("q", self._page[8:])[0]
+
+
 def children_of(pid):
     found = []
     for entry in os.listdir("/proc"):
@@ -46,13 +74,13 @@ def children_of(pid):
 class Server(Client):
     """A running kourou-serve."""
 
-    def __init__(self, folder, snapshot, args=(), env=None, python_path=None):
+    def __init__(self, folder, snapshot, args=(), env=None, python_path=None, program=BIN):
         self.folder = folder
         self.log_path = folder / "log"
         (folder / "snapshot.json").write_text(json.dumps(snapshot))
         self.port_file = folder / "port"
         self.port_file.unlink(missing_ok=True)
-        self.argv = [BIN, "--snapshot", str(folder / "snapshot.json"), "--root", str(folder), "--port", "0",
+        self.argv = [program, "--snapshot", str(folder / "snapshot.json"), "--root", str(folder), "--port", "0",
                      "--port-file", str(self.port_file), "--python", PYTHON, "--python-path",
                      str(python_path or HERE / "tiny"), *args]
         self.environment = {**os.environ, **(env or {})}

@@ -109,6 +109,25 @@ def test_a_step_that_holds_the_interpreter_and_is_waited_for_is_left_alone(start
     assert server.workers() == workers and server.metric("kourou_worker_restarts_total") == 0
 
 
+def test_a_step_that_holds_the_interpreter_for_a_minute_and_may(start):
+    """Many times the watchdog's bound, without a moment for any other thread; the operator allows it. KOUROU_TEST_ALL: with the
+    bounds as they come, a whole minute."""
+    bounds, seconds = ([], 61) if os.environ.get("KOUROU_TEST_ALL") else (["--stall-timeout", "0.5"], 8)
+    server = start(args=[*bounds, "--request-timeout", "300"])
+    workers = server.workers()
+    hold = "import ctypes\nctypes.PyDLL(None).sleep(%d)\nresult = 'done'" % seconds  # PyDLL does not let the interpreter go
+    began = time.monotonic()
+    long = in_background(server.invoke, "python", code=hold, _timeout=200)
+    wait_for(lambda: server.metric("kourou_in_flight") >= 1, "it runs")
+    waiting = [in_background(server.invoke, "echo", value=i, _timeout=200) for i in range(4)]
+    long["thread"].join(200)
+    assert time.monotonic() - began >= seconds and long["answer"].json()["outputs"]["output"] == "done"
+    for box in waiting:
+        box["join"]()
+        assert box["answer"].status == 200
+    assert server.workers() == workers and server.metric("kourou_worker_restarts_total") == 0
+
+
 def test_time_that_the_server_had_not_itself_is_not_held_against_a_worker(start):
     """A container is frozen and goes on: the server wakes a moment before its workers."""
     server = start(args=STALL)

@@ -25,6 +25,7 @@ def in_background(call, *args, **more):
     thread.start()
     box["join"] = lambda: thread.join(60)
     box["runs"] = thread.is_alive
+    box["thread"] = thread
     return box
 
 
