@@ -148,13 +148,17 @@ static void compile_native(struct kr_app *app)
 static void python(struct kr_app *app)
 {
     kr_auto_json json_t *rows = NULL;
+    kr_auto_pip_target struct kr_pip_target target = {0};
+    struct kr_python python3 = {.path = (char *)(uintptr_t) "python3",
+                                .why = (char *)(uintptr_t) "?"};
     char version[32];
 
-    fuzz_any(kr_python_check(app, "python3", fuzz_err()));
+    fuzz_any(kr_python_check(app, &python3, fuzz_err()));
     if (kr_python_version("python3", version, fuzz_err()) == 0)
         FUZZ_CHECK(version[0] != '\0');
     rows = kr_integrations_all();
-    kr_integrations_look(app, rows);
+    if (kr_pip_target(app, NULL, &target, fuzz_err()) == 0)
+        kr_integrations_look(&target, rows);
 }
 
 /* Nothing is installed, so what there is to see is that nothing comes of it and why. */

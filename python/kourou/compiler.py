@@ -191,11 +191,21 @@ def error_document(error: BaseException, root) -> dict:
         trace = trace or short_traceback(error, root)
     if trace:
         found["traceback"] = trace
+    missing = _missing_module(error)
+    if missing:
+        found["missing"] = missing
     if file:
         found["file"] = short_path(file, root)
     if line:
         found["line"] = line
     return {"error": found}
+
+
+def _missing_module(error):
+    """Name of the module that an import did not find, through all causes; None: it was something else."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error.name if error is not None else None
 
 
 def _source_layout(source, root):

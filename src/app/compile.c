@@ -94,14 +94,23 @@ static enum kr_code code_of(const char *kind)
                                                                          : KR_E_INVALID;
 }
 
-static int fail_compile(struct kr_app *app, const struct kr_compile *what, const json_t *problem,
-                        struct kr_err *err)
+/* Is it the module that was to be deployed, or a part of it? */
+static bool is_of_source(const char *source, const char *module)
+{
+    size_t n = strcspn(source, ".");
+
+    return strncmp(source, module, n) == 0 && (module[n] == '\0' || module[n] == '.');
+}
+
+static int fail_compile(struct kr_app *app, const struct kr_compile *what,
+                        const struct kr_python *python, const json_t *problem, struct kr_err *err)
 {
     const char *kind = kr_json_str(problem, "kind", "internal");
     const char *file = kr_json_str(problem, "file", NULL);
     int64_t line = kr_json_int(problem, "line", 0);
     const char *traceback = kr_json_str(problem, "traceback", NULL);
     const char *message = kr_json_str(problem, "message", "unknown problem");
+    const char *missing = kr_json_str(problem, "missing", NULL);
     kr_auto_free char *place = NULL;
 
     if (traceback != NULL && traceback[0] != '\0')
@@ -115,6 +124,8 @@ static int fail_compile(struct kr_app *app, const struct kr_compile *what, const
         message, place != NULL ? place : "");
     if (strchr(what->source, '.') == NULL)
         return kr_hint(err, "name a function with @pipeline, as package.module.function");
+    if (missing != NULL && !is_of_source(what->source, missing))
+        return kr_python_hint(app, python, missing, err);
     if (strcmp(kind, "import") == 0 && !app->initialised)
         return kr_hint(err,
                        "modules are looked up in %s; mark another folder as the root of the code "
@@ -129,17 +140,18 @@ static int fail_compile(struct kr_app *app, const struct kr_compile *what, const
 
 /* The compiler left no answer: the interpreter itself is the problem, or it was killed. */
 static int fail_without_answer(struct kr_app *app, const struct kr_compile *what,
-                               const char *python, int status, struct kr_err *err)
+                               const struct kr_python *python, int status, struct kr_err *err)
 {
     if (kr_python_check(app, python, err) < 0)
         return -(int)err->code;
     (void)kr_fail(err, KR_E_INVALID, "%s: %s ended with status %d while it read the pipeline",
-                  what->source, python, status);
+                  what->source, python->path, status);
     return kr_hint(err, "code that runs on import must not end the interpreter");
 }
 
-static int run_compiler(struct kr_app *app, const struct kr_compile *what, const char *python,
-                        const char *work, json_t **answer, struct kr_err *err)
+static int run_compiler(struct kr_app *app, const struct kr_compile *what,
+                        const struct kr_python *python, const char *work, json_t **answer,
+                        struct kr_err *err)
 {
     kr_auto_free char *output = kr_path_join(work, "snapshot.json");
     kr_auto_free char *config = kr_path_join(work, "config.json");
@@ -155,7 +167,7 @@ static int run_compiler(struct kr_app *app, const struct kr_compile *what, const
         args[6] = "--config";
         args[7] = config;
     }
-    if (kr_python_boot(app, python, what->root, args, what->meanwhile, &status, err) < 0)
+    if (kr_python_boot(app, python->path, what->root, args, what->meanwhile, &status, err) < 0)
         return -(int)err->code;
     if (app->ui.cancelled != NULL && app->ui.cancelled(app->ui.data))
         return kr_fail(err, KR_E_CANCELLED, "stopped");
@@ -171,20 +183,20 @@ static int compile_python(struct kr_app *app, const struct kr_compile *what, jso
 {
     kr_auto(remove_work) char *work = NULL;
     kr_auto_json json_t *answer = NULL;
-    kr_auto_free char *found = NULL;
+    kr_auto_python struct kr_python found = {0};
     const json_t *problem;
 
     if (kr_python_find(app, what->python, &found, err) < 0 || make_work(app, &work, err) < 0 ||
-        run_compiler(app, what, found, work, &answer, err) < 0)
+        run_compiler(app, what, &found, work, &answer, err) < 0)
         return -(int)err->code;
     problem = json_object_get(answer, "error");
     if (problem != NULL && strcmp(kr_json_str(problem, "kind", ""), "python") == 0 &&
-        kr_python_check(app, found, err) < 0)
+        kr_python_check(app, &found, err) < 0)
         return -(int)err->code;
     if (problem != NULL)
-        return fail_compile(app, what, problem, err);
+        return fail_compile(app, what, &found, problem, err);
     *snapshot = kr_steal(&answer);
-    *python = kr_steal(&found);
+    *python = kr_steal(&found.path);
     return 0;
 }
 

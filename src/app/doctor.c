@@ -50,7 +50,8 @@ static void check_python(struct kr_app *app, json_t *rows)
                                   "except ImportError:\n"
                                   "    p = 'no pydantic'\n"
                                   "print('Python %d.%d.%d, ' % sys.version_info[:3] + p)\n";
-    kr_auto_free char *python = NULL, *line = NULL, *detail = NULL;
+    kr_auto_python struct kr_python python = {0};
+    kr_auto_free char *line = NULL, *detail = NULL;
     struct kr_err err = KR_ERR_INIT;
     char *argv[] = {NULL, (char *)(uintptr_t) "-c", (char *)(uintptr_t)program, NULL};
 
@@ -58,16 +59,16 @@ static void check_python(struct kr_app *app, json_t *rows)
         add(rows, "python", "warn", err.hint, err.msg);
         return;
     }
-    argv[0] = python;
+    argv[0] = python.path;
     line = first_line(argv);
     if (line == NULL) {
-        detail = kr_asprintf("%s does not run", python);
+        detail = kr_asprintf("%s does not run (%s)", python.path, python.why);
         add(rows, "python", "warn", "activate another virtual environment, or repair this one",
             detail);
         return;
     }
-    detail = kr_asprintf("%s: %s", python, line);
-    if (kr_python_check(app, python, &err) < 0)
+    detail = kr_asprintf("%s: %s; %s", python.path, line, python.why);
+    if (kr_python_check(app, &python, &err) < 0)
         add(rows, "python", "warn", err.hint, detail);
     else
         add(rows, "python", "ok", NULL, detail);

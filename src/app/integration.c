@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/integration.h"
 
-#include "app/python.h"
 #include "base/alloc.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "base/view.h"
 #include "core/name.h"
+#include "deployers/engine.h"
 #include "pack/integration.h"
 
 #include <string.h>
 
-enum { ANSWER_MAX = 1 << 20, WAIT_MS = 30000, WORDS_MAX = 256 };
+enum { ANSWER_MAX = 1 << 20, WAIT_MS = 30000 };
 
 /* Deployer flavors that are part of the program: nothing needs to be installed for them. */
 static bool is_built_in(const char *name)
@@ -56,29 +57,54 @@ int kr_integration_row(const char *name, json_t **row, struct kr_err *err)
     return nearest != NULL ? kr_hint(err, "did you mean '%s'?", nearest) : -KR_E_NOT_FOUND;
 }
 
-/* Names of all packages of the user's Python as {"name": true}; NULL without a Python. */
-static json_t *packages_of_python(struct kr_app *app)
+void kr_pip_target_finish(struct kr_pip_target *target)
 {
-    static const char program[] = "import json\n"
-                                  "from importlib.metadata import distributions as d\n"
-                                  "n = [x.metadata['Name'] for x in d()]\n"
-                                  "print(json.dumps({i.lower().replace('_', '-'): True"
-                                  " for i in n if i}))\n";
+    kr_python_finish(&target->python);
+    json_decref(target->packages);
+    *target = (struct kr_pip_target){0};
+}
+
+static int ask_python(const char *python, json_t **facts, struct kr_err *err)
+{
+    static const char program[] =
+        "import importlib.util, json, os, sys, sysconfig\n"
+        "from importlib.metadata import distributions as d\n"
+        "e = sys.prefix != sys.base_prefix or os.path.isdir(os.path.join(sys.prefix, "
+        "'conda-meta'))\n"
+        "m = os.path.join(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED')\n"
+        "n = [x.metadata['Name'] for x in d()]\n"
+        "print(json.dumps({'environment': e, 'managed': not e and os.path.exists(m),\n"
+        " 'pip': importlib.util.find_spec('pip') is not None,\n"
+        " 'packages': {i.lower().replace('_', '-'): True for i in n if i}}))\n";
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(ANSWER_MAX), noise = KR_BUF_INIT(ANSWER_MAX);
     struct kr_proc_opts opts = {.out = &out, .err_out = &noise, .timeout_ms = WAIT_MS};
-    kr_auto_free char *python = NULL;
-    char *argv[] = {NULL, (char *)(uintptr_t) "-c", (char *)(uintptr_t)program, NULL};
-    struct kr_err err = KR_ERR_INIT;
-    json_t *names = NULL;
+    char *argv[] = {(char *)(uintptr_t)python, (char *)(uintptr_t) "-c", (char *)(uintptr_t)program,
+                    NULL};
     int status = 0;
 
-    if (kr_python_find(app, NULL, &python, &err) < 0)
-        return NULL;
-    argv[0] = python;
-    if (kr_proc_run(argv, &opts, &status, &err) < 0 || status != 0 ||
-        kr_json_parse(kr_buf_str(&out), out.n, "packages", &names, &err) < 0)
-        return NULL;
-    return names;
+    if (kr_proc_run(argv, &opts, &status, err) < 0)
+        return -(int)err->code;
+    if (status != 0)
+        return kr_fail(err, KR_E_INVALID, "%s does not say what it has (exit status %d): %.300s",
+                       python, status, kr_view_last_line(kr_view_of(kr_buf_str(&noise))).p);
+    return kr_json_parse(kr_buf_str(&out), out.n, python, facts, err);
+}
+
+int kr_pip_target(struct kr_app *app, const char *wanted, struct kr_pip_target *out,
+                  struct kr_err *err)
+{
+    kr_auto_json json_t *facts = NULL;
+
+    *out = (struct kr_pip_target){0};
+    if (kr_python_find(app, wanted, &out->python, err) < 0)
+        return -(int)err->code;
+    if (ask_python(out->python.path, &facts, err) < 0)
+        return kr_python_hint(app, &out->python, NULL, err);
+    out->environment = kr_json_bool(facts, "environment", false);
+    out->managed = kr_json_bool(facts, "managed", false);
+    out->has_pip = kr_json_bool(facts, "pip", false);
+    out->packages = json_incref(json_object_get(facts, "packages"));
+    return 0;
 }
 
 static bool has_package(const json_t *have, const char *package)
@@ -90,9 +116,8 @@ static bool has_package(const json_t *have, const char *package)
     return json_object_get(have, name) != NULL;
 }
 
-void kr_integrations_look(struct kr_app *app, json_t *rows)
+void kr_integrations_look(const struct kr_pip_target *target, json_t *rows)
 {
-    kr_auto_json json_t *have = packages_of_python(app);
     json_t *row;
     const json_t *package;
     size_t i, j;
@@ -102,62 +127,79 @@ void kr_integrations_look(struct kr_app *app, json_t *rows)
         const json_t *packages = json_object_get(row, "required_packages");
         bool all = kr_json_bool(row, "built_in", false);
 
-        if (!all && have != NULL) {
+        if (!all && target != NULL) {
             all = true;
             json_array_foreach(packages, j, package) all =
-                all && has_package(have, json_string_value(package));
+                all && has_package(target->packages, json_string_value(package));
         }
         kr_json_set_bool(row, "installed", all);
     }
 }
 
-int kr_integration_pip(struct kr_app *app, enum kr_pip what, const json_t *packages, bool uv,
-                       struct kr_err *err)
+int kr_pip_check(struct kr_app *app, const struct kr_pip_target *target,
+                 const struct kr_pip_how *how, struct kr_err *err)
 {
-    static const char *const verbs[][3] = {[KR_PIP_INSTALL] = {"install", NULL},
-                                           [KR_PIP_UNINSTALL] = {"uninstall", NULL},
-                                           [KR_PIP_UPGRADE] = {"install", "--upgrade", NULL}};
-    kr_auto_free char *python = NULL, *tool = NULL;
-    char *argv[WORDS_MAX + 12];
-    const json_t *package;
-    struct kr_proc_opts opts = {.cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
-    size_t n = 0, i;
-    int status = 0;
+    kr_auto_free char *uv = how->uv || !target->has_pip ? kr_path_find_program("uv") : NULL;
 
-    if (kr_python_find(app, NULL, &python, err) < 0)
-        return -(int)err->code;
-    tool = uv ? kr_path_find_program("uv") : NULL;
-    if (uv && tool == NULL)
+    if (target->managed && !how->break_system) {
+        (void)kr_fail(err, KR_E_INVALID,
+                      "%s belongs to the operating system, which looks after its packages itself "
+                      "(PEP 668)",
+                      target->python.path);
+        return kr_hint(err,
+                       "it was chosen as %s; make an environment (python3 -m venv %s/.venv), name "
+                       "one with --python, or insist with --break-system-packages",
+                       target->python.why, app->source_root);
+    }
+    if (how->uv && uv == NULL)
         return kr_fail(err, KR_E_NOT_FOUND, "the program uv is not installed"),
                kr_hint(err, "leave out --uv to use pip");
-    if (uv) {
-        argv[n++] = tool;
-        argv[n++] = (char *)(uintptr_t) "pip";
-    } else {
-        argv[n++] = python;
-        argv[n++] = (char *)(uintptr_t) "-m";
-        argv[n++] = (char *)(uintptr_t) "pip";
-    }
-    for (const char *const *word = verbs[what]; *word != NULL; word++)
-        argv[n++] = (char *)(uintptr_t)*word;
-    argv[n++] = (char *)(uintptr_t) "-q";
-    if (uv) {
-        argv[n++] = (char *)(uintptr_t) "--python";
-        argv[n++] = python;
-    } else if (what == KR_PIP_UNINSTALL) {
-        argv[n++] = (char *)(uintptr_t) "-y";
-    }
-    json_array_foreach(packages, i, package)
-    {
-        if (i < WORDS_MAX)
-            argv[n++] = (char *)(uintptr_t)json_string_value(package);
-    }
-    argv[n] = NULL;
-    if (kr_proc_run(argv, &opts, &status, err) < 0)
+    if (!target->has_pip && uv == NULL)
+        return kr_fail(err, KR_E_NOT_FOUND, "%s has no pip, and the program uv is not installed",
+                       target->python.path),
+               kr_hint(err, "%s -m ensurepip", target->python.path);
+    return 0;
+}
+
+static void add_words(struct kr_words *words, const struct kr_pip_target *target,
+                      const struct kr_pip_how *how)
+{
+    static const char *const verbs[] = {"install", "uninstall", "install"};
+    bool uv = how->uv || !target->has_pip;
+    kr_auto_free char *program = uv ? kr_path_find_program("uv") : NULL;
+
+    kr_words_add(words, uv && program != NULL ? program : target->python.path);
+    if (!uv)
+        kr_words_add(words, "-m");
+    kr_words_add(words, "pip");
+    kr_words_add(words, verbs[how->what]);
+    if (how->what == KR_PIP_UPGRADE)
+        kr_words_add(words, "--upgrade");
+    kr_words_add(words, "-q");
+    if (uv)
+        kr_words_addf(words, "--python=%s", target->python.path);
+    else if (how->what == KR_PIP_UNINSTALL)
+        kr_words_add(words, "-y");
+    if (how->break_system && target->managed)
+        kr_words_add(words, "--break-system-packages");
+}
+
+int kr_pip_run(struct kr_app *app, const struct kr_pip_target *target, const struct kr_pip_how *how,
+               const json_t *packages, struct kr_err *err)
+{
+    kr_auto_words struct kr_words words = {0};
+    struct kr_proc_opts opts = {.cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
+    const json_t *package;
+    int status = 0;
+    size_t i;
+
+    add_words(&words, target, how);
+    json_array_foreach(packages, i, package) kr_words_add(&words, json_string_value(package));
+    if (kr_proc_run(words.v, &opts, &status, err) < 0)
         return -(int)err->code;
     if (status != 0)
-        return kr_fail(err, KR_E_REMOTE, "%s failed with exit status %d", uv ? "uv pip" : "pip",
-                       status),
+        return kr_fail(err, KR_E_REMOTE, "%s failed with exit status %d",
+                       how->uv || !target->has_pip ? "uv pip" : "pip", status),
                kr_hint(err, "its own messages are above");
     return 0;
 }

@@ -12,67 +12,6 @@
 
 enum { MAX_ARGS = 24, CHECK_MS = 60000, MAX_CHECK = 1 << 20, MAX_ANSWER = 16 << 20 };
 
-static char *python_in(const char *environment)
-{
-    kr_auto_free char *path = kr_path_join(environment, "bin/python");
-
-    return kr_path_find_program(path);
-}
-
-static char *find_default(struct kr_app *app)
-{
-    static const char *const folders[] = {".venv", "venv"};
-    const char *active = kr_env_get("VIRTUAL_ENV");
-    char *found = active != NULL ? python_in(active) : NULL;
-
-    for (size_t i = 0; found == NULL && i < KR_ARRAY_LEN(folders); i++) {
-        kr_auto_free char *folder = kr_path_join(app->source_root, folders[i]);
-
-        found = python_in(folder);
-    }
-    return found != NULL ? found : kr_path_find_program("python3");
-}
-
-/* Symbolic links stay: the place of the link tells Python its virtual environment. */
-static char *make_absolute(char *path)
-{
-    kr_auto_free char *here = NULL;
-    char *absolute;
-
-    if (path == NULL || path[0] == '/')
-        return path;
-    here = realpath(".", NULL);
-    absolute = kr_path_join(here != NULL ? here : "/", path);
-    free(path);
-    return absolute;
-}
-
-int kr_python_find(struct kr_app *app, const char *wanted, char **python, struct kr_err *err)
-{
-    kr_auto_free char *expanded = wanted != NULL ? kr_path_expand_home(wanted) : NULL;
-    char *found;
-
-    if (wanted == NULL)
-        found = find_default(app);
-    else if (kr_path_is_dir(expanded))
-        found = python_in(expanded);
-    else
-        found = kr_path_find_program(expanded);
-    if (found == NULL && wanted != NULL) {
-        (void)kr_fail(err, KR_E_NOT_FOUND, "no Python at '%s'", wanted);
-        return kr_hint(err, "--python takes an interpreter or a virtual environment");
-    }
-    if (found == NULL) {
-        (void)kr_fail(err, KR_E_NOT_FOUND, "no Python found");
-        return kr_hint(err,
-                       "activate a virtual environment, make one in %s (python3 -m venv .venv), "
-                       "or name an interpreter with --python",
-                       app->source_root);
-    }
-    *python = make_absolute(found);
-    return 0;
-}
-
 /* Folder that holds kourou/_boot.py; NULL when there is none. Caller frees. */
 static char *package_dir(struct kr_app *app)
 {
@@ -171,26 +110,31 @@ static bool is_new_enough(const char *version)
     return major > 3 || (major == 3 && minor >= 9);
 }
 
-static int judge(const char *python, const json_t *facts, struct kr_err *err)
+static int judge(struct kr_app *app, const struct kr_python *python, const json_t *facts,
+                 struct kr_err *err)
 {
     const char *version = kr_json_str(facts, "version", "unknown");
     const char *pydantic = kr_json_str(facts, "pydantic", NULL);
+    kr_auto_free char *nearby = NULL;
 
     if (!is_new_enough(version)) {
-        (void)kr_fail(err, KR_E_INVALID, "%s is Python %s; pipelines need 3.9 or newer", python,
-                      version);
-        return kr_hint(err, "name another one with --python, for example --python python3.11");
+        (void)kr_fail(err, KR_E_INVALID, "%s is Python %s; pipelines need 3.9 or newer",
+                      python->path, version);
+        return kr_python_hint(app, python, NULL, err);
     }
-    if (pydantic == NULL || strtol(pydantic, NULL, 10) < 2) {
-        (void)kr_fail(err, KR_E_INVALID, "%s has %s%s; pipelines need pydantic 2", python,
-                      pydantic != NULL ? "pydantic " : "no pydantic",
-                      pydantic != NULL ? pydantic : "");
-        return kr_hint(err, "%s -m pip install 'pydantic>=2'", python);
-    }
-    return 0;
+    if (pydantic != NULL && strtol(pydantic, NULL, 10) >= 2)
+        return 0;
+    (void)kr_fail(err, KR_E_INVALID, "%s has %s%s; pipelines need pydantic 2", python->path,
+                  pydantic != NULL ? "pydantic " : "no pydantic", pydantic != NULL ? pydantic : "");
+    nearby = kr_python_nearby(app, "pydantic", python->path);
+    if (nearby != NULL)
+        return kr_python_hint(app, python, "pydantic", err);
+    return kr_hint(err,
+                   "%s -m pip install 'pydantic>=2' (it was used: %s; --python names another one)",
+                   python->path, python->why);
 }
 
-int kr_python_check(struct kr_app *app, const char *python, struct kr_err *err)
+int kr_python_check(struct kr_app *app, const struct kr_python *python, struct kr_err *err)
 {
     static const char *const args[] = {"check", NULL};
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(MAX_CHECK), noise = KR_BUF_INIT(MAX_CHECK);
@@ -198,13 +142,14 @@ int kr_python_check(struct kr_app *app, const char *python, struct kr_err *err)
     kr_auto_json json_t *facts = NULL;
     int status = 0;
 
-    if (run_boot(app, python, args, &opts, &status, err) < 0)
+    if (run_boot(app, python->path, args, &opts, &status, err) < 0)
         return -(int)err->code;
     if (kr_json_parse(kr_buf_str(&out), out.n, "check", &facts, NULL) < 0) {
-        (void)kr_fail(err, KR_E_INVALID, "%s cannot run Kourou's Python part (exit status %d)",
-                      python, status);
-        return kr_hint(err, "it must be Python 3.9 or newer with pydantic 2; name another one with "
-                            "--python");
+        (void)kr_fail(err, KR_E_INVALID,
+                      "%s cannot run Kourou's Python part (exit status %d): it must be Python 3.9 "
+                      "or newer with pydantic 2",
+                      python->path, status);
+        return kr_python_hint(app, python, NULL, err);
     }
-    return judge(python, facts, err);
+    return judge(app, python, facts, err);
 }

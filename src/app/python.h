@@ -4,11 +4,7 @@
 #define KR_APP_PYTHON_H
 
 #include "app/app.h"
-
-/* The interpreter: wanted (--python) if given, else of the active virtual environment, of .venv or
- * venv in the source root, else python3. *python is an absolute path, the caller's. */
-int kr_python_find(struct kr_app *app, const char *wanted, char **python,
-                   struct kr_err *err) KR_MUST_USE;
+#include "app/python_find.h"
 
 /* Runs `_boot.py <args>` with cwd dir; what it writes to stdout and stderr goes to the ui's log
  * lines (source "python"). args: NULL at the end. meanwhile: what to do while it runs, or NULL. */
@@ -21,6 +17,7 @@ int kr_python_ask(struct kr_app *app, const char *python, const char *command,
                   const json_t *question, json_t **answer, struct kr_err *err) KR_MUST_USE;
 
 /* Fails with the command to run when this Python is too old or lacks pydantic 2. */
-int kr_python_check(struct kr_app *app, const char *python, struct kr_err *err) KR_MUST_USE;
+int kr_python_check(struct kr_app *app, const struct kr_python *python,
+                    struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -15,9 +15,9 @@
 #include "cli/view.h"
 
 struct integration_args {
-    const char *output, *file;
+    const char *output, *file, *python;
     json_t *names, *ignored;
-    bool yes, uv, overwrite, installed_only;
+    bool yes, uv, overwrite, installed_only, break_system;
 };
 
 #define AT(field) offsetof(struct integration_args, field)
@@ -86,11 +86,26 @@ static json_t *packages_of(const json_t *rows, bool built_in_too, int installed)
     return packages;
 }
 
+/* Without a Python only what is built in is there. */
+static void look(struct kr_cli *cli, struct kr_pip_target *target, json_t *rows)
+{
+    struct kr_err err = KR_ERR_INIT;
+    bool known = kr_pip_target(cli->app, NULL, target, &err) == 0;
+
+    kr_integrations_look(known ? target : NULL, rows);
+    if (known)
+        kr_say(cli, KR_NOTE_INFO, "Installed means: in %s (%s)", target->python.path,
+               target->python.why);
+    else
+        kr_say(cli, KR_NOTE_WARN, "only what is built in is known: %s", err.msg);
+}
+
 static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
 {
     static const char *const columns[] = {"installed", "integration", "required_packages"};
     const struct integration_args *args = data;
     kr_auto_json json_t *rows = kr_integrations_all(), *names = json_array();
+    kr_auto_pip_target struct kr_pip_target target = {0};
     kr_auto_table struct kr_table *table = NULL;
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(1 << 20);
     enum kr_format format;
@@ -99,7 +114,7 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
 
     if (kr_format_of(args->output, &format, err) < 0)
         return -(int)err->code;
-    kr_integrations_look(cli->app, rows);
+    look(cli, &target, rows);
     for (i = 0; i < KR_ARRAY_LEN(columns); i++)
         (void)json_array_append_new(names, json_string(columns[i]));
     if (format == KR_JSON || format == KR_YAML) {
@@ -132,9 +147,7 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
     kr_out(cli, &out);
-    kr_say(cli, KR_NOTE_INFO,
-           "'%s integration install NAME' installs the packages of one into the "
-           "Python of the pipelines",
+    kr_say(cli, KR_NOTE_INFO, "'%s integration install NAME' installs the packages of one",
            cli->prog);
     return 0;
 }
@@ -166,6 +179,7 @@ static int run_export(struct kr_cli *cli, const void *data, struct kr_err *err)
 {
     const struct integration_args *args = data;
     kr_auto_json json_t *rows = NULL, *packages = NULL;
+    kr_auto_pip_target struct kr_pip_target target = {0};
     kr_auto_buf struct kr_buf out = KR_BUF_INIT(1 << 20);
     const json_t *package;
     size_t i;
@@ -175,7 +189,7 @@ static int run_export(struct kr_cli *cli, const void *data, struct kr_err *err)
     if (choose(args, &rows, err) < 0)
         return -(int)err->code;
     if (args->installed_only)
-        kr_integrations_look(cli->app, rows);
+        look(cli, &target, rows);
     packages = packages_of(rows, true, args->installed_only ? 1 : -1);
     json_array_foreach(packages, i, package) kr_buf_addf(&out, "%s%s",
                                                          i == 0               ? ""
@@ -225,57 +239,85 @@ static void say_built_in(struct kr_cli *cli, const json_t *rows)
 
 struct change {
     enum kr_pip what;
-    const char *verb, *did;
+    const char *verb, *doing, *did;
     int installed; /* only packages of integrations that are (1) or are not (0) installed */
 };
+
+/* The question names the Python; one that is no environment of a project is called so. */
+static int ask_for(struct kr_cli *cli, const struct change *change,
+                   const struct kr_pip_target *target, const char *names, struct kr_err *err)
+{
+    return kr_ask(cli, err, "%s these packages %s %s%s (%s): %s?", change->verb,
+                  change->what == KR_PIP_INSTALL ? "into" : "in", target->python.path,
+                  target->environment ? "" : ", which is not an environment of its own",
+                  target->python.why, names);
+}
+
+static int change_packages(struct kr_cli *cli, const struct integration_args *args,
+                           const struct change *change, json_t *rows, struct kr_err *err)
+{
+    struct kr_pip_how how = {
+        .what = change->what, .uv = args->uv, .break_system = args->break_system};
+    kr_auto_pip_target struct kr_pip_target target = {0};
+    kr_auto_json json_t *packages = NULL;
+    kr_auto_free char *names = NULL;
+
+    if (kr_pip_target(cli->app, args->python, &target, err) < 0)
+        return -(int)err->code;
+    kr_integrations_look(&target, rows);
+    packages = packages_of(rows, false, change->installed);
+    if (json_array_size(packages) == 0) {
+        kr_say(cli, KR_NOTE_INFO,
+               change->installed > 0 ? "Nothing of this is installed in %s (%s)"
+                                     : "All of this is installed in %s (%s) already",
+               target.python.path, target.python.why);
+        return 0;
+    }
+    names = kr_cell(packages);
+    if (kr_pip_check(cli->app, &target, &how, err) < 0 ||
+        ask_for(cli, change, &target, names, err) < 0)
+        return -(int)err->code;
+    if (cli->yes)
+        kr_say(cli, KR_NOTE_INFO, "%s %s (%s)", change->doing, target.python.path,
+               target.python.why);
+    if (kr_pip_run(cli->app, &target, &how, packages, err) < 0)
+        return -(int)err->code;
+    kr_say(cli, KR_NOTE_SUCCESS, "%s: %s", change->did, names);
+    return 0;
+}
 
 static int run_change(struct kr_cli *cli, const struct integration_args *args,
                       const struct change *change, struct kr_err *err)
 {
     kr_auto_json json_t *rows = NULL, *packages = NULL;
-    kr_auto_free char *names = NULL;
 
     cli->yes = args->yes;
     if (choose(args, &rows, err) < 0)
         return -(int)err->code;
     say_built_in(cli, rows);
     packages = packages_of(rows, false, -1);
-    if (json_array_size(packages) == 0)
-        return 0;
-    kr_integrations_look(cli->app, rows);
-    json_decref(packages);
-    packages = packages_of(rows, false, change->installed);
-    if (json_array_size(packages) == 0) {
-        kr_say(cli, KR_NOTE_INFO,
-               change->installed > 0 ? "Nothing of this is installed"
-                                     : "All of this is installed already");
-        return 0;
-    }
-    names = kr_cell(packages);
-    if (kr_ask(cli, err, "%s these packages: %s?", change->verb, names) < 0 ||
-        kr_integration_pip(cli->app, change->what, packages, args->uv, err) < 0)
-        return -(int)err->code;
-    kr_say(cli, KR_NOTE_SUCCESS, "%s: %s", change->did, names);
-    return 0;
+    return json_array_size(packages) > 0 ? change_packages(cli, args, change, rows, err) : 0;
 }
 
 static int run_install(struct kr_cli *cli, const void *data, struct kr_err *err)
 {
-    static const struct change change = {KR_PIP_INSTALL, "Install", "Installed", 0};
+    static const struct change change = {KR_PIP_INSTALL, "Install", "Installing into", "Installed",
+                                         0};
 
     return run_change(cli, data, &change, err);
 }
 
 static int run_uninstall(struct kr_cli *cli, const void *data, struct kr_err *err)
 {
-    static const struct change change = {KR_PIP_UNINSTALL, "Uninstall", "Uninstalled", 1};
+    static const struct change change = {KR_PIP_UNINSTALL, "Uninstall", "Uninstalling from",
+                                         "Uninstalled", 1};
 
     return run_change(cli, data, &change, err);
 }
 
 static int run_upgrade(struct kr_cli *cli, const void *data, struct kr_err *err)
 {
-    static const struct change change = {KR_PIP_UPGRADE, "Upgrade", "Upgraded", 1};
+    static const struct change change = {KR_PIP_UPGRADE, "Upgrade", "Upgrading in", "Upgraded", 1};
 
     return run_change(cli, data, &change, err);
 }
@@ -314,8 +356,16 @@ static const struct kr_opt export_opts[] = {
      .offset = AT(installed_only)},
     {0},
 };
-static const struct kr_opt install_opts[] = {IGNORE_OPT, KR_ROW_YES(AT(yes)), UV_OPT, {0}};
-static const struct kr_opt change_opts[] = {KR_ROW_YES(AT(yes)), UV_OPT, {0}};
+#define SYSTEM_OPT                                                                                 \
+    {                                                                                              \
+        .name = "break-system-packages", .type = KR_OPT_FLAG,                                      \
+        .help = "Also in a Python that belongs to the operating system (PEP 668)",                 \
+        .offset = AT(break_system)                                                                 \
+    }
+static const struct kr_opt install_opts[] = {
+    IGNORE_OPT, KR_ROW_PYTHON(AT(python)), KR_ROW_YES(AT(yes)), UV_OPT, SYSTEM_OPT, {0}};
+static const struct kr_opt change_opts[] = {
+    KR_ROW_PYTHON(AT(python)), KR_ROW_YES(AT(yes)), UV_OPT, SYSTEM_OPT, {0}};
 
 #define NAMES                                                                                      \
     {                                                                                              \

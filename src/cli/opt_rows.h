@@ -45,8 +45,8 @@
 #define KR_ROW_PYTHON(at)                                                                          \
     {                                                                                              \
         .name = "python", .type = KR_OPT_STR, .metavar = "PROGRAM", .complete = KR_COMPLETE_FILE,  \
-        .help = "Python that has the pipeline's packages; without it the active virtual "          \
-                "environment, .venv of the source root, python3",                                  \
+        .help = "Python that has the pipeline's packages, or the folder of its environment; "      \
+                "without it the active environment, the project's, python3",                       \
         .offset = (at)                                                                             \
     }
 

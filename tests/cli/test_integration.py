@@ -58,7 +58,7 @@ def fake_python(tmp_path, monkeypatch):
     log = tmp_path / "pip.log"
     script.write_text("#!/bin/sh\n"
                       f'if [ "$2" = pip ]; then shift 2; echo "$@" >>{log}; exit "${{PIP_STATUS:-0}}"; fi\n'
-                      'echo \'{"scipy": true}\'\n')
+                      'echo \'{"environment": true, "pip": true, "packages": {"scipy": true}}\'\n')
     script.chmod(0o755)
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
     return log
@@ -66,17 +66,19 @@ def fake_python(tmp_path, monkeypatch):
 
 def test_packages_are_installed_into_the_users_python(kourou, fake_python, monkeypatch):
     done = kourou("integration", "install", "sklearn", check=1)
-    assert done.stderr.splitlines()[0].endswith("Install these packages: scikit-learn?")
+    python = f"{fake_python.parent}/venv/bin/python (the active virtual environment (VIRTUAL_ENV))"
+    assert done.stderr.splitlines()[0].endswith(f"Install these packages into {python}: scikit-learn?")
     assert not fake_python.exists()
-    assert kourou("integration", "install", "sklearn", "-y", check=0).stderr == "Installed: scikit-learn\n"
-    assert kourou("integration", "install", "scipy", "-y", check=0).stderr == "All of this is installed already\n"
-    assert kourou("integration", "uninstall", "sklearn", "-y", check=0).stderr == "Nothing of this is installed\n"
+    assert kourou("integration", "install", "sklearn", "-y", check=0).stderr == (
+        f"Installing into {python}\nInstalled: scikit-learn\n")
+    assert kourou("integration", "install", "scipy", "-y", check=0).stderr == f"All of this is installed in {python} already\n"
+    assert kourou("integration", "uninstall", "sklearn", "-y", check=0).stderr == f"Nothing of this is installed in {python}\n"
     kourou("integration", "uninstall", "scipy", "-y", check=0)
     kourou("integration", "upgrade", "scipy", "-y", check=0)
     assert fake_python.read_text().splitlines() == [
         "install -q scikit-learn", "uninstall -q -y scipy", "install --upgrade -q scipy"]
     monkeypatch.setenv("PIP_STATUS", "3")
-    assert kourou("integration", "install", "sklearn", "-y", check=1).stderr.startswith(
+    assert kourou("integration", "install", "sklearn", "-y", check=1).stderr.splitlines(True)[1].startswith(
         "Error: pip failed with exit status 3\n")
 
 
