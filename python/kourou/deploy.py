@@ -163,6 +163,8 @@ def _config_file(folder, pipeline, arguments):
             found[key] = canonical(value)
     if not found:
         return []
+    if "settings" in found:
+        found["#code"] = True  # no word about a file that wins over the code: the user knows of none
     path = os.path.join(folder, "config.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(found, file)

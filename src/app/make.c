@@ -20,6 +20,10 @@
 
 enum { MAX_CONFIG = 4 << 20 };
 
+/* Key of a configuration file that kourou/deploy.py writes: options that were set in Python travel
+ * in it, and the user knows of no file. */
+#define OF_CODE "#code"
+
 void kr_made_finish(struct kr_made *made)
 {
     json_decref(made->document);
@@ -75,25 +79,37 @@ static json_t *command_line_layer(const struct kr_deploy_request *request)
     return layer;
 }
 
+static void say_all(struct kr_app *app, enum kr_note kind, const json_t *notes)
+{
+    const json_t *note;
+    size_t i;
+
+    json_array_foreach(notes, i, note) kr_note(app, kind, "%s", json_string_value(note));
+}
+
 static int merge_settings(struct kr_app *app, const struct kr_deploy_request *request,
                           const json_t *config, const json_t *deployer, const json_t *document,
                           json_t **out, struct kr_err *err)
 {
-    kr_auto_json json_t *command_line = command_line_layer(request), *notes = json_array();
+    kr_auto_json json_t *command_line = command_line_layer(request), *notes = json_array(),
+                        *wins = json_array();
     kr_auto_free char *code = kr_asprintf(
         "@pipeline of %s", kr_json_str(json_object_get(document, "pipeline"), "source", "?"));
-    struct kr_settings_layer layers[] = {
-        {.settings = json_object_get(config, "settings"), .where = request->config_file},
-        {.settings = json_object_get(document, "settings"), .where = code},
-        {.settings = command_line, .where = "command line"},
+    bool of_code = json_object_get(config, OF_CODE) != NULL;
+    struct kr_settings_sources sources = {
+        .deployer_flavor = kr_json_str(deployer, "flavor", ""),
+        .component = json_object_get(deployer, "config"),
+        .code = {.settings = json_object_get(document, "settings"), .where = code},
+        .file = {.settings = json_object_get(config, "settings"),
+                 .where = of_code ? code : request->config_file,
+                 .tells = of_code ? NULL : wins},
+        .command_line = {.settings = command_line, .where = "command line"},
     };
-    const json_t *note;
-    size_t i;
 
-    if (kr_settings_merge(kr_json_str(deployer, "flavor", ""), json_object_get(deployer, "config"),
-                          layers, KR_ARRAY_LEN(layers), notes, out, err) < 0)
+    if (kr_settings_decide(&sources, notes, out, err) < 0)
         return -(int)err->code;
-    json_array_foreach(notes, i, note) kr_note(app, KR_NOTE_WARN, "%s", json_string_value(note));
+    say_all(app, KR_NOTE_WARN, notes);
+    say_all(app, KR_NOTE_INFO, wins);
     return 0;
 }
 
@@ -139,21 +155,20 @@ static json_t *variables_of(const json_t *map)
     return made;
 }
 
-/* YAML first, code over it. */
+/* Code first, the configuration file over it, as with settings. */
 static int merge_environment(const json_t *config, json_t *document, struct kr_err *err)
 {
-    kr_auto_json json_t *wrapped = json_object(), *expanded = NULL;
-    json_t *merged = variables_of(json_object_get(config, "environment")), *names, *item, *known;
+    kr_auto_json json_t *wrapped = json_object(), *expanded = NULL,
+                        *over = variables_of(json_object_get(config, "environment"));
+    json_t *merged, *names, *item, *known;
     size_t i, k;
 
     if (json_object_get(document, "environment") != NULL)
         kr_json_set(wrapped, "environment", json_incref(json_object_get(document, "environment")));
-    if (kr_settings_expand_env(wrapped, "environment of the pipeline", &expanded, err) < 0) {
-        json_decref(merged);
+    if (kr_settings_expand_env(wrapped, "environment of the pipeline", &expanded, err) < 0)
         return -(int)err->code;
-    }
-    if (json_object_get(expanded, "environment") != NULL)
-        kr_json_merge(merged, json_object_get(expanded, "environment"));
+    merged = variables_of(json_object_get(expanded, "environment"));
+    kr_json_merge(merged, over);
     kr_json_set(document, "environment", merged);
     names = json_object_get(document, "secrets");
     if (!json_is_array(names)) {
@@ -289,7 +304,7 @@ static void (*preparation(const json_t *stack, const json_t *deployer))(void)
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,
             const json_t *stack, const json_t *deployer, struct kr_made *out, struct kr_err *err)
 {
-    kr_auto_json json_t *config = NULL;
+    kr_auto_json json_t *config = NULL, *for_python = NULL;
     struct kr_compile compile = {.source = request->source,
                                  .root = root,
                                  .python = request->python,
@@ -298,7 +313,8 @@ int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const c
     *out = (struct kr_made){0};
     if (request->config_file != NULL && read_config(request->config_file, &config, err) < 0)
         return -(int)err->code;
-    compile.config = config;
+    compile.config = for_python = json_copy(config);
+    (void)json_object_del(for_python, OF_CODE);
     compile.config_file = request->config_file;
     out->source_root = kr_strdup(root);
     if (kr_compile(app, &compile, &out->document, &out->python, err) < 0)

@@ -104,6 +104,8 @@ void kr_settings_ignored(const struct kr_settings_table *table, const json_t *va
 struct kr_settings_layer {
     const json_t *settings;
     const char *where;
+    json_t *tells; /* array that gets a line when this layer gives other values than an earlier one,
+                      with their keys; NULL: nobody asks */
 };
 
 /* Merges layers (earlier first, later wins; `deployer` before `deployer.<flavor>` inside a layer)
@@ -115,5 +117,19 @@ struct kr_settings_layer {
 int kr_settings_merge(const char *deployer_flavor, const json_t *component_config,
                       const struct kr_settings_layer *layers, size_t count, json_t *notes,
                       json_t **out, struct kr_err *err) KR_MUST_USE;
+
+/* Whoever may say a setting of a deployment. What is not there is NULL. */
+struct kr_settings_sources {
+    const char *deployer_flavor;
+    const json_t *component;               /* configuration of the registered deployer */
+    struct kr_settings_layer code;         /* decorator, configure() */
+    struct kr_settings_layer file;         /* --config */
+    struct kr_settings_layer command_line; /* options of the command */
+};
+
+/* kr_settings_merge in the one order that counts, later wins: defaults, component, code, file,
+ * command line. (What a running server is told beats all of them: serve/options.h.) */
+int kr_settings_decide(const struct kr_settings_sources *sources, json_t *notes, json_t **out,
+                       struct kr_err *err) KR_MUST_USE;
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { MAX_EXPANDED = 1 << 20 };
+enum { MAX_EXPANDED = 1 << 20, SHOWN_VALUE = 40 };
 
 static const struct kr_settings_table *const general[] = {
     &kr_docker_settings,
@@ -250,7 +250,95 @@ struct merge {
     const char *flavor;
     const struct kr_settings_table *deployer;
     json_t *merged, *notes;
+    json_t *said;     /* what the layers before say, by table */
+    json_t *says;     /* what this one says */
+    const char *last; /* where the layer before stands */
 };
+
+/* A value in few letters. */
+static char *shown(const struct kr_setting *row, const json_t *value)
+{
+    kr_auto_free char *text = NULL;
+
+    if (row == NULL || row->sensitive)
+        return kr_strdup("...");
+    text = kr_json_canonical(value);
+    return kr_asprintf("%.*s%s", SHOWN_VALUE, text, strlen(text) > SHOWN_VALUE ? "..." : "");
+}
+
+/* Whether the later of two values takes something of the earlier one away: maps are laid over each
+ * other key by key. */
+static bool changes(const json_t *before, const json_t *value)
+{
+    const char *key;
+    json_t *old;
+
+    if (!json_is_object(before) || !json_is_object(value))
+        return !json_equal(before, value);
+    json_object_foreach((json_t *)(uintptr_t)before, key, old)
+    {
+        const json_t *now = json_object_get(value, key);
+
+        if (now != NULL && changes(old, now))
+            return true;
+    }
+    return false;
+}
+
+/* "deployment.uvicorn_workers is 2 (not 3), ...": what a layer changes of what those before say. */
+static void list_changes(const struct merge *m, const struct kr_settings_table *table,
+                         struct kr_buf *out)
+{
+    const char *name = table == m->deployer ? "deployer" : table->key, *key;
+    const json_t *said = json_object_get(m->said, name);
+    json_t *value;
+
+    json_object_foreach(json_object_get(m->says, name), key, value)
+    {
+        const json_t *old = json_object_get(said, key);
+        const struct kr_setting *row = kr_setting_find(table, key);
+        kr_auto_free char *now = NULL, *before = NULL;
+
+        if (old == NULL || !changes(old, value))
+            continue;
+        now = shown(row, value);
+        before = shown(row, old);
+        kr_buf_addf(out, "%s%s.%s is %s (not %s)", out->n > 0 ? ", " : "", name, key, now, before);
+    }
+}
+
+/* A layer ends: it tells what it has changed, and stands before the next. */
+static void end_layer(struct merge *m, const struct kr_settings_layer *layer)
+{
+    kr_auto_buf struct kr_buf changed = KR_BUF_INIT(MAX_EXPANDED);
+
+    if (layer->tells != NULL && m->last != NULL) {
+        for (size_t i = 0; i < KR_ARRAY_LEN(general); i++)
+            list_changes(m, general[i], &changed);
+        list_changes(m, m->deployer, &changed);
+    }
+    if (changed.n > 0) {
+        kr_auto_free char *line =
+            kr_asprintf("%s wins over %s: %s", layer->where, m->last, kr_buf_str(&changed));
+
+        (void)json_array_append_new(layer->tells, json_string(line));
+    }
+    if (json_object_size(m->says) > 0)
+        m->last = layer->where;
+    kr_json_merge(m->said, m->says);
+    (void)json_object_clear(m->says);
+}
+
+static void remember(json_t *says, const char *table, const json_t *values)
+{
+    kr_auto_json json_t *copy = json_deep_copy(values);
+    json_t *there = json_object_get(says, table);
+
+    if (there == NULL)
+        kr_json_set(says, table, json_incref(copy));
+    else
+        kr_json_merge(there, copy);
+}
 
 static int add_values(const struct merge *m, const struct kr_settings_table *table,
                       const json_t *raw, const char *where, bool in_code, struct kr_err *err)
@@ -267,6 +355,8 @@ static int add_values(const struct merge *m, const struct kr_settings_table *tab
     if (kr_settings_check(table, in_code ? expanded : raw, where, &checked, err) < 0)
         return -(int)err->code;
     kr_settings_ignored(table, checked, where, m->flavor, m->notes);
+    if (in_code)
+        remember(m->says, table == m->deployer ? "deployer" : table->key, checked);
     lay_over(table, merged, checked);
     return 0;
 }
@@ -330,8 +420,7 @@ static void note_foreign(const struct merge *m, const char *key, const char *whe
     (void)json_array_append_new(m->notes, json_string(text));
 }
 
-static int add_layer(const struct merge *m, const struct kr_settings_layer *layer,
-                     struct kr_err *err)
+static int add_layer(struct merge *m, const struct kr_settings_layer *layer, struct kr_err *err)
 {
     kr_auto_json json_t *kept = NULL;
     const json_t *raw;
@@ -362,6 +451,7 @@ static int add_layer(const struct merge *m, const struct kr_settings_layer *laye
     raw = json_object_get(layer->settings, m->deployer->key);
     if (raw != NULL && add_values(m, m->deployer, raw, layer->where, true, err) < 0)
         return -(int)err->code;
+    end_layer(m, layer);
     return 0;
 }
 
@@ -370,7 +460,7 @@ int kr_settings_merge(const char *deployer_flavor, const json_t *component_confi
                       json_t **out, struct kr_err *err)
 {
     const struct kr_flavor *flavor = kr_flavor_find(KR_DEPLOYER, deployer_flavor);
-    kr_auto_json json_t *merged = NULL;
+    kr_auto_json json_t *merged = NULL, *said = json_object(), *says = json_object();
     const json_t *docker;
     struct merge m;
 
@@ -380,7 +470,7 @@ int kr_settings_merge(const char *deployer_flavor, const json_t *component_confi
     for (size_t i = 0; i < KR_ARRAY_LEN(general); i++)
         kr_json_set(merged, general[i]->key, kr_settings_defaults(general[i]));
     kr_json_set(merged, "deployer", kr_settings_defaults(flavor->table));
-    m = (struct merge){deployer_flavor, flavor->table, merged, notes};
+    m = (struct merge){deployer_flavor, flavor->table, merged, notes, said, says, NULL};
     if (component_config != NULL && add_values(&m, flavor->table, component_config,
                                                "configuration of the deployer", false, err) < 0)
         return -(int)err->code;
@@ -397,4 +487,13 @@ int kr_settings_merge(const char *deployer_flavor, const json_t *component_confi
     }
     *out = kr_steal(&merged);
     return 0;
+}
+
+int kr_settings_decide(const struct kr_settings_sources *sources, json_t *notes, json_t **out,
+                       struct kr_err *err)
+{
+    const struct kr_settings_layer layers[] = {sources->code, sources->file, sources->command_line};
+
+    return kr_settings_merge(sources->deployer_flavor, sources->component, layers,
+                             KR_ARRAY_LEN(layers), notes, out, err);
 }

@@ -450,6 +450,92 @@ static void test_public_copy_has_no_secrets(void **state)
     assert_string_equal(text, "{\"app_port\":1}");
 }
 
+/* Every set of sources, on one key that all of them may say: the nearest one decides. */
+static void test_the_order_of_sources(void **state)
+{
+    static const char *const order[] = {"zenml", "component", "code", "file", "command-line"};
+    const char *const layer = "{\"deployer\":{\"space_prefix\":\"%s\"}}";
+
+    (void)state;
+    for (unsigned set = 0; set < 16; set++) {
+        json_t *said[5] = {NULL};
+        kr_auto_json json_t *out = NULL, *wins = json_array();
+        struct kr_settings_sources sources = {.deployer_flavor = "huggingface"};
+        struct kr_err err = KR_ERR_INIT;
+        const char *want = order[0];
+
+        for (unsigned i = 1; i < 5; i++) {
+            kr_auto_free char *text = kr_asprintf(layer, order[i]);
+
+            if ((set & 1u << (i - 1)) == 0)
+                continue;
+            said[i] = parse(text);
+            want = order[i];
+        }
+        sources.component = json_object_get(said[1], "deployer");
+        sources.code = (struct kr_settings_layer){said[2], "@pipeline of m.p", NULL};
+        sources.file = (struct kr_settings_layer){said[3], "c.yaml", wins};
+        sources.command_line = (struct kr_settings_layer){said[4], "command line", NULL};
+        if (kr_settings_decide(&sources, NULL, &out, &err) < 0)
+            fail_msg("%s", err.msg);
+        assert_string_equal(kr_json_str(json_object_get(out, "deployer"), "space_prefix", ""),
+                            want);
+        assert_int_equal(json_array_size(wins), said[2] != NULL && said[3] != NULL);
+        for (unsigned i = 0; i < 5; i++)
+            json_decref(said[i]);
+    }
+}
+
+static void test_what_a_file_changes_of_the_code_is_told(void **state)
+{
+    static const struct {
+        const char *code, *file, *want; /* NULL: nothing is told */
+    } rows[] = {
+        {"{}", "{\"docker\":{\"user\":\"a\"}}", NULL},
+        {"{\"docker\":{\"user\":\"a\"}}", "{\"docker\":{\"user\":\"a\"}}", NULL},
+        {"{\"docker\":{\"user\":\"a\"}}", "{\"docker\":{\"image_tag\":\"a\"}}", NULL},
+        {"{\"docker\":{\"user\":\"a\"}}", "{\"docker\":{\"user\":\"b\"}}",
+         "c.yaml wins over m.p: docker.user is \"b\" (not \"a\")"},
+        {"{\"docker\":{\"user\":\"a\"},\"deployment\":{\"uvicorn_workers\":\"3\"}}",
+         "{\"docker\":{\"user\":null},\"deployment\":{\"uvicorn_workers\":2}}",
+         "c.yaml wins over m.p: docker.user is null (not \"a\"), deployment.uvicorn_workers is 2 "
+         "(not "
+         "3)"},
+        {"{\"deployment\":{\"uvicorn_workers\":\"3\"}}", "{\"deployment\":{\"uvicorn_workers\":3}}",
+         NULL},
+        /* maps are laid over each other */
+        {"{\"deployment\":{\"cors\":{\"allow_origins\":[\"a\"]}}}",
+         "{\"deployment\":{\"cors\":{\"allow_methods\":[\"GET\"]}}}", NULL},
+        {"{\"deployment\":{\"cors\":{\"allow_origins\":[\"a\"]}}}",
+         "{\"deployment\":{\"cors\":{\"allow_origins\":[\"b\"]}}}",
+         "c.yaml wins over m.p: deployment.cors is {\"allow_origins\":[\"b\"]} (not "
+         "{\"allow_origins\":[\"a\"]})"},
+        /* both keys of the deployer are one */
+        {"{\"deployer\":{\"private\":true}}",
+         "{\"deployer\":{\"private\":false},\"deployer.huggingface\":{\"private\":true}}", NULL},
+        {"{\"deployer.huggingface\":{\"private\":true}}", "{\"deployer\":{\"private\":false}}",
+         "c.yaml wins over m.p: deployer.private is false (not true)"},
+        {"{\"deployer\":{\"auth_key\":\"s3cr3t\"}}", "{\"deployer\":{\"auth_key\":\"0th3r\"}}",
+         "c.yaml wins over m.p: deployer.auth_key is ... (not ...)"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KR_ARRAY_LEN(rows); i++) {
+        kr_auto_json json_t *code = parse(rows[i].code), *file = parse(rows[i].file);
+        kr_auto_json json_t *wins = json_array(), *out = NULL;
+        struct kr_settings_sources sources = {.deployer_flavor = "huggingface",
+                                              .code = {code, "m.p", NULL},
+                                              .file = {file, "c.yaml", wins}};
+        struct kr_err err = KR_ERR_INIT;
+
+        if (kr_settings_decide(&sources, NULL, &out, &err) < 0)
+            fail_msg("%s", err.msg);
+        assert_int_equal(json_array_size(wins), rows[i].want != NULL);
+        if (rows[i].want != NULL)
+            assert_string_equal(json_string_value(json_array_get(wins, 0)), rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +552,8 @@ int main(void)
         cmocka_unit_test(test_merge_refuses_with_a_reason),
         cmocka_unit_test(test_environment_variables_are_expanded),
         cmocka_unit_test(test_public_copy_has_no_secrets),
+        cmocka_unit_test(test_the_order_of_sources),
+        cmocka_unit_test(test_what_a_file_changes_of_the_code_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
