@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 python3 tools/check-layers.py
 python3 tools/check-sizes.py
 python3 tools/check-format.py
+python3 tools/check-flavors.py
 python3 tools/check-null-err.py
 # What the program says of its settings needs the program.
 tools/build.sh build --buildtype=release -Dstrip=true >/dev/null

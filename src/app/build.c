@@ -29,9 +29,9 @@ static const json_t *docker_of(const struct kr_target *target)
     return kr_json_at(target->what.snapshot, "settings", "docker", NULL);
 }
 
-static bool is_flavor(const struct kr_target *target, const char *flavor)
+static const struct kr_deployer_traits *traits_of(const struct kr_target *target)
 {
-    return strcmp(kr_json_str(target->row, "flavor", ""), flavor) == 0;
+    return kr_deployer_traits(kr_deployer_find(kr_json_str(target->row, "flavor", NULL)));
 }
 
 /* -- whether and how --------------------------------------------------------------------------- */
@@ -53,9 +53,9 @@ static int wants_image(struct kr_app *app, const struct kr_target *target, bool 
     *needed = false;
     if (target->what.image != NULL || kr_json_bool(docker_of(target), "skip_build", false))
         return 0;
-    if (is_flavor(target, "docker")) {
+    if (traits_of(target)->takes == KR_TAKES_IMAGE) {
         *needed = true;
-    } else if (is_flavor(target, "huggingface")) {
+    } else if (traits_of(target)->takes == KR_TAKES_SOURCE) {
         *needed = strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry);
         if (*needed && !registry)
             return fail_no_registry(app, "build mode 'image'", err);
@@ -146,13 +146,13 @@ static void add_some(json_t *all, const char *key, json_t *value)
         kr_json_set(all, key, json_incref(value));
 }
 
-/* The gate for an image: one that a Space pulls has to be public. */
+/* The gate for an image, which others may be able to read. */
 static int open_gate(struct kr_build *b, struct kr_err *err)
 {
     struct kr_gate_policy policy = {
         .root = b->launch.root,
         .cache_dir = b->cache,
-        .readers = is_flavor(b->target, "huggingface") ? "the image has to be public" : NULL,
+        .readers = traits_of(b->target)->image_readers,
         .allow = b->target->what.allow_secrets,
     };
 
@@ -347,7 +347,7 @@ int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *
     } else {
         kr_build_log_use(app, target->what.id, NULL);
     }
-    if (target->what.image == NULL || !is_flavor(target, "huggingface"))
+    if (target->what.image == NULL || traits_of(target)->image_readers == NULL)
         return 0;
     return kr_registry_check_public(app, target, target->what.image, err);
 }

@@ -130,9 +130,10 @@ static int load_build(struct deploy *d, struct kr_err *err)
     if (image == NULL)
         return kr_fail(err, KR_E_INVALID, "--build %s names no image", ref);
     d->image = kr_strdup(image);
-    if (strcmp(kr_json_str(d->deployer, "flavor", ""), "local") == 0)
-        kr_note(d->app, KR_NOTE_WARN,
-                "the local deployer runs the code itself: --build is not used");
+    if (kr_deployer_traits(kr_deployer_find(kr_json_str(d->deployer, "flavor", "")))->takes ==
+        KR_TAKES_FOLDER)
+        kr_note(d->app, KR_NOTE_WARN, "the %s deployer runs the code itself: --build is not used",
+                kr_json_str(d->deployer, "flavor", ""));
     return 0;
 }
 

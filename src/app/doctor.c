@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/view.h"
+#include "deployers/deployer.h"
 #include "deployers/docker.h"
 #include "hub/hub.h"
 
@@ -102,8 +103,7 @@ static void check_docker(json_t *rows)
 /* A registered deployer may carry the token, in clear or in a secret. */
 static bool deployer_has_token(struct kr_app *app)
 {
-    kr_auto_json json_t *scope =
-        json_pack("{s:s, s:s}", "type", "deployer", "flavor", "huggingface");
+    kr_auto_json json_t *scope = json_pack("{s:s}", "type", "deployer");
     kr_auto_json json_t *page = NULL;
     struct kr_err err = KR_ERR_INIT;
     const json_t *row;
@@ -115,6 +115,8 @@ static bool deployer_has_token(struct kr_app *app)
     {
         const json_t *config = json_object_get(row, "config");
 
+        if (!kr_deployer_traits(kr_deployer_find(kr_json_str(row, "flavor", NULL)))->calls_hub)
+            continue;
         if (json_object_get(config, "token") != NULL ||
             json_object_get(config, "secret_name") != NULL)
             return true;
@@ -304,12 +306,15 @@ int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows, struc
     return 0;
 }
 
-json_t *kr_doctor_huggingface(struct kr_app *app)
+json_t *kr_doctor_deployer(struct kr_app *app, const char *flavor)
 {
+    const struct kr_deployer_traits *traits = kr_deployer_traits(kr_deployer_find(flavor));
     json_t *rows = json_array();
 
     check_python(app, rows);
-    check_docker(rows);
-    check_token(app, rows);
+    if (traits->takes == KR_TAKES_IMAGE || traits->takes == KR_TAKES_SOURCE)
+        check_docker(rows);
+    if (traits->calls_hub)
+        check_token(app, rows);
     return rows;
 }

@@ -10,7 +10,7 @@
 int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows,
               struct kr_err *err) KR_MUST_USE;
 
-/* The same for what one integration needs: Python, Docker, a token. */
-json_t *kr_doctor_huggingface(struct kr_app *app) KR_MUST_USE;
+/* The same for what deploying with that flavor needs: Python, Docker, a token. */
+json_t *kr_doctor_deployer(struct kr_app *app, const char *flavor) KR_MUST_USE;
 
 #endif

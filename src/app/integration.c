@@ -7,6 +7,7 @@
 #include "base/view.h"
 #include "core/name.h"
 #include "deployers/engine.h"
+#include "deployers/deployer.h"
 #include "pack/integration.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@ enum { ANSWER_MAX = 1 << 20, WAIT_MS = 30000 };
 /* Deployer flavors that are part of the program: nothing needs to be installed for them. */
 static bool is_built_in(const char *name)
 {
-    return strcmp(name, "huggingface") == 0 || strcmp(name, "docker") == 0;
+    return kr_deployer_find(name) != NULL;
 }
 
 static json_t *row_of(const struct kr_integration *what)

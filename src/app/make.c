@@ -11,6 +11,7 @@
 #include "core/flavor.h"
 #include "core/secret_ref.h"
 #include "core/setting.h"
+#include "deployers/deployer.h"
 #include "net/http.h"
 #include "oci/tar.h"
 #include "pack/bundle.h"
@@ -216,8 +217,13 @@ int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
     return 0;
 }
 
-/* How much code may go where it is built; 0: any. What is built here goes into an image and not
- * into a Space. */
+static const struct kr_deployer_traits *traits_of(const char *flavor)
+{
+    return kr_deployer_traits(kr_deployer_find(flavor));
+}
+
+/* How much code may go where it is built; 0: any. What is built here goes into an image instead.
+ */
 static uint64_t code_max(const struct kr_deploy_request *request, const json_t *stack,
                          const char *flavor, const json_t *settings)
 {
@@ -225,14 +231,14 @@ static uint64_t code_max(const struct kr_deploy_request *request, const json_t *
     bool skip = kr_json_bool(json_object_get(settings, "docker"), "skip_build", false);
     bool registry = json_is_object(kr_json_at(stack, "components", "container_registry", NULL));
 
-    if (stack == NULL || strcmp(flavor, "huggingface") != 0 || request->build != NULL)
+    if (stack == NULL || traits_of(flavor)->source_max == 0 || request->build != NULL)
         return 0;
     if (kr_dockerignore_setting(json_object_get(settings, "docker"), "build_config") != NULL)
         return 0; /* what it leaves out does not count, which is seen when the files are put
                      together */
     if (!skip && (strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry)))
         return 0;
-    return KR_BUNDLE_SPACE_MAX;
+    return traits_of(flavor)->source_max;
 }
 
 static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor, uint64_t max,
@@ -241,11 +247,12 @@ static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor
     kr_auto_files struct kr_files files = {0};
     kr_auto_json json_t *warnings = json_array();
     char digest[KR_SHA256_HEX + 7];
+    bool stays = traits_of(flavor)->takes == KR_TAKES_FOLDER;
     json_t *code = json_object();
 
     kr_json_set(made->document, "code", code);
     if (collect_within(app, made->source_root, made->document, max, &files, warnings, err) < 0) {
-        if (err->code != KR_E_LIMIT || strcmp(flavor, "local") != 0)
+        if (err->code != KR_E_LIMIT || !stays)
             return kr_wrap(err, "the code in %s", made->source_root);
         kr_note(app, KR_NOTE_WARN, "%s: changes of the code will not be noticed", err->msg);
         kr_err_clear(err);
@@ -253,7 +260,7 @@ static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor
     }
     kr_files_digest(&files, digest);
     kr_json_set_str(code, "digest", digest);
-    return kr_needs_code(app, made, flavor, &files, warnings, err);
+    return kr_needs_code(app, made, stays, &files, warnings, err);
 }
 
 static int complete(struct kr_app *app, const struct kr_deploy_request *request,
@@ -279,11 +286,6 @@ static int complete(struct kr_app *app, const struct kr_deploy_request *request,
     return 0;
 }
 
-static void prepare_calls(void)
-{
-    kr_http_warm();
-}
-
 static void prepare_image(void)
 {
     kr_http_warm();
@@ -296,9 +298,7 @@ static void (*preparation(const json_t *stack, const json_t *deployer))(void)
 {
     if (json_is_object(kr_json_at(stack, "components", "container_registry", NULL)))
         return prepare_image;
-    return stack != NULL && strcmp(kr_json_str(deployer, "flavor", ""), "huggingface") == 0
-               ? prepare_calls
-               : NULL;
+    return stack != NULL ? traits_of(kr_json_str(deployer, "flavor", NULL))->warm : NULL;
 }
 
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/needs.h"
 
-#include "deployers/engine.h"
 #include "pack/launch.h"
 #include "pack/machine.h"
 #include "pack/needs.h"
@@ -10,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_flavor(const struct kr_target *target, const char *flavor)
+static const struct kr_deployer_traits *traits_of(const struct kr_target *target)
 {
-    return strcmp(kr_json_str(target->row, "flavor", ""), flavor) == 0;
+    return kr_deployer_traits(kr_deployer_find(kr_json_str(target->row, "flavor", NULL)));
 }
 
 static const json_t *docker_of(const struct kr_target *target)
@@ -73,9 +72,9 @@ static void choose_machine(const struct kr_target *target, char machine[16])
 {
     struct kr_err ignored = KR_ERR_INIT; /* no engine: the deploy says that in its own words */
 
-    if (!is_flavor(target, "docker") ||
+    if (traits_of(target)->machine == NULL ||
         json_object_get(target->stack, "container_registry") != NULL ||
-        kr_engine_machine(machine, &ignored) < 0)
+        traits_of(target)->machine(machine, &ignored) < 0)
         (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
 }
 
@@ -87,7 +86,7 @@ int kr_needs_check(struct kr_target *target, char machine[16], struct kr_err *er
                                .snapshot = target->what.snapshot};
 
     (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
-    if (is_flavor(target, "local") || target->what.image != NULL)
+    if (traits_of(target)->takes == KR_TAKES_FOLDER || target->what.image != NULL)
         return 0; /* a finished image has all it needs */
     choose_machine(target, machine);
     if (kr_launch_check_machine(&launch, err) < 0)
@@ -97,27 +96,26 @@ int kr_needs_check(struct kr_target *target, char machine[16], struct kr_err *er
     return check_requirements(target, err);
 }
 
-int kr_needs_code(struct kr_app *app, const struct kr_made *made, const char *flavor,
+int kr_needs_code(struct kr_app *app, const struct kr_made *made, bool stays,
                   const struct kr_files *sent, const json_t *left_out, struct kr_err *err)
 {
     const json_t *docker = kr_json_at(made->document, "settings", "docker", NULL), *item;
     const char *named = kr_dockerignore_setting(docker, "build_config");
     kr_auto_dockerignore struct kr_dockerignore *rules = NULL;
     kr_auto_json json_t *warnings = json_array();
-    bool local = strcmp(flavor, "local") == 0;
     struct kr_needs in = {.root = made->source_root,
                           .needs = made->needs,
                           .sent = sent,
                           .left_out = left_out,
                           .rules_name = named != NULL ? named : ".dockerignore",
-                          .only_warn = local,
+                          .only_warn = stays,
                           .prog = app->prog};
     size_t i;
     int rc;
 
     if (made->needs == NULL)
         return 0;
-    if (!local && kr_dockerignore_load(made->source_root, docker, true, &rules, err) < 0)
+    if (!stays && kr_dockerignore_load(made->source_root, docker, true, &rules, err) < 0)
         return -(int)err->code;
     in.rules = rules;
     rc = kr_needs_files(&in, warnings, err);

@@ -8,9 +8,9 @@
 #include "core/files.h"
 
 /* Compares what the code needs with the files that are sent. left_out: sentences of the bundle
- * about what it left out. For the local deployer, which serves the folder itself, what is missing
+ * about what it left out. stays: the folder itself is what will run, so what is missing
  * is said and no more. */
-int kr_needs_code(struct kr_app *app, const struct kr_made *made, const char *flavor,
+int kr_needs_code(struct kr_app *app, const struct kr_made *made, bool stays,
                   const struct kr_files *sent, const json_t *left_out,
                   struct kr_err *err) KR_MUST_USE;
 

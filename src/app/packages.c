@@ -3,6 +3,7 @@
 
 #include "app/python.h"
 #include "base/alloc.h"
+#include "deployers/deployer.h"
 #include "pack/reqfile.h"
 #include "pack/requirements.h"
 
@@ -193,7 +194,8 @@ int kr_packages_check(struct kr_app *app, const struct kr_deploy_request *reques
         .app = app, .made = made, .docker = kr_json_at(made->document, "settings", "docker", NULL)};
     kr_auto_requirements struct kr_requirements reqs = {0};
 
-    if (strcmp(flavor, "local") == 0 || request->build != NULL || made->python == NULL ||
+    if (kr_deployer_traits(kr_deployer_find(flavor))->takes == KR_TAKES_FOLDER ||
+        request->build != NULL || made->python == NULL ||
         json_array_size(json_object_get(made->needs, "packages")) == 0 ||
         kr_json_bool(c.docker, "skip_build", false))
         return 0;

@@ -229,9 +229,7 @@ static void say_built_in(struct kr_cli *cli, const json_t *rows)
             continue;
         kr_say(cli, KR_NOTE_SUCCESS,
                "The integration '%s' is built in: nothing needs to be installed", name);
-        if (strcmp(name, "huggingface") != 0)
-            continue;
-        findings = kr_doctor_huggingface(cli->app);
+        findings = kr_doctor_deployer(cli->app, name);
         kr_say(cli, KR_NOTE_INFO, "What this machine has for it:");
         kr_checks_show(cli, findings);
     }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "app/integration.h"
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/view.h"
@@ -103,6 +104,15 @@ static void offer_columns(struct completion *c)
         offer(c, "all", NULL);
 }
 
+static void offer_integrations(struct completion *c)
+{
+    kr_auto_json json_t *rows = kr_integrations_all();
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) offer(c, kr_json_str(row, "integration", ""), NULL);
+}
+
 static void offer_kind(struct completion *c, int kind)
 {
     static const enum kr_entity entities[] = {
@@ -119,7 +129,7 @@ static void offer_kind(struct completion *c, int kind)
     else if (kind == KR_COMPLETE_FLAVOR)
         offer_flavors(c);
     else if (kind == KR_COMPLETE_INTEGRATION)
-        offer(c, "huggingface", NULL);
+        offer_integrations(c);
     else if (kind == KR_COMPLETE_COLUMN)
         offer_columns(c);
     else if (kind != KR_COMPLETE_NONE)

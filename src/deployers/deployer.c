@@ -34,6 +34,13 @@ char *kr_deployer_names(void)
     return names;
 }
 
+const struct kr_deployer_traits *kr_deployer_traits(const struct kr_deployer *d)
+{
+    static const struct kr_deployer_traits unknown = {.takes = KR_TAKES_UNKNOWN};
+
+    return d != NULL ? &d->traits : &unknown;
+}
+
 void kr_deployment_status_finish(struct kr_deployment_status *status)
 {
     free(status->url);

@@ -70,10 +70,33 @@ struct kr_log_request {
 
 struct kr_deployer; /* the table of a flavor */
 
+/* What a deployer is given to run. */
+enum kr_deployer_takes {
+    KR_TAKES_UNKNOWN, /* it is not known yet who will run it */
+    KR_TAKES_FOLDER,  /* the code where it lies: nothing is built or sent */
+    KR_TAKES_IMAGE,   /* an image, which is built first */
+    KR_TAKES_SOURCE   /* the code, which is built where it goes; or an image, as the setting
+                         build_mode says */
+};
+
+/* What a flavor says of itself, for those who prepare what it runs. */
+struct kr_deployer_traits {
+    enum kr_deployer_takes takes;
+    const char *image_readers; /* who else can read its images, for messages; NULL: nobody must */
+    uint64_t source_max;       /* bytes of code that can be sent; 0: any */
+    bool calls_hub;            /* works with the user's Hub token */
+    /* Processor of where an image runs that is not pushed; NULL: any image is for Spaces. */
+    int (*machine)(char machine[16], struct kr_err *err);
+    void (*warm)(void); /* loads what its calls will need; NULL: nothing */
+};
+
 /* NULL: this build cannot deploy with that flavor. */
 const struct kr_deployer *kr_deployer_find(const char *flavor);
 char *
 kr_deployer_names(void) KR_MUST_USE; /* those it can deploy with, comma-separated; caller frees */
+
+/* d NULL: of nobody in particular. */
+const struct kr_deployer_traits *kr_deployer_traits(const struct kr_deployer *d);
 
 /* NULL-safe fronts of the table. Each call may be repeated after any failure. */
 /* Checks before anything is touched: stack complete, settings possible. */

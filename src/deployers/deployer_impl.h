@@ -15,6 +15,7 @@ enum kr_former {
 struct kr_deployer {
     const char *flavor;
     enum kr_former former;
+    struct kr_deployer_traits traits;
     int (*validate)(const struct kr_deployer_env *env, const struct kr_deployment *what,
                     struct kr_err *err);
     int (*provision)(const struct kr_deployer_env *env, const struct kr_deployment *what,

@@ -3,6 +3,7 @@
 #include "deployers/docker.h"
 
 #include "base/alloc.h"
+#include "deployers/engine.h"
 #include "deployers/lifecycle.h"
 
 #include <string.h>
@@ -324,6 +325,7 @@ static int docker_headers(const struct kr_deployer_env *env, const struct kr_dep
 const struct kr_deployer kr_deployer_docker = {
     .flavor = "docker",
     .former = KR_FORMER_KEPT,
+    .traits = {.takes = KR_TAKES_IMAGE, .machine = kr_engine_machine},
     .validate = docker_validate,
     .provision = docker_provision,
     .plan = docker_plan,

@@ -7,6 +7,8 @@
 #include "base/redact.h"
 #include "hub/logs.h"
 #include "hub/sync.h"
+#include "net/http.h"
+#include "pack/bundle.h"
 #include "pack/gate.h"
 
 #include <stdarg.h>
@@ -360,6 +362,11 @@ static int headers(const struct kr_deployer_env *env, const struct kr_deployment
 
 const struct kr_deployer kr_deployer_huggingface = {
     .flavor = "huggingface",
+    .traits = {.takes = KR_TAKES_SOURCE,
+               .image_readers = "the image has to be public",
+               .source_max = KR_BUNDLE_SPACE_MAX,
+               .calls_hub = true,
+               .warm = kr_http_warm},
     .validate = validate,
     .provision = kr_hf_provision,
     .plan = kr_hf_plan,

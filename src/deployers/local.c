@@ -255,6 +255,7 @@ static int local_headers(const struct kr_deployer_env *env, const struct kr_depl
 const struct kr_deployer kr_deployer_local = {
     .flavor = "local",
     .former = KR_FORMER_UNLESS_SLOW,
+    .traits = {.takes = KR_TAKES_FOLDER},
     .validate = local_validate,
     .provision = local_provision,
     .plan = local_plan,
