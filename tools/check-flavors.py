@@ -32,12 +32,12 @@ ALLOWED = {
     ("cli/cmd_flavor.c", "local"): "example in a help text",
 }
 
-FLAVOR = re.compile(r'\{KR_DEPLOYER, "(\w[\w-]*)"')
+FLAVOR = re.compile(r'\bX\(\w+, "(\w[\w-]*)"')
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 
 
 def flavors():
-    return FLAVOR.findall((ROOT / "src/core/flavor.c").read_text())
+    return FLAVOR.findall((ROOT / "src/core/deployer_flavors.h").read_text())
 
 
 def problems():
@@ -62,7 +62,7 @@ def problems():
 
 def main():
     if not flavors():
-        print("tools/check-flavors.py: src/core/flavor.c lists no deployer flavor", file=sys.stderr)
+        print("tools/check-flavors.py: src/core/deployer_flavors.h lists no deployer flavor", file=sys.stderr)
         return 1
     found = list(problems())
     print("\n".join(found), file=sys.stderr, end="\n" if found else "")

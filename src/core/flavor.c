@@ -276,12 +276,11 @@ const struct kr_flavor kr_flavors[] = {
      "A bucket of Amazon S3 or of a server that speaks its protocol"},
     {KR_ARTIFACT_STORE, "gcs", "gcp", &gcs, "A bucket of Google Cloud Storage"},
     {KR_ARTIFACT_STORE, "azure", "azure", &azure, "A container of Azure Blob Storage"},
-    {KR_DEPLOYER, "local", NULL, &kr_local_deployer_table, "A process of this machine"},
-    {KR_DEPLOYER, "docker", NULL, &kr_docker_deployer_table,
-     "A container of this machine's Docker engine"},
-    {KR_DEPLOYER, "huggingface", "huggingface", &kr_huggingface_deployer_table,
-     "A Hugging Face Space"},
-    {KR_CONTAINER_REGISTRY, "default", NULL, &registry_default, "Any registry"},
+#define DEPLOYER(id, name_of_it, integration_of_it, about_it)                                      \
+    {KR_DEPLOYER, name_of_it, integration_of_it, &kr_##id##_deployer_table, about_it},
+    KR_DEPLOYER_FLAVORS(DEPLOYER)
+#undef DEPLOYER
+        {KR_CONTAINER_REGISTRY, "default", NULL, &registry_default, "Any registry"},
     {KR_CONTAINER_REGISTRY, "dockerhub", NULL, &registry_dockerhub, "Docker Hub"},
     {KR_CONTAINER_REGISTRY, "github", "github", &registry_github, "GitHub's registry"},
     {KR_CONTAINER_REGISTRY, "gcp", "gcp", &registry_gcp, "Google's registries"},

@@ -3,6 +3,7 @@
 #ifndef KR_CORE_TABLE_H
 #define KR_CORE_TABLE_H
 
+#include "core/deployer_flavors.h"
 #include "core/setting.h"
 
 #define KR_ROWS(array) .rows = (array), .count = sizeof(array) / sizeof((array)[0])
@@ -38,8 +39,9 @@ int kr_check_text_or_list(const json_t *value, struct kr_err *err);
 int kr_check_inner(const struct kr_settings_table *table, const json_t *value, const char *where,
                    struct kr_err *err) KR_MUST_USE;
 
-extern const struct kr_settings_table kr_local_deployer_table;
-extern const struct kr_settings_table kr_docker_deployer_table;
-extern const struct kr_settings_table kr_huggingface_deployer_table;
+#define KR_DEPLOYER_TABLE(id, name, integration, about)                                            \
+    extern const struct kr_settings_table kr_##id##_deployer_table;
+KR_DEPLOYER_FLAVORS(KR_DEPLOYER_TABLE)
+#undef KR_DEPLOYER_TABLE
 
 #endif

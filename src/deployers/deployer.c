@@ -5,11 +5,10 @@
 
 #include <string.h>
 
-/* The flavors this build can deploy with; adding one is one line here and one in meson.build. */
 static const struct kr_deployer *const builtin[] = {
-    &kr_deployer_local,
-    &kr_deployer_docker,
-    &kr_deployer_huggingface,
+#define ONE(id, name, integration, about) &kr_deployer_##id,
+    KR_DEPLOYER_FLAVORS(ONE)
+#undef ONE
 };
 
 const struct kr_deployer *kr_deployer_find(const char *flavor)

@@ -3,6 +3,7 @@
 #ifndef KR_DEPLOYERS_DEPLOYER_IMPL_H
 #define KR_DEPLOYERS_DEPLOYER_IMPL_H
 
+#include "core/deployer_flavors.h"
 #include "deployers/deployer.h"
 
 /* What a failed provision leaves of what ran before. */
@@ -40,8 +41,9 @@ struct kr_deployer {
     void (*sweep)(const struct kr_deployer_env *env, kr_record_known known, void *data);
 };
 
-extern const struct kr_deployer kr_deployer_local;
-extern const struct kr_deployer kr_deployer_docker;
-extern const struct kr_deployer kr_deployer_huggingface;
+#define KR_DEPLOYER_OF(id, name, integration, about)                                               \
+    extern const struct kr_deployer kr_deployer_##id;
+KR_DEPLOYER_FLAVORS(KR_DEPLOYER_OF)
+#undef KR_DEPLOYER_OF
 
 #endif
