@@ -6,8 +6,8 @@
 #include "base/proc.h"
 #include "base/view.h"
 #include "core/name.h"
-#include "deployers/engine.h"
 #include "deployers/deployer.h"
+#include "deployers/engine.h"
 #include "pack/integration.h"
 
 #include <string.h>
