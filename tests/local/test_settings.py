@@ -199,7 +199,9 @@ def test_python_without_pydantic(project):
     env = project.home / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
     failed = project.deploy("--python", env, check=1)
-    assert "no pydantic" in failed.stderr and f"{env}/bin/python -m pip install" in failed.stderr
+    assert "has no pydantic; pipelines need pydantic 2" in failed.stderr
+    assert f"{env}/bin/python was used: given by --python" in failed.stderr
+    assert f"{sys.prefix} has 'pydantic': pass --python {sys.prefix}" in failed.stderr
 
 
 def test_no_such_python(project):
