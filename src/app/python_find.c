@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/env.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/view.h"
 
@@ -311,6 +312,7 @@ int kr_python_find(struct kr_app *app, const char *wanted, struct kr_python *out
                        app->source_root);
     }
     out->path = make_absolute(out->path);
+    kr_log(KR_LOG_DEBUG, "python", "%s: %s", out->path, out->why);
     return 0;
 }
 

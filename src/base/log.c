@@ -41,6 +41,17 @@ static void add_escaped(struct kr_buf *line, const char *text)
     }
 }
 
+/* One line, which may go to a terminal. */
+static void blank_controls(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+        if (*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+        else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+            c[0] = c[1] = ' ';
+    }
+}
+
 void kr_log(enum kr_log_level level, const char *part, const char *fmt, ...)
 {
     kr_auto_buf struct kr_buf line = KR_BUF_INIT(16384);
@@ -64,6 +75,7 @@ void kr_log(enum kr_log_level level, const char *part, const char *fmt, ...)
         add_escaped(&line, text);
         kr_buf_adds(&line, "\"}\n");
     } else {
+        blank_controls(text);
         kr_buf_addf(&line, "%s %-7s %s: %s\n", stamp, level_names[level], part, text);
     }
     if (!line.failed)

@@ -125,15 +125,17 @@ struct kr_cmds {
 
 /* What a running command has. */
 struct kr_cli {
-    const char *prog; /* "kourou" or "zenml" */
-    const struct kr_cmd *cmd;
-    struct kr_app *app;         /* with KR_NEEDS_STORE */
-    struct kr_term out, err;    /* stdout, stderr */
-    struct kr_view_state *view; /* live display, view.h */
-    bool yes;                   /* --yes was given */
-    bool reveal;                /* this output was asked to show secrets */
-    bool declined;              /* a question was answered with no */
-    bool unasked;               /* a question could not be asked: not a terminal */
+    const char *prog;             /* "kourou" or "zenml" */
+    const struct kr_cmd *cmd;     /* NULL: none was named */
+    const struct kr_group *group; /* then the innermost that was, or NULL */
+    struct kr_app *app;           /* with KR_NEEDS_STORE */
+    struct kr_term out, err;      /* stdout, stderr */
+    struct kr_view_state *view;   /* live display, view.h */
+    bool yes;                     /* --yes was given */
+    bool quiet;                   /* --quiet was given */
+    bool reveal;                  /* this output was asked to show secrets */
+    bool declined;                /* a question was answered with no */
+    bool unasked;                 /* a question could not be asked: not a terminal */
 };
 
 /* All commands, by number; NULL past the end. */

@@ -281,8 +281,10 @@ static const struct kr_opt output_opts[] = {
     {0},
 };
 
-static const struct kr_listing listing = {
-    .entity = KR_COMPONENT, .columns = "id,name,flavor,user,created", .by_type = true};
+static const struct kr_listing listing = {.entity = KR_COMPONENT,
+                                          .columns = "id,name,flavor,user,created",
+                                          .table = "name,flavor,user,created,id",
+                                          .by_type = true};
 
 #define ROW(type, group, verb, sentence)                                                           \
     .path = group " " verb, .help = sentence, .kind = (type), .needs = KR_NEEDS_STORE,             \

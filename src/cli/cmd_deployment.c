@@ -128,6 +128,7 @@ static const struct kr_arg name_args[] = {
 static const struct kr_listing listing = {
     .entity = KR_DEPLOYMENT,
     .columns = "id,name,pipeline,snapshot,status,stack,url,owner",
+    .table = "name,status,pipeline,url",
     .extra = "owner,state_note",
     .plural = "deployments",
     .live = true,

@@ -139,7 +139,7 @@ static int run_list(struct kr_cli *cli, const void *data, struct kr_err *err)
         kr_auto_free char *packages = kr_cell(json_object_get(row, "required_packages"));
 
         kr_table_row(table);
-        kr_table_cell(table, 0, installed ? "\u2714" : "\u2718", installed ? KR_GREEN : KR_DIM);
+        kr_table_cell(table, 0, installed ? "yes" : "no", installed ? KR_GREEN : KR_DIM);
         kr_table_cell(table, 1, kr_json_str(row, "integration", ""), KR_PLAIN);
         kr_table_cell(table, 2, built_in ? "built in" : packages, KR_PLAIN);
     }

@@ -191,14 +191,19 @@ static const struct kr_arg build_args[] = {
     {0},
 };
 
-static const struct kr_listing pipelines = {
-    .entity = KR_PIPELINE, .columns = "id,name,source,user,created", .plural = "pipelines"};
+static const struct kr_listing pipelines = {.entity = KR_PIPELINE,
+                                            .columns = "id,name,source,user,created",
+                                            .table = "name,source,created,id",
+                                            .plural = "pipelines"};
 static const struct kr_listing runs = {
     .entity = KR_RUN,
     .columns = "id,name,pipeline,deployment,status,started,duration",
+    .table = "name,status,pipeline,deployment,started,id",
     .plural = "runs"};
-static const struct kr_listing builds = {
-    .entity = KR_BUILD, .columns = "id,pipeline,snapshot,kind,image,created", .plural = "builds"};
+static const struct kr_listing builds = {.entity = KR_BUILD,
+                                         .columns = "id,pipeline,snapshot,kind,image,created",
+                                         .table = "pipeline,kind,image,created,id",
+                                         .plural = "builds"};
 
 #define LIST(words, sentence, of)                                                                  \
     .path = words, .help = sentence, .needs = KR_NEEDS_STORE, .size = sizeof(struct kr_list_args), \

@@ -143,6 +143,7 @@ static const struct kr_arg ref_args[] = {
 
 static const struct kr_listing snapshots = {.entity = KR_SNAPSHOT,
                                             .columns = "id,name,pipeline,stack,tags,user,created",
+                                            .table = "name,pipeline,stack,created,id",
                                             .plural = "snapshots"};
 
 #define SNAPSHOT(verb, sentence)                                                                   \

@@ -299,6 +299,7 @@ static const struct kr_arg two_args[] = {
 static const struct kr_listing listing = {
     .entity = KR_STACK,
     .columns = "active,id,name,user,artifact_store,orchestrator,deployer",
+    .table = "name,active,deployer,orchestrator,artifact_store,id",
     .plural = "stacks"};
 
 #define STACK(verb, sentence)                                                                      \

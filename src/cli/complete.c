@@ -175,6 +175,8 @@ static void offer_options(struct completion *c, const struct kr_opts *opts)
         if (opts->rows[i].type != KR_OPT_REFUSED)
             offer(c, word, opts->rows[i].help);
     }
+    offer(c, "--quiet", "Only warnings, errors and the result");
+    offer(c, "--verbose", "Also what is done on the way");
     offer(c, "--help", "Show the help page");
     flavor = c->cmd->free_rule == KR_FREE_ATTRIBUTES ? flavor_of_line(c) : NULL;
     for (size_t i = 0; flavor != NULL && flavor->table != NULL && i < flavor->table->count; i++) {

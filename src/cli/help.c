@@ -7,7 +7,7 @@
 #include "base/view.h"
 #include "cli/opt.h"
 
-enum { LEFT_MAX = 34, WIDTH_MAX = 110 };
+enum { LEFT_MAX = 30, WIDTH = 80, WIDTH_MAX = 100 };
 
 struct page {
     const char *prog;
@@ -143,6 +143,25 @@ static int left_column(const struct kr_opts *opts)
     return widest + 2;
 }
 
+static bool is_taken(const struct kr_opts *opts, const char *brief)
+{
+    for (size_t i = 0; i < opts->count; i++) {
+        if (opts->rows[i].brief != NULL && strcmp(opts->rows[i].brief, brief) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What every command takes. */
+static void common_options(struct page *page, const struct kr_opts *opts, int column)
+{
+    entry(page, is_taken(opts, "q") ? "  --quiet" : "  -q, --quiet",
+          "Only warnings, errors and the result", column);
+    entry(page, is_taken(opts, "v") ? "  --verbose" : "  -v, --verbose",
+          "Also what is done on the way", column);
+    entry(page, "  -h, --help", "Show this page", column);
+}
+
 static void options(struct page *page, const struct kr_opts *opts, bool filters, int column)
 {
     bool any = false;
@@ -168,7 +187,7 @@ static void options(struct page *page, const struct kr_opts *opts, bool filters,
     if (!filters && !any)
         heading(page, "Options");
     if (!filters)
-        entry(page, "  -h, --help", "Show this page", column);
+        common_options(page, opts, column);
 }
 
 static void command_page(struct page *page, const struct kr_cmd *cmd)
@@ -245,8 +264,7 @@ static void group_page(struct page *page, const struct kr_group *group)
                 group->path);
     wrap(page, group->help, 2, 0);
     listing(page, group->path);
-    kr_buf_addf(page->out, "\n'%s %s COMMAND --help' explains a command.\n", page->prog,
-                group->path);
+    kr_buf_addf(page->out, "\n'%s help %s COMMAND' explains a command.\n", page->prog, group->path);
 }
 
 static void root_page(struct page *page)
@@ -282,7 +300,7 @@ static void root_page(struct page *page)
     heading(page, "Example");
     kr_buf_addf(page->out, "  %s pipeline deploy --name my_deployment my_module.my_pipeline\n",
                 page->prog);
-    kr_buf_addf(page->out, "\n'%s GROUP COMMAND --help' explains a command.\n", page->prog);
+    kr_buf_addf(page->out, "\n'%s help GROUP COMMAND' explains a command.\n", page->prog);
 }
 
 void kr_help(const char *prog, const struct kr_cmd *cmd, const struct kr_group *group,
@@ -290,7 +308,7 @@ void kr_help(const char *prog, const struct kr_cmd *cmd, const struct kr_group *
 {
     struct page page = {.prog = prog, .term = term, .out = out};
 
-    page.width = term->width > 0 && term->width < WIDTH_MAX ? term->width : WIDTH_MAX;
+    page.width = term->width <= 0 ? WIDTH : term->width < WIDTH_MAX ? term->width : WIDTH_MAX;
     if (page.width < 50)
         page.width = 50;
     if (cmd != NULL)

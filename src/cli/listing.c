@@ -103,7 +103,7 @@ static bool same_column(const char *a, const char *b)
 }
 
 /* The columns asked for; unknown ones are left out with a warning. */
-static json_t *chosen_columns(struct kr_cli *cli, const char *asked)
+static json_t *chosen_columns(struct kr_cli *cli, const char *asked, const char *otherwise)
 {
     kr_auto_json json_t *known = kr_list_columns(cli->cmd), *wanted = json_array();
     json_t *columns = json_array();
@@ -114,7 +114,7 @@ static json_t *chosen_columns(struct kr_cli *cli, const char *asked)
         json_decref(columns);
         return kr_steal(&known);
     }
-    add_words(wanted, asked != NULL ? asked : cli->cmd->list->columns);
+    add_words(wanted, asked != NULL ? asked : otherwise);
     json_array_foreach(wanted, i, want)
     {
         bool found = false;
@@ -134,7 +134,7 @@ static json_t *chosen_columns(struct kr_cli *cli, const char *asked)
         }
     }
     if (json_array_size(columns) == 0)
-        add_words(columns, cli->cmd->list->columns);
+        add_words(columns, otherwise);
     return columns;
 }
 
@@ -215,11 +215,36 @@ static enum kr_style state_style(const char *text)
     return KR_DIM;
 }
 
-static void draw_cell(struct kr_table *table, size_t at, const char *column, const json_t *value)
+/* How the rows are shown. */
+struct look {
+    bool brief; /* no columns were asked for: ids and times are shortened, everything may be cut */
+    bool wide;  /* nothing is cut */
+};
+
+enum { SHORT_ID = 8, SHORT_TIME = 19 };
+
+/* The first characters of an id are enough wherever one is asked for; times without fractions. */
+static void shorten(char *text, const char *column)
+{
+    bool time = strcmp(column, "created") == 0 || strcmp(column, "updated") == 0 ||
+                strcmp(column, "started") == 0;
+
+    if (strcmp(column, "id") == 0 && strlen(text) > SHORT_ID)
+        text[SHORT_ID] = '\0';
+    if (time && strlen(text) > SHORT_TIME) {
+        text[SHORT_TIME] = '\0';
+        text[10] = ' ';
+    }
+}
+
+static void draw_cell(struct kr_table *table, size_t at, const char *column, const json_t *value,
+                      const struct look *look)
 {
     kr_auto_free char *text = kr_cell(value);
     enum kr_style style = KR_PLAIN;
 
+    if (look->brief)
+        shorten(text, column);
     if (strcmp(column, "active") == 0) {
         kr_table_cell(table, at, json_is_true(value) ? "\u25cf" : "", KR_GREEN);
         return;
@@ -232,15 +257,21 @@ static void draw_cell(struct kr_table *table, size_t at, const char *column, con
         kr_table_cell(table, at, text, style);
 }
 
-static bool keeps_its_text(const char *column)
+static enum kr_fit fit_of(const char *column, const struct look *look)
 {
-    return strcmp(column, "name") == 0 || strcmp(column, "url") == 0 ||
-           strcmp(column, "status") == 0 || strcmp(column, "active") == 0 ||
-           kr_ends_with(column, "id") || strcmp(column, "created") == 0 ||
-           strcmp(column, "updated") == 0;
+    static const char *const kept[] = {"name", "url", "status", "active", "created", "updated"};
+    bool is_kept = kr_ends_with(column, "id");
+
+    for (size_t i = 0; i < KR_ARRAY_LEN(kept); i++)
+        is_kept = is_kept || strcmp(column, kept[i]) == 0;
+    if (!is_kept)
+        return KR_CUT;
+    return look->brief && (strcmp(column, "name") == 0 || strcmp(column, "url") == 0) ? KR_CUT_LAST
+                                                                                      : KR_KEEP;
 }
 
-static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, struct kr_err *err)
+static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows,
+                const struct look *look, struct kr_err *err)
 {
     kr_auto_table struct kr_table *table = kr_table_create(&cli->out);
     kr_auto_buf struct kr_buf text = KR_BUF_INIT(64 << 20);
@@ -249,8 +280,7 @@ static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, s
     int width;
 
     json_array_foreach(columns, i, column)
-        kr_table_column(table, json_string_value(column),
-                        keeps_its_text(json_string_value(column)) ? KR_KEEP : KR_CUT);
+        kr_table_column(table, json_string_value(column), fit_of(json_string_value(column), look));
     json_array_foreach(rows, i, row)
     {
         kr_table_row(table);
@@ -258,17 +288,23 @@ static int draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, s
         {
             const char *name = json_string_value(column);
 
-            draw_cell(table, j, name, json_object_get(row, name));
+            draw_cell(table, j, name, json_object_get(row, name), look);
         }
     }
+    if (look->wide)
+        kr_table_whole(table);
+    if (look->brief)
+        kr_table_drops(table);
     width = kr_table_draw(table, &text);
     if (kr_buf_check(&text, err) < 0)
         return -(int)err->code;
     kr_out(cli, &text);
-    if (cli->out.tty && cli->out.width > 0 && width > cli->out.width)
+    if (cli->out.tty && cli->out.width > 0 && width > cli->out.width && !look->wide)
         kr_say(cli, KR_NOTE_INFO,
                "The table is wider than the terminal: --columns chooses columns, --output json or "
                "csv shows all of the text");
+    else if (kr_table_is_cut(table))
+        kr_say(cli, KR_NOTE_INFO, "Some texts are cut: '-o wide' shows them whole");
     return 0;
 }
 
@@ -278,7 +314,8 @@ static const char *plural_of(const struct kr_cmd *cmd)
 }
 
 static int draw_page(struct kr_cli *cli, const struct kr_list_args *args, const json_t *columns,
-                     const json_t *rows, const json_t *pages, struct kr_err *err)
+                     const json_t *rows, const json_t *pages, const struct look *look,
+                     struct kr_err *err)
 {
     int64_t total = kr_json_int(pages, "total", 0);
 
@@ -291,7 +328,7 @@ static int draw_page(struct kr_cli *cli, const struct kr_list_args *args, const 
                    json_object_size(args->filters) > 0 ? " for the applied filters" : "");
         return 0;
     }
-    if (draw(cli, columns, rows, err) < 0)
+    if (draw(cli, columns, rows, look, err) < 0)
         return -(int)err->code;
     kr_say(cli, KR_NOTE_INFO, "Page `(%lld/%lld)`, `%lld` items found for the applied filters.",
            (long long)kr_json_int(pages, "index", 1),
@@ -304,18 +341,22 @@ int kr_list_run(struct kr_cli *cli, const void *data, struct kr_err *err)
     const struct kr_list_args *args = data;
     kr_auto_json json_t *page = NULL, *columns = NULL, *rows = NULL;
     const json_t *pages;
+    const struct kr_listing *list = cli->cmd->list;
+    struct look look = {0};
     enum kr_format format;
 
-    if (kr_format_of(args->output, &format, err) < 0)
+    if (kr_format_of_list(args->output, &format, &look.wide, err) < 0)
         return -(int)err->code;
+    look.brief = args->columns == NULL && format == KR_TABLE && !look.wide;
     if (fetch(cli, args, &page, err) < 0)
         return -(int)err->code;
     say_stale(cli, json_object_get(page, "items"));
-    columns = chosen_columns(cli, args->columns);
-    rows = narrow(json_object_get(page, "items"), columns, cli->cmd->list);
+    columns = chosen_columns(cli, args->columns,
+                             look.brief && list->table != NULL ? list->table : list->columns);
+    rows = narrow(json_object_get(page, "items"), columns, list);
     pages = json_object_get(page, "pagination");
     if (format == KR_TABLE)
-        return draw_page(cli, args, columns, rows, pages, err);
+        return draw_page(cli, args, columns, rows, pages, &look, err);
     if (format == KR_CSV || format == KR_TSV) {
         kr_out_rows(cli, format, columns, rows);
     } else {

@@ -9,6 +9,8 @@
 struct kr_listing {
     enum kr_entity entity;
     const char *columns;          /* default columns, comma-separated */
+    const char *table;            /* those of a table that fits 80 columns: what tells most first;
+                                     NULL: the same */
     const char *extra;            /* columns that `flatten` adds, comma-separated, or NULL */
     const char *plural;           /* "deployments", for messages; NULL: from the component kind */
     bool by_type;                 /* only components of the type in kr_cmd.kind */

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/lazy.h"
+#include "base/log.h"
 #include "base/redact.h"
 #include "cli/cmd.h"
 #include "cli/help.h"
@@ -69,23 +70,33 @@ static int print_version(struct kr_cli *cli)
     return 0;
 }
 
+/* -q and -v: what is said on the way. */
+static void set_talk(struct kr_cli *cli, unsigned wish)
+{
+    cli->quiet = cli->quiet || (wish & KR_WISH_QUIET) != 0;
+    if ((wish & KR_WISH_VERBOSE) != 0)
+        kr_log_setup(STDERR_FILENO, KR_LOG_DEBUG, false);
+}
+
 static int run_command(struct kr_cli *cli, const struct kr_cmd *cmd, char **argv, int argc,
                        struct kr_err *err)
 {
     struct kr_ui ui;
-    enum kr_wish wish;
+    unsigned wish;
     void *args = NULL;
-    int rc = kr_args_parse(cli->prog, cmd, argv, argc, &args, &wish, err);
+    int rc;
 
+    cli->cmd = cmd;
+    rc = kr_args_parse(cli->prog, cmd, argv, argc, &args, &wish, err);
     if (rc < 0)
         return rc;
-    if (wish == KR_WISH_HELP) {
+    if ((wish & KR_WISH_HELP) != 0) {
         print_help(cli, cmd, NULL);
         return 0;
     }
-    if (wish == KR_WISH_VERSION)
+    if ((wish & KR_WISH_VERSION) != 0)
         return print_version(cli);
-    cli->cmd = cmd;
+    set_talk(cli, wish);
     kr_view_catch_interrupt(cmd->list != NULL || (cmd->needs & KR_LOOKS) != 0);
     kr_view_ui(cli->view, &ui);
     if ((cmd->needs & KR_NEEDS_STORE) != 0)
@@ -109,27 +120,81 @@ static int run_without_command(struct kr_cli *cli, const struct kr_group *group,
         print_help(cli, NULL, group);
         return kr_fail(err, KR_E_USAGE, "'%s %s' needs a command", cli->prog, group->path);
     }
-    if (word == NULL || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+    if (word == NULL || kr_wish_of(word) == KR_WISH_HELP) {
         print_help(cli, NULL, group);
         return 0;
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-v") == 0)
         return print_version(cli);
+    if (kr_wish_of(word) != KR_WISH_RUN)
+        return kr_fail(err, KR_E_USAGE, "%s needs a command", word);
     return kr_fail(err, KR_E_USAGE, "'%s%s%s' has no option '%s'; did you mean '--help'?",
                    cli->prog, group != NULL ? " " : "", group != NULL ? group->path : "", word);
 }
 
-static int dispatch(struct kr_cli *cli, char **argv, int argc, struct kr_err *err)
+/* The page of what the words name: `help deployment list`, `deployment help list`. */
+static int show_page(struct kr_cli *cli, char **words, int n, struct kr_err *err)
 {
     const struct kr_cmd *cmd;
     const struct kr_group *group;
     int used;
 
-    if (kr_cmd_resolve(cli->prog, argv, argc, &cmd, &group, &used, err) < 0)
+    if (kr_cmd_resolve(cli->prog, words, n, &cmd, &group, &used, err) < 0)
+        return -(int)err->code;
+    cli->group = group;
+    if (used < n && kr_wish_of(words[used]) == KR_WISH_RUN)
+        return kr_fail(err, KR_E_USAGE, "help is about commands; '%s' is none", words[used]);
+    print_help(cli, cmd, cmd != NULL ? NULL : group);
+    return 0;
+}
+
+/* Place of the word `help` behind a group, or at the beginning; -1: there is none. */
+static int place_of_help(char **argv, int argc)
+{
+    kr_auto_buf struct kr_buf path = KR_BUF_INIT(4096);
+
+    for (int i = 0; i < argc && argv[i][0] != '-'; i++) {
+        if (strcmp(argv[i], "help") == 0)
+            return i;
+        kr_buf_addf(&path, "%s%s", i > 0 ? " " : "", argv[i]);
+        if (kr_group_find(kr_buf_str(&path)) == NULL)
+            return -1;
+    }
+    return -1;
+}
+
+static int dispatch(struct kr_cli *cli, char **argv, int argc, struct kr_err *err)
+{
+    const struct kr_cmd *cmd;
+    int used, help;
+
+    for (; argc > 1 && (kr_wish_of(argv[0]) & (KR_WISH_QUIET | KR_WISH_VERBOSE)) != 0;
+         argv++, argc--)
+        set_talk(cli, (unsigned)kr_wish_of(argv[0]));
+    help = place_of_help(argv, argc);
+    if (help >= 0) {
+        memmove(argv + help, argv + help + 1, (size_t)(argc - help - 1) * sizeof(*argv));
+        return show_page(cli, argv, argc - 1, err);
+    }
+    if (kr_cmd_resolve(cli->prog, argv, argc, &cmd, &cli->group, &used, err) < 0)
         return -(int)err->code;
     if (cmd != NULL)
         return run_command(cli, cmd, argv + used, argc - used, err);
-    return run_without_command(cli, group, argv + used, argc - used, err);
+    return run_without_command(cli, cli->group, argv + used, argc - used, err);
+}
+
+/* Behind an error of usage: where it is said how the command is used. */
+static void print_usage_help(const struct kr_cli *cli, const struct kr_err *err)
+{
+    const char *path = cli->cmd != NULL     ? cli->cmd->path
+                       : cli->group != NULL ? cli->group->path
+                                            : NULL;
+
+    if (strstr(err->msg, "--help'") != NULL || strstr(err->hint, "--help'") != NULL)
+        return;
+    (void)fprintf(stderr, "  '%s%s%s --help' %s\n", cli->prog, path != NULL ? " " : "",
+                  path != NULL ? path : "",
+                  cli->cmd != NULL ? "shows how it is used" : "lists the commands");
 }
 
 /* What a failed command means for the shell. A question answered with no is no failure. */
@@ -150,6 +215,8 @@ static int finish(struct kr_cli *cli, int rc, struct kr_err *err)
         if (kr_view_interrupted())
             (void)kr_hint(err, "the same command goes on from here");
         print_error(cli, err);
+        if (err->code == KR_E_USAGE)
+            print_usage_help(cli, err);
     }
     if (!written && rc == 0) {
         print_error(cli, &out_err);

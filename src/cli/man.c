@@ -119,7 +119,8 @@ static void environment(struct kr_buf *out)
         {"KOUROU_DEFAULT_OUTPUT, ZENML_DEFAULT_OUTPUT", "Default of --output."},
         {"KOUROU_CLI_COLUMN_WIDTH, ZENML_CLI_COLUMN_WIDTH", "Width of tables and help pages."},
         {"HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_ENDPOINT", "As the official Hub client has them."},
-        {"NO_COLOR", "No colours."},
+        {"NO_COLOR, CLICOLOR=0", "No colours."},
+        {"CLICOLOR_FORCE", "Colours away from terminals too, unless NO_COLOR is set."},
     };
 
     kr_buf_adds(out, ".SH ENVIRONMENT\n");

@@ -14,9 +14,16 @@
 
 enum { OUT_MAX = 256 << 20 };
 
-const char *const kr_format_names[] = {"table", "json", "yaml", "csv", "tsv", NULL};
+const char *const kr_format_names[] = {"table", "json", "yaml", "csv", "tsv", "wide", NULL};
 
 int kr_format_of(const char *name, enum kr_format *format, struct kr_err *err)
+{
+    bool wide;
+
+    return kr_format_of_list(name, format, &wide, err);
+}
+
+int kr_format_of_list(const char *name, enum kr_format *format, bool *wide, struct kr_err *err)
 {
     static const char *const variables[] = {"KOUROU_DEFAULT_OUTPUT", "ZENML_DEFAULT_OUTPUT"};
     const char *where = "--output";
@@ -26,15 +33,18 @@ int kr_format_of(const char *name, enum kr_format *format, struct kr_err *err)
         where = variables[i];
     }
     *format = KR_TABLE;
+    *wide = false;
     if (name == NULL)
         return 0;
     for (int i = 0; kr_format_names[i] != NULL; i++) {
         if (strcmp(kr_format_names[i], name) == 0) {
-            *format = (enum kr_format)i;
+            *wide = i == KR_WIDE;
+            *format = *wide ? KR_TABLE : (enum kr_format)i;
             return 0;
         }
     }
-    return kr_fail(err, KR_E_USAGE, "%s is one of table|json|yaml|csv|tsv, not '%s'", where, name);
+    return kr_fail(err, KR_E_USAGE, "%s is one of table|json|yaml|csv|tsv|wide, not '%s'", where,
+                   name);
 }
 
 /* Why stdout could not be written, from the first time; 0: it could. */

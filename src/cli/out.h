@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "cli/cmd.h"
 
-enum kr_format { KR_TABLE, KR_JSON, KR_YAML, KR_CSV, KR_TSV };
+enum kr_format { KR_TABLE, KR_JSON, KR_YAML, KR_CSV, KR_TSV, KR_WIDE };
 
 extern const char *const kr_format_names[]; /* NULL-terminated, in the order of the enum */
 
@@ -18,8 +18,11 @@ extern const char *const kr_format_names[]; /* NULL-terminated, in the order of 
         .offset = offsetof(args_type, field)                                                       \
     }
 
-/* The format of a name; NULL: $KOUROU_DEFAULT_OUTPUT, $ZENML_DEFAULT_OUTPUT, table. */
+/* The format of a name; NULL: $KOUROU_DEFAULT_OUTPUT, $ZENML_DEFAULT_OUTPUT, table. "wide" is a
+ * table, of which lists cut nothing (*wide). */
 int kr_format_of(const char *name, enum kr_format *format, struct kr_err *err) KR_MUST_USE;
+int kr_format_of_list(const char *name, enum kr_format *format, bool *wide,
+                      struct kr_err *err) KR_MUST_USE;
 
 /* Writes text for people to stdout (screen.h); registered secrets are blanked out unless
  * cli->reveal. The text is changed. */

@@ -165,9 +165,10 @@ static void add_head(struct panel *p)
     kr_auto_free char *name = kr_strdup(kr_json_str(p->row, "name", ""));
 
     kr_printable(name);
-    kr_buf_addf(p->out, "%s%s%s %s %s%s%s\n", kr_style(term, KR_BOLD), name,
-                kr_style(term, KR_PLAIN), kr_state_emoji(state),
-                kr_style(term, status_style(state)), status, kr_style(term, KR_PLAIN));
+    kr_buf_addf(p->out, "%s%s%s %s%s%s%s%s\n", kr_style(term, KR_BOLD), name,
+                kr_style(term, KR_PLAIN), term->live ? kr_state_emoji(state) : "",
+                term->live ? " " : "", kr_style(term, status_style(state)), status,
+                kr_style(term, KR_PLAIN));
 }
 
 static void add_fact(struct panel *p, const char *label, const char *text)

@@ -22,6 +22,24 @@ struct parser {
     struct kr_err *err;
 };
 
+static const struct {
+    const char *name, *brief;
+    enum kr_wish wish;
+} wishes[] = {{"--help", "-h", KR_WISH_HELP},
+              {"--version", NULL, KR_WISH_VERSION},
+              {"--quiet", "-q", KR_WISH_QUIET},
+              {"--verbose", "-v", KR_WISH_VERBOSE}};
+
+enum kr_wish kr_wish_of(const char *word)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(wishes); i++) {
+        if (strcmp(word, wishes[i].name) == 0 ||
+            (wishes[i].brief != NULL && strcmp(word, wishes[i].brief) == 0))
+            return wishes[i].wish;
+    }
+    return KR_WISH_RUN;
+}
+
 static void *slot(const struct parser *p, size_t offset)
 {
     return p->args + offset;
@@ -131,6 +149,22 @@ static int set_value(struct parser *p, const struct kr_opt *opt, const char *sho
     return 0;
 }
 
+/* -o is the output's format for most commands; where the grammar gave it to a flag, a format behind
+ * it tells that the output was meant. */
+static bool means_output(const struct parser *p, const struct kr_opt *opt, const char *shown)
+{
+    const char *next = p->at + 1 < p->argc ? p->argv[p->at + 1] : "";
+    const struct kr_opt *output = kr_opt_find(&p->opts, "output", strlen("output"));
+
+    if (strcmp(shown, "-o") != 0 || output == NULL || output == opt || output->choices == NULL)
+        return false;
+    for (const char *const *c = output->choices; *c != NULL; c++) {
+        if (strcmp(*c, next) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* An option was found; value is what followed '=' or the short letter, or NULL. */
 static int option(struct parser *p, const struct kr_opt *opt, const char *shown, const char *value)
 {
@@ -141,6 +175,9 @@ static int option(struct parser *p, const struct kr_opt *opt, const char *shown,
     if (!kr_opt_takes_value(opt)) {
         if (value != NULL)
             return kr_fail(p->err, KR_E_USAGE, "%s takes no value", shown);
+        if (means_output(p, opt, shown))
+            return kr_fail(p->err, KR_E_USAGE, "%s is --%s here", shown, opt->name),
+                   kr_hint(p->err, "for the format of the output: --output %s", p->argv[p->at + 1]);
     } else if (value == NULL) {
         if (p->at + 1 >= p->argc)
             return kr_fail(p->err, KR_E_USAGE, "%s needs a value", shown);
@@ -174,7 +211,7 @@ static int unknown_option(struct parser *p, const char *word, size_t n)
 {
     kr_auto_free char *given = kr_strndup(word, n + 2);
     kr_auto_free char *text = NULL, *shown = NULL;
-    kr_auto_free const char **names = kr_calloc(2 * p->opts.count + 2, sizeof(*names));
+    kr_auto_free const char **names = kr_calloc(2 * p->opts.count + 8, sizeof(*names));
     const char *nearest;
     size_t count = 0;
 
@@ -183,7 +220,8 @@ static int unknown_option(struct parser *p, const char *word, size_t n)
         if (p->opts.rows[i].alias != NULL)
             names[count++] = p->opts.rows[i].alias;
     }
-    names[count++] = "help";
+    for (size_t i = 0; i < KR_ARRAY_LEN(wishes); i++)
+        names[count++] = wishes[i].name + 2;
     nearest = kr_name_nearest(given + 2, names, count);
     shown = nearest != NULL ? kr_asprintf("--%s", nearest) : NULL;
     if (nearest == NULL && p->cmd->free_rule != KR_FREE_NONE && word[n + 2] == '\0') {
@@ -194,7 +232,7 @@ static int unknown_option(struct parser *p, const char *word, size_t n)
     return usage(p, text, shown);
 }
 
-static int long_option(struct parser *p, char *word, enum kr_wish *wish)
+static int long_option(struct parser *p, char *word, unsigned *wish)
 {
     const char *eq = strchr(word, '=');
     size_t n = eq != NULL ? (size_t)(eq - word) - 2 : strlen(word) - 2;
@@ -203,12 +241,8 @@ static int long_option(struct parser *p, char *word, enum kr_wish *wish)
 
     if (opt != NULL)
         return option(p, opt, shown, eq != NULL ? eq + 1 : NULL);
-    if (strcmp(shown, "--help") == 0 && eq == NULL) {
-        *wish = KR_WISH_HELP;
-        return 0;
-    }
-    if (strcmp(shown, "--version") == 0 && eq == NULL) {
-        *wish = KR_WISH_VERSION;
+    if (eq == NULL && kr_wish_of(shown) != KR_WISH_RUN) {
+        *wish |= (unsigned)kr_wish_of(shown);
         return 0;
     }
     if (p->cmd->free_rule != KR_FREE_NONE && eq != NULL && n > 0)
@@ -228,7 +262,7 @@ static const struct kr_opt *find_brief(struct parser *p, const char *word, size_
 }
 
 /* -x, -x VALUE, -xVALUE, -xyz of flags, -xy and -xy=VALUE for short names of several letters. */
-static int short_option(struct parser *p, char *word, enum kr_wish *wish)
+static int short_option(struct parser *p, char *word, unsigned *wish)
 {
     const char *eq = strchr(word, '=');
     size_t n = eq != NULL ? (size_t)(eq - word) - 1 : strlen(word) - 1;
@@ -242,9 +276,9 @@ static int short_option(struct parser *p, char *word, enum kr_wish *wish)
     for (const char *c = word + 1; *c != '\0'; c++) {
         opt = find_brief(p, c, 1);
         (void)snprintf(shown, sizeof(shown), "-%c", *c);
-        if (opt == NULL && (*c == 'h' || *c == 'v')) {
-            *wish = *c == 'h' ? KR_WISH_HELP : KR_WISH_VERSION;
-            return 0;
+        if (opt == NULL && kr_wish_of(shown) != KR_WISH_RUN) {
+            *wish |= (unsigned)kr_wish_of(shown);
+            continue;
         }
         if (opt == NULL) {
             kr_auto_free char *text =
@@ -283,7 +317,7 @@ static int positional(struct parser *p, const char *word)
     return 0;
 }
 
-static int parse_word(struct parser *p, enum kr_wish *wish)
+static int parse_word(struct parser *p, unsigned *wish)
 {
     char *word = p->argv[p->at];
     const char *eq;
@@ -340,7 +374,7 @@ static int set_defaults(struct parser *p)
 }
 
 int kr_args_parse(const char *prog, const struct kr_cmd *cmd, char **argv, int argc, void **args,
-                  enum kr_wish *wish, struct kr_err *err)
+                  unsigned *wish, struct kr_err *err)
 {
     struct parser p = {.prog = prog, .cmd = cmd, .argv = argv, .argc = argc, .err = err};
     int rc;
@@ -350,12 +384,14 @@ int kr_args_parse(const char *prog, const struct kr_cmd *cmd, char **argv, int a
     kr_opts_of(cmd, &p.opts);
     p.args = kr_calloc(1, cmd->size > 0 ? cmd->size : 1);
     rc = set_defaults(&p);
-    for (; rc == 0 && *wish == KR_WISH_RUN && p.at < argc; p.at++)
+    for (; rc == 0 && (*wish & KR_WISH_PAGE) == 0 && p.at < argc; p.at++)
         rc = parse_word(&p, wish);
-    if (rc == 0 && *wish == KR_WISH_RUN)
+    if (rc == 0 && (*wish & KR_WISH_PAGE) == 0)
         rc = check_missing(&p);
+    if (rc == 0 && (*wish & KR_WISH_QUIET) != 0 && (*wish & KR_WISH_VERBOSE) != 0)
+        rc = kr_fail(err, KR_E_USAGE, "--quiet and --verbose exclude each other");
     kr_opts_finish(&p.opts);
-    if (rc < 0 || *wish != KR_WISH_RUN) {
+    if (rc < 0 || (*wish & KR_WISH_PAGE) != 0) {
         kr_args_destroy(cmd, p.args);
         return rc;
     }

@@ -27,6 +27,8 @@ struct kr_table {
     size_t width;
     struct cell *cells; /* width for each row */
     size_t rows;
+    size_t shown; /* columns that are drawn: the last ones may be dropped */
+    bool whole, drops, is_cut;
 };
 
 struct kr_table *kr_table_create(const struct kr_term *term)
@@ -110,29 +112,42 @@ static size_t fitting(const char *text, int columns, bool words)
     return good > 0 || text[0] == '\0' ? good : strlen(text);
 }
 
-/* Takes from the widest column that may be narrower until the table fits or none is left. */
-static void shrink(struct kr_table *table)
+/* Takes from the widest column of these that may be narrower until the table fits or none is left.
+ * Gives what is still too much. */
+static int shrink_columns(struct kr_table *table, bool last, int excess)
 {
-    int room = kr_term_table_width(&table->term), total = -GAP;
-
-    for (size_t i = 0; i < table->width; i++)
-        total += table->columns[i].width + GAP;
-    while (total > room) {
+    while (excess > 0) {
         struct column *widest = NULL;
 
         for (size_t i = 0; i < table->width; i++) {
             struct column *c = &table->columns[i];
             int least = kr_term_columns(c->head) > LEAST ? kr_term_columns(c->head) : LEAST;
 
-            if (c->fit != KR_KEEP && c->width > least &&
+            if (c->fit != KR_KEEP && (c->fit == KR_CUT_LAST) == last && c->width > least &&
                 (widest == NULL || c->width > widest->width))
                 widest = c;
         }
         if (widest == NULL)
-            return;
+            break;
         widest->width--;
-        total--;
+        excess--;
+        table->is_cut = true;
     }
+    return excess;
+}
+
+static void shrink(struct kr_table *table)
+{
+    int excess = -GAP - kr_term_table_width(&table->term);
+
+    table->shown = table->width;
+    for (size_t i = 0; i < table->width; i++)
+        excess += table->columns[i].width + GAP;
+    if (table->whole)
+        return;
+    excess = shrink_columns(table, true, shrink_columns(table, false, excess));
+    for (; table->drops && excess > 0 && table->shown > 1; table->shown--)
+        excess -= table->columns[table->shown - 1].width + GAP;
 }
 
 /* One piece of a cell. Spaces are owed until something follows them: no line ends with one. */
@@ -157,13 +172,13 @@ static bool draw_line(struct kr_table *table, struct kr_buf *out, const char **r
     bool more = false;
     int owed = 0, start = 0;
 
-    for (size_t i = 0; i < table->width; i++) {
+    for (size_t i = 0; i < table->shown; i++) {
         const struct column *column = &table->columns[i];
         int all = kr_term_columns(rest[i]);
         size_t n = strlen(rest[i]);
         kr_auto_free char *piece = NULL;
 
-        if (all > column->width && column->fit == KR_CUT) {
+        if (all > column->width && (column->fit == KR_CUT || column->fit == KR_CUT_LAST)) {
             kr_auto_free char *head =
                 kr_strndup(rest[i], fitting(rest[i], column->width - 1, false));
 
@@ -185,6 +200,21 @@ static bool draw_line(struct kr_table *table, struct kr_buf *out, const char **r
     }
     kr_buf_addc(out, '\n');
     return more;
+}
+
+void kr_table_whole(struct kr_table *table)
+{
+    table->whole = true;
+}
+
+void kr_table_drops(struct kr_table *table)
+{
+    table->drops = true;
+}
+
+bool kr_table_is_cut(const struct kr_table *table)
+{
+    return table->is_cut;
 }
 
 int kr_table_draw(struct kr_table *table, struct kr_buf *out)

@@ -25,14 +25,26 @@ static int width_from_env(void)
     return 0;
 }
 
+/* https://no-color.org and https://bixense.com/clicolors: NO_COLOR wins over CLICOLOR_FORCE. */
+static bool wants_colour(bool can)
+{
+    const char *force = kr_env_get("CLICOLOR_FORCE"), *wanted = kr_env_get("CLICOLOR");
+
+    if (kr_env_get("NO_COLOR") != NULL)
+        return false;
+    if (force != NULL && strcmp(force, "0") != 0)
+        return true;
+    return can && (wanted == NULL || strcmp(wanted, "0") != 0);
+}
+
 struct kr_term kr_term_of(int fd)
 {
     struct kr_term term = {.tty = isatty(fd) == 1};
     const char *kind = kr_env_get("TERM");
     struct winsize size;
 
-    term.colour =
-        term.tty && kr_env_get("NO_COLOR") == NULL && (kind == NULL || strcmp(kind, "dumb") != 0);
+    term.live = term.tty && (kind == NULL || strcmp(kind, "dumb") != 0);
+    term.colour = wants_colour(term.live);
     term.width = width_from_env();
     if (term.width == 0 && term.tty && ioctl(fd, TIOCGWINSZ, &size) == 0)
         term.width = size.ws_col;
@@ -47,9 +59,7 @@ int kr_term_table_width(const struct kr_term *term)
         return forced;
     if (!term->tty)
         return 10000;
-    if (term->width <= 0)
-        return 150;
-    return term->width < 80 ? 80 : term->width > 200 ? 200 : term->width;
+    return term->width > 0 ? term->width : 80;
 }
 
 int kr_term_columns(const char *text)

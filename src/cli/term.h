@@ -7,14 +7,15 @@
 
 struct kr_term {
     bool tty;
-    bool colour; /* terminal, no NO_COLOR, TERM is not dumb */
+    bool live;   /* terminal whose cursor can be moved: TERM is not dumb */
+    bool colour; /* live and no NO_COLOR, no CLICOLOR=0; or CLICOLOR_FORCE */
     int width;   /* columns; 0: not known */
 };
 
 struct kr_term kr_term_of(int fd);
 
-/* Width of tables: the terminal's within 80..200, unless the environment sets another. Away from a
- * terminal there is no limit: nothing that programs read is cut. */
+/* Width of tables: the terminal's (80 when it does not say), unless the environment sets another.
+ * Away from a terminal there is no limit: nothing that programs read is cut. */
 int kr_term_table_width(const struct kr_term *term);
 
 /* Columns that UTF-8 text takes on a terminal; control characters count nothing. */

@@ -94,7 +94,7 @@ static void draw(struct kr_view_state *view)
     int room = (term->width > 0 ? term->width : 80) - 4;
     kr_auto_free char *text = kr_strdup(view->text);
 
-    if (!term->tty || !view->active)
+    if (!term->live || !view->active)
         return;
     add_counts(&counts, view);
     room -= kr_term_columns(kr_buf_str(&counts));
@@ -131,7 +131,7 @@ static void *tick(void *data)
 
 static void start_ticking(struct kr_view_state *view)
 {
-    if (!view->ticking && view->cli->err.tty)
+    if (!view->ticking && view->cli->err.live)
         view->ticking = pthread_create(&view->ticker, NULL, tick, view) == 0;
 }
 
@@ -182,6 +182,8 @@ void kr_view_note(struct kr_view_state *view, enum kr_note kind, const char *tex
     const struct kr_term *term = &view->cli->err;
     kr_auto_free char *copy = kr_strdup(text);
 
+    if (view->cli->quiet && kind != KR_NOTE_WARN)
+        return;
     kr_printable(copy);
     (void)pthread_mutex_lock(&view->lock);
     erase(view);
@@ -203,10 +205,10 @@ static void settle(struct kr_view_state *view, bool finished)
     const struct kr_term *term = &view->cli->err;
 
     erase(view);
-    if (term->tty)
+    if (term->live)
         kr_buf_addf(&line, "%s%s%s ", kr_style(term, KR_GREEN), finished ? "\u2714" : "\u00b7",
                     kr_style(term, KR_PLAIN));
-    if (term->tty || finished) {
+    if (term->live || finished) {
         kr_buf_adds(&line, view->text);
         add_counts(&line, view);
         kr_buf_addc(&line, '\n');
@@ -223,6 +225,8 @@ static void on_progress(void *data, const struct kr_progress *p)
     kr_auto_free char *text = kr_strdup(p->text != NULL ? p->text : step);
     bool same;
 
+    if (view->cli->quiet)
+        return;
     kr_printable(text);
     (void)pthread_mutex_lock(&view->lock);
     same = view->active && strcmp(view->step, step) == 0;
@@ -232,7 +236,7 @@ static void on_progress(void *data, const struct kr_progress *p)
         view->since = kr_mono_ms();
         (void)snprintf(view->step, sizeof(view->step), "%s", step);
     }
-    if (!view->cli->err.tty && !p->finished && (!same || strcmp(view->text, text) != 0)) {
+    if (!view->cli->err.live && !p->finished && (!same || strcmp(view->text, text) != 0)) {
         kr_buf_addf(&line, "%s\n", text);
         put(view, &line);
     }
@@ -259,6 +263,8 @@ static void on_log_line(void *data, const char *source, const char *text)
     const struct kr_term *term = &view->cli->err;
     kr_auto_free char *copy = kr_strdup(text);
 
+    if (view->cli->quiet)
+        return;
     kr_printable(copy);
     (void)pthread_mutex_lock(&view->lock);
     erase(view);

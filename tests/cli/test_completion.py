@@ -40,7 +40,7 @@ def test_options(offers):
     assert "--help" in offers("stack", "register", "x", "-")
     assert "--alerter" not in offers("stack", "register", "x", "--a")
     assert "--snapshot_id" in offers("deployment", "list", "--s")
-    assert offers("stack", "list", "--output", "") == ["table", "json", "yaml", "csv", "tsv"]
+    assert offers("stack", "list", "--output", "") == ["table", "json", "yaml", "csv", "tsv", "wide"]
     assert offers("stack", "list", "--output=j") == ["--output=json"]
     assert offers("stack", "list", "-c", "name,dep") == ["name,deployer"]
     assert offers("secret", "get", "x", "-p", "t") == ["true"]

@@ -22,13 +22,13 @@ def failed(done, status, message):
     (["--hlp"], "'kourou' has no option '--hlp'; did you mean '--help'?"),
     (["stack", "list", "--colums=id"], "'kourou stack list' has no option '--colums'; did you mean '--columns'?"),
     (["stack", "list", "--xyzzy"], "'kourou stack list' has no option '--xyzzy'; 'kourou stack list --help' lists what it takes"),
-    (["stack", "list", "-q"], "'kourou stack list' has no option '-q'; 'kourou stack list --help' lists what it takes"),
+    (["stack", "list", "-x"], "'kourou stack list' has no option '-x'; 'kourou stack list --help' lists what it takes"),
     (["stack", "list", "-al"], "'kourou stack list' has no option '-al'; 'kourou stack list --help' lists what it takes"),
     (["stack", "list", "extra"], "'kourou stack list' does not expect the argument 'extra'"),
     (["stack", "list", "--page"], "--page needs a value"),
     (["stack", "list", "--page=0"], "--page is a whole number from 1, not '0'"),
     (["stack", "list", "--size", "many"], "--size is a whole number from 1, not 'many'"),
-    (["stack", "list", "-o", "xml"], "-o is one of table|json|yaml|csv|tsv, not 'xml'"),
+    (["stack", "list", "-o", "xml"], "-o is one of table|json|yaml|csv|tsv|wide, not 'xml'"),
     (["stack", "list", "--logical_operator=xor"], "--logical_operator is one of and|or, not 'xor'"),
     (["deployer", "register"], "'kourou deployer register' needs the argument NAME"),
     (["deployer", "register", "x"], "'kourou deployer register' needs the option --flavor"),
@@ -48,7 +48,9 @@ def failed(done, status, message):
     (["completion", "tcsh"], "there is no completion for 'tcsh', only for bash, zsh and fish"),
 ])
 def test_usage_errors(kourou, args, message):
-    failed(kourou(*args), 2, message)
+    done = kourou(*args)
+    failed(done, 2, message)
+    assert "--help'" in done.stderr, "it names the page that says more"
 
 
 def test_messages_use_the_name_of_the_call(kourou):
@@ -59,11 +61,12 @@ def test_messages_use_the_name_of_the_call(kourou):
 def test_a_group_without_command_shows_its_help_and_is_a_usage_error(kourou):
     done = kourou("deployment", check=2)
     assert done.stdout.startswith("Usage: kourou deployment COMMAND")
-    assert done.stderr == "Error: 'kourou deployment' needs a command\n"
+    assert done.stderr == ("Error: 'kourou deployment' needs a command\n"
+                           "  'kourou deployment --help' lists the commands\n")
     assert kourou(check=0).stdout == kourou("--help", check=0).stdout
 
 
-@pytest.mark.parametrize("args", [["-v"], ["--version"], ["stack", "list", "-v"], ["deployer", "--version"],
+@pytest.mark.parametrize("args", [["-v"], ["--version"], ["stack", "list", "--version"], ["deployer", "-v"], ["deployer", "--version"],
                                   ["secret", "create", "x", "--version"]])
 def test_version_everywhere(kourou, args):
     assert kourou(*args, check=0).stdout == "kourou, version 0.1.0\n"

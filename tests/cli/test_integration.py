@@ -28,7 +28,7 @@ def test_list(kourou, project):
     assert by_name["huggingface"]["installed"] is True and by_name["huggingface"]["built_in"] is True
     text = kourou("integration", "list", check=0).stdout
     assert text.splitlines()[0] == "INSTALLED  INTEGRATION        REQUIRED PACKAGES"
-    assert any(line.split() == ["✔", "huggingface", "built", "in"] for line in text.splitlines())
+    assert any(line.split() == ["yes", "huggingface", "built", "in"] for line in text.splitlines())
     assert kourou("integration", "list", "-o", "csv", check=0).stdout.startswith(
         "installed,integration,required_packages\n")
 
@@ -46,7 +46,8 @@ def test_requirements(kourou, tmp_path, monkeypatch):
     kourou("integration", "export-requirements", "scipy", "-o", "r.txt", "--overwrite", check=0)
     assert (tmp_path / "r.txt").read_text() == "scipy\n"
     assert kourou("integration", "export-requirements", "scipy", "--installed-only", check=2).stderr == (
-        "Error: give either names or --installed-only\n")
+        "Error: give either names or --installed-only\n"
+        "  'kourou integration export-requirements --help' shows how it is used\n")
 
 
 @pytest.fixture

@@ -115,7 +115,8 @@ def test_default_output(kourou, monkeypatch):
     assert kourou("stack", "list", "-o", "table", "-c", "name", check=0).stdout == "NAME\ndefault\n"
     monkeypatch.setenv("KOUROU_DEFAULT_OUTPUT", "xml")
     done = kourou("stack", "list", check=2)
-    assert done.stderr == "Error: KOUROU_DEFAULT_OUTPUT is one of table|json|yaml|csv|tsv, not 'xml'\n"
+    assert done.stderr == ("Error: KOUROU_DEFAULT_OUTPUT is one of table|json|yaml|csv|tsv|wide, not 'xml'\n"
+                           "  'kourou stack list --help' shows how it is used\n")
 
 
 @pytest.mark.parametrize("words", [["stack", "describe"], ["deployer", "describe", "default"], ["status"], ["version"],
@@ -146,7 +147,8 @@ def test_init(kourou, project):
     status = json.loads(kourou("status", "-o", "json", check=0, cwd=project / "below").stdout)
     assert status["source_root"] == str(project) and status["initialised"] is True
     assert kourou("init", check=1).stderr.startswith(f"Error: {project} is a source root already\n")
-    assert kourou("init", "--path", "nowhere", check=2).stderr == "Error: --path: there is no folder 'nowhere'\n"
+    assert kourou("init", "--path", "nowhere", check=2).stderr == (
+        "Error: --path: there is no folder 'nowhere'\n  'kourou init --help' shows how it is used\n")
 
 
 def test_no_colours_away_from_a_terminal(kourou, three):

@@ -91,7 +91,8 @@ def test_export_and_import(kourou, rows, tmp_path):
     kourou("stack", "import", "other", "-f", "s.yaml", check=0, cwd=tmp_path)
     assert {row["name"] for row in rows("stack", "list")} == {"default", "s", "other"}
     assert "s" in kourou("stack", "import", "s", check=1, cwd=tmp_path).stderr
-    assert kourou("stack", "import", check=2).stderr == "Error: name the stack or the file to import\n"
+    assert kourou("stack", "import", check=2).stderr == (
+        "Error: name the stack or the file to import\n  'kourou stack import --help' shows how it is used\n")
 
 
 def test_import_asks_for_another_name(kourou, terminal, rows, tmp_path, monkeypatch):
