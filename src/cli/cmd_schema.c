@@ -124,8 +124,11 @@ static void draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, 
     json_t *row;
     size_t i, j;
 
-    json_array_foreach(columns, j, column) kr_table_column(
-        table, json_string_value(column), j + 1 == json_array_size(columns) ? KR_WRAP : KR_KEEP);
+    json_array_foreach(columns, j, column)
+        kr_table_column(table, json_string_value(column),
+                        j + 1 == json_array_size(columns) ? KR_WRAP
+                        : j > 0                           ? KR_CUT
+                                                          : KR_CUT_LAST);
     json_array_foreach(rows, i, row)
     {
         shorten(row);
@@ -138,6 +141,33 @@ static void draw(struct kr_cli *cli, const json_t *columns, const json_t *rows, 
         }
     }
     (void)kr_table_draw(table, out);
+}
+
+/* On a terminal a table of settings is a table of its own, whose help has the room that is left. */
+static void draw_each(struct kr_cli *cli, const json_t *tables, struct kr_buf *out)
+{
+    kr_auto_json json_t *columns = json_pack("[s, s, s, s]", "setting", "type", "default", "help");
+    json_t *table, *row;
+    size_t i, j;
+
+    json_array_foreach((json_t *)(uintptr_t)tables, i, table)
+    {
+        kr_auto_json json_t *one = json_pack("[O]", table), *rows = flat_rows(one);
+
+        json_array_foreach(rows, j, row)
+        {
+            kr_auto_free char *range = NULL, *help = NULL;
+
+            shorten(row);
+            range = kr_cell(json_object_get(row, "range"));
+            help = kr_asprintf("%s [%s]", kr_json_str(row, "help", ""), range);
+            if (range[0] != '\0')
+                kr_json_set_str(row, "help", help);
+        }
+        kr_buf_addf(out, "%s%s%s%s\n", i > 0 ? "\n" : "", kr_style(&cli->out, KR_CYAN),
+                    kr_json_str(table, "table", ""), kr_style(&cli->out, KR_PLAIN));
+        draw(cli, columns, rows, out);
+    }
 }
 
 static int run_schema(struct kr_cli *cli, const void *data, struct kr_err *err)
@@ -175,7 +205,10 @@ static int run_schema(struct kr_cli *cli, const void *data, struct kr_err *err)
     }
     columns =
         json_pack("[s, s, s, s, s, s]", "table", "setting", "type", "range", "default", "help");
-    draw(cli, columns, rows, &out);
+    if (cli->out.tty)
+        draw_each(cli, tables, &out);
+    else
+        draw(cli, columns, rows, &out);
     if (kr_buf_check(&out, err) < 0)
         return -(int)err->code;
     kr_out(cli, &out);

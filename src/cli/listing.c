@@ -259,7 +259,8 @@ static void draw_cell(struct kr_table *table, size_t at, const char *column, con
 
 static enum kr_fit fit_of(const char *column, const struct look *look)
 {
-    static const char *const kept[] = {"name", "url", "status", "active", "created", "updated"};
+    static const char *const kept[] = {"name",    "url",     "status", "active",
+                                       "created", "updated", "started"};
     bool is_kept = kr_ends_with(column, "id");
 
     for (size_t i = 0; i < KR_ARRAY_LEN(kept); i++)

@@ -301,9 +301,13 @@ static int positional(struct parser *p, const char *word)
 
     for (size_t i = 0; arg != NULL && arg->name != NULL && !arg->many && i < p->words; i++)
         arg++;
-    if (arg == NULL || arg->name == NULL)
-        return kr_fail(p->err, KR_E_USAGE, "'%s %s' does not expect the argument '%s'", p->prog,
-                       p->cmd->path, word);
+    if (arg == NULL || arg->name == NULL) {
+        (void)kr_fail(p->err, KR_E_USAGE, "'%s %s' does not expect the argument '%s'", p->prog,
+                      p->cmd->path, word);
+        if (p->cmd->free_rule != KR_FREE_NONE && strchr(word, '=') != NULL)
+            (void)kr_hint(p->err, "values are written --KEY=VALUE");
+        return -KR_E_USAGE;
+    }
     p->words++;
     if (!arg->many) {
         if (need_text(p, arg->name, word, arg->complete) < 0)

@@ -8,7 +8,7 @@
 #include "cli/out.h"
 #include "cli/screen.h"
 
-enum { GAP = 2, LEAST = 8 };
+enum { GAP = 2, LEAST = 8, LEAST_WRAPPED = 24 };
 
 struct cell {
     char *text;
@@ -121,7 +121,8 @@ static int shrink_columns(struct kr_table *table, bool last, int excess)
 
         for (size_t i = 0; i < table->width; i++) {
             struct column *c = &table->columns[i];
-            int least = kr_term_columns(c->head) > LEAST ? kr_term_columns(c->head) : LEAST;
+            int room = c->fit == KR_WRAP ? LEAST_WRAPPED : LEAST;
+            int least = kr_term_columns(c->head) > room ? kr_term_columns(c->head) : room;
 
             if (c->fit != KR_KEEP && (c->fit == KR_CUT_LAST) == last && c->width > least &&
                 (widest == NULL || c->width > widest->width))

@@ -197,3 +197,26 @@ def test_pages_fit_80_columns(kourou, commands):
         options = page.split("Example")[0].splitlines()[2:]
         long = [line for line in options if len(line) > 80 and not line.lstrip().startswith("-")]
         assert not long, (command["path"], long)
+
+
+def test_values_without_dashes(kourou, deployed):
+    assert kourou("deployment", "invoke", deployed, "name=Ada", check=2).stderr == (
+        "Error: 'kourou deployment invoke' does not expect the argument 'name=Ada'\n  values are written --KEY=VALUE\n"
+        "  'kourou deployment invoke --help' shows how it is used\n")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("words", [("schema",), ("deployer", "flavor", "list"), ("deployer", "flavor", "describe", "huggingface"),
+                                   ("integration", "list"), ("stack", "describe"), ("status",)], ids=" ".join)
+def test_other_tables_fit_too(terminal, home, words, columns):
+    text = on_terminal(terminal, *words, columns=columns)
+    notes = ("Installed means: ", "'kourou ", "Source root", "Store", "Config dir", "Data dir", "Runtime dir")
+    assert not [line for line in text.splitlines() if len(line) > columns and not line.startswith(notes)]
+
+
+def test_settings_on_a_terminal_are_whole(terminal, kourou, home):
+    """Each table by itself, with names that are not cut."""
+    text = on_terminal(terminal, "schema", "deployer.huggingface")
+    rows = kourou("schema", "deployer.huggingface", "-o", "json", check=0).stdout
+    for row in json.loads(rows)["tables"][0]["rows"]:
+        assert re.search(rf"^{row['name']} +", text, re.M), row["name"]
