@@ -185,11 +185,22 @@ static void add_words(struct kr_words *words, const struct kr_pip_target *target
         kr_words_add(words, "--break-system-packages");
 }
 
+/* Names and descriptions of packages are text of others: it goes the way of all log lines. */
+static void on_line(const char *text, bool is_stderr, void *data)
+{
+    struct kr_app *app = data;
+
+    (void)is_stderr;
+    if (app->ui.log_line != NULL)
+        app->ui.log_line(app->ui.data, "pip", text);
+}
+
 int kr_pip_run(struct kr_app *app, const struct kr_pip_target *target, const struct kr_pip_how *how,
                const json_t *packages, struct kr_err *err)
 {
     kr_auto_words struct kr_words words = {0};
-    struct kr_proc_opts opts = {.cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
+    struct kr_proc_opts opts = {
+        .line = on_line, .data = app, .cancelled = app->ui.cancelled, .cancel_data = app->ui.data};
     const json_t *package;
     int status = 0;
     size_t i;

@@ -42,7 +42,7 @@ struct kr_pip_how {
 int kr_pip_check(struct kr_app *app, const struct kr_pip_target *target,
                  const struct kr_pip_how *how, struct kr_err *err) KR_MUST_USE;
 
-/* Runs pip or uv for the packages; its output goes to stderr. */
+/* Runs pip or uv for the packages; what it says goes to the ui's log lines (source "pip"). */
 int kr_pip_run(struct kr_app *app, const struct kr_pip_target *target, const struct kr_pip_how *how,
                const json_t *packages, struct kr_err *err) KR_MUST_USE;
 

@@ -96,6 +96,7 @@ static const struct kr_cmd rows[] = {
     {.path = "doctor",
      .help = "Check what this machine has and lacks, and say what to do",
      .opts = opts,
+     .needs = KR_LOOKS,
      .examples = examples,
      .size = sizeof(struct doctor_args),
      .run = run_doctor},

@@ -310,3 +310,14 @@ def test_uv_on_request(kourou, kinds, tmp_path):
 def test_list_says_which_python_it_means(kourou, kinds):
     env, why = kinds.dot_venv()
     assert f"Installed means: in {env}/bin/python ({why})\n" in kourou("integration", "list", check=0).stderr
+
+
+def test_what_pip_says_cannot_move_the_cursor(kourou, terminal, kinds, monkeypatch):
+    env, _ = kinds.dot_venv()
+    program = env / "bin/python"
+    program.write_text(program.read_text().replace("echo \"$@\" >>", "printf '\\033[2Jpip says\\r\\202\\033]0;x\\007' >&2; echo \"$@\" >>"))
+    monkeypatch.setenv("PIP_STATUS", "1")
+    done = kourou("integration", "install", "sklearn", "--yes", check=1, errors="replace")
+    assert "pip | pip says" in done.stderr and not {"\x1b", "\r", "\x07"} & set(done.stderr)
+    t = terminal("integration", "install", "sklearn", "--yes", NO_COLOR="1")
+    assert t.end() == 1 and "pip says" in t.seen and not {"\x1b", "\x07"} & set(t.seen)

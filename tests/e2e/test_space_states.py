@@ -123,3 +123,21 @@ def test_a_hub_that_refuses_connections_is_named(several):
     assert time.monotonic() - start < 15
     assert {row["status"] for row in json.loads(done.stdout)["items"]} == {"unknown"}
     assert done.stderr.count("onnect") >= 12 and "by the user" not in done.stderr
+
+
+def test_an_engine_that_is_silent(several, tmp_path):
+    """The docker program waits for its engine as long as it likes; a look does not."""
+    program = tmp_path / "bin/docker"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 300\n")
+    program.chmod(0o755)
+    with contextlib.closing(sqlite3.connect(several.env["KOUROU_HOME"] + "/store.db")) as store, store:
+        store.execute("UPDATE deployments SET flavor = 'docker', deployer_id = NULL WHERE name LIKE 'copy%'")
+    start = time.monotonic()
+    done = several.run("deployment", "list", "-o", "json", "-c", "name,status,state_note", check=0,
+                       env={"PATH": f"{program.parent}:{several.env['PATH']}", "DOCKER_HOST": "unix:///nowhere.sock"})
+    took = time.monotonic() - start
+    rows = {row["name"]: row for row in json.loads(done.stdout)["items"]}
+    assert took < 15 and rows["my_deployment"]["status"] == "running"
+    for name in (name for name in rows if name.startswith("copy")):
+        assert rows[name]["status"] == "unknown" and "docker did not end within" in rows[name]["state_note"], rows[name]
