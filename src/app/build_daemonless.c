@@ -103,6 +103,14 @@ static const char *text_or_null(const char *text)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+/* 0 is the default there; who wants no cache says 0 megabytes, and keeps less than any layer. */
+static uint64_t cache_bytes(const json_t *config)
+{
+    int64_t megabytes = kr_json_int(config, "cache_size_mb", -1);
+
+    return megabytes < 0 ? 0 : megabytes == 0 ? 1 : (uint64_t)megabytes * MEGABYTE;
+}
+
 int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *err)
 {
     kr_auto_files struct kr_files code = {0}, runtime = {0};
@@ -156,7 +164,7 @@ int kr_build_daemonless(const struct kr_build *b, char **image, struct kr_err *e
     what.installer_args = reqs.installer_args;
     what.uv = reqs.uv;
     what.zstd = strcmp(kr_json_str(b->config, "compression", "gzip"), "zstd") == 0;
-    what.cache_max = (uint64_t)kr_json_int(b->config, "cache_size_mb", 0) * MEGABYTE;
+    what.cache_max = cache_bytes(b->config);
     if (kr_image_build(&what, &built, err) < 0)
         return -(int)err->code;
     kr_denv_note(&b->target->env, false, "%s added to %s, %s sent",

@@ -283,10 +283,24 @@ static json_t *document(struct reader *r)
     }
 }
 
+/* JSON is YAML too, but libyaml does not take the pairs of escapes in which JSON has characters
+ * beyond the first 65536. */
+static bool is_json(const char *text, size_t n, const char *what, json_t **out)
+{
+    struct kr_err ignored = KR_ERR_INIT;
+    size_t i = 0;
+
+    while (i < n && strchr(" \t\r\n", text[i]) != NULL && text[i] != '\0')
+        i++;
+    return i < n && text[i] == '{' && kr_json_parse(text, n, what, out, &ignored) == 0;
+}
+
 int kr_yaml_parse(const char *text, size_t n, const char *what, json_t **out, struct kr_err *err)
 {
     struct reader r = {.what = what, .err = err};
 
+    if (is_json(text, n, what, out))
+        return 0;
     if (yaml_parser_initialize(&r.parser) == 0)
         return kr_fail(err, KR_E_SYSTEM, "%s: no memory", what);
     r.anchors = json_object();
