@@ -55,13 +55,12 @@ MORE = {
     "DockerSettings": '''
     _frozen = True
 
-    def _check_all(self):
+    def _check_all(self) -> None:
         if self.skip_build and not self.parent_image:
             raise SettingsError("DockerSettings: skip_build=True needs a parent_image")
 ''',
     "CORSConfig": '''
-    def __init__(self, **values):
-        super().__init__(**{"allow_origins": ["*"], **values})
+    _given_always = ("allow_origins",)
 ''',
 }
 
@@ -199,9 +198,9 @@ def python(tables):
     yield "# SPDX-License-Identifier: Apache-2.0"
     yield "# Made by tools/generate-settings.py from the tables of the program (src/core): change those."
     yield '"""The settings classes."""\n\nfrom __future__ import annotations\n'
-    yield "from enum import Enum, IntFlag\nfrom typing import TYPE_CHECKING\n"
+    yield "from enum import Enum, IntFlag\n"
     yield "from ._settings import Settings, integer, positive, register_enum\nfrom .errors import SettingsError\n"
-    yield "if TYPE_CHECKING:\n    from typing import Any, Dict, List, Literal, Optional, Tuple, Union\n\n    from ._settings import Source\n"
+    yield "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from typing import Any, Dict, List, Literal, Optional, Tuple, Union\n\n    from ._settings import Source\n"
     yield from enums(tables)
     flavors = {name: tables[f"deployer.{name}"]["rows"] for name in DEPLOYERS}
     first = next(iter(flavors.values()))

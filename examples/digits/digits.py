@@ -4,7 +4,7 @@
 The model is trained once when a worker starts, always with the same result, and shared by all requests.
 """
 
-from typing import Annotated, Dict, List
+from typing import Annotated, Any, Dict, List
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -27,9 +27,9 @@ class Prediction(BaseModel):
     probabilities: Dict[str, float]
 
 
-def train_model(seed: int = 0, images: int = 1500):
+def train_model(seed: int = 0, images: int = 1500) -> Any:
     """Trains on the first images of the data set. The others are left for testing."""
-    data = load_digits()
+    data: Any = load_digits()
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed))
     model.fit(data.data[:images] / 16.0, data.target[:images])
     return model
@@ -38,7 +38,8 @@ def train_model(seed: int = 0, images: int = 1500):
 @step
 def scale(image: Image) -> Annotated[List[float], "pixels"]:
     """Makes one row of numbers from 0 to 1 out of the image."""
-    return (np.asarray(image, dtype=float).ravel() / 16.0).tolist()
+    pixels: List[float] = (np.asarray(image, dtype=float).ravel() / 16.0).tolist()
+    return pixels
 
 
 @step
@@ -51,6 +52,6 @@ def predict(pixels: List[float]) -> Annotated[Prediction, "prediction"]:
 
 
 @pipeline(on_init=train_model, on_init_kwargs={"seed": 0})
-def predict_digit(image: Image):
+def predict_digit(image: Image) -> Prediction:
     """Says which digit an image of 8 by 8 pixels shows."""
     return predict(scale(image))

@@ -3,14 +3,16 @@
 
 import json
 import pathlib
+from typing import Any
 
 from sklearn.datasets import load_digits
 
 NUMBER = 1600  # not among the first 1500, which the model is trained on
 
 
-def main():
-    image = load_digits().images[NUMBER].astype(int).tolist()
+def main() -> None:
+    data: Any = load_digits()
+    image = data.images[NUMBER].astype(int).tolist()
     rows = ",\n ".join(json.dumps(row) for row in image)
     pathlib.Path(__file__).with_name("sample.json").write_text(f"[{rows}]\n")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pipeline of two steps: greets somebody and counts the letters."""
 
-from typing import Annotated
+from typing import Annotated, Tuple
 
 from kourou import pipeline, step
 
@@ -19,7 +19,7 @@ def count(text: str) -> Annotated[int, "length"]:
 
 
 @pipeline
-def my_pipeline(name: str = "world"):
+def my_pipeline(name: str = "world") -> Tuple[str, int]:
     """Greets somebody and counts the characters of the greeting."""
     text = greet(name)
     return text, count(text)

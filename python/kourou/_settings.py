@@ -9,21 +9,31 @@ from __future__ import annotations
 
 from copy import deepcopy
 from enum import Enum, Flag
-from typing import TYPE_CHECKING
-
 from .errors import SettingsError
 from .signature import suggestion
 
+TYPE_CHECKING = False  # not of typing, whose import takes longer than all of this
 if TYPE_CHECKING:
-    from typing import Any, Callable, Union
+    from typing import (AbstractSet, Any, Callable, ClassVar, Dict, Iterable, List, Mapping, NoReturn, Optional, Set, Tuple, Type,
+                        TypeVar, Union)
+
+    from typing_extensions import Self, dataclass_transform
 
     Source = Union[Callable[..., Any], str]  # a function, a class or the dotted name of one
+    Check = Callable[[Any], Optional[str]]  # what was expected instead, or None
+    SourceOf = Callable[[Any, str], str]
+    S = TypeVar("S", bound="Settings")
+    E = TypeVar("E", bound=Type[Enum])
+else:
+    def dataclass_transform(**_how):
+        """For checkers: the fields are parameters of the class, by name."""
+        return lambda cls: cls
 
 
-def integer(low=None, high=None):
+def integer(low: Optional[int] = None, high: Optional[int] = None) -> Check:
     """A check for whole numbers in a range."""
 
-    def check(value):
+    def check(value: Any) -> Optional[str]:
         if low is not None and value < low or high is not None and value > high:
             return f"between {low} and {high}" if high is not None else f"{low} or more"
         return None
@@ -31,12 +41,12 @@ def integer(low=None, high=None):
     return check
 
 
-def positive(value):
+def positive(value: Any) -> Optional[str]:
     """A check for numbers above 0."""
     return None if value > 0 else "a number above 0"
 
 
-def _split(text):
+def _split(text: str) -> List[str]:
     """Arguments of ``X[a, b[c, d]]``."""
     inner = text[text.index("[") + 1: -1]
     parts, depth, start = [], 0, 0
@@ -52,7 +62,7 @@ _WORDS = {"str": "text", "bool": "True or False", "int": "a whole number", "floa
           "Source": "a function, a class or the dotted name of one", "None": "None"}
 
 
-def _describe(kind):
+def _describe(kind: str) -> str:
     if kind.startswith("Optional["):
         return _describe(_split(kind)[0])
     if kind.startswith("Union["):
@@ -72,19 +82,19 @@ def _describe(kind):
     return _WORDS.get(kind, kind)
 
 
-_registry = {}
+_registry: Dict[str, Type[Any]] = {}
 
 
-def _is_enum(kind):
+def _is_enum(kind: str) -> bool:
     return kind in _registry and issubclass(_registry[kind], Enum)
 
 
-def _words(kind):
+def _words(kind: str) -> List[str]:
     """Words of ``Literal["a", "b"]``."""
     return [word.strip("'\"") for word in _split(kind)]
 
 
-def _word(kind, value):
+def _word(kind: str, value: Any) -> str:
     """The word that a text or a member of an enumeration means, small or large."""
     text = value.value if isinstance(value, Enum) else value
     for word in _words(kind):
@@ -93,7 +103,7 @@ def _word(kind, value):
     raise TypeError
 
 
-def _convert(kind, value):
+def _convert(kind: str, value: Any) -> Any:
     """The value as its field keeps it. TypeError when it is of another type."""
     if kind.startswith("Optional["):
         return None if value is None else _convert(_split(kind)[0], value)
@@ -125,7 +135,7 @@ def _convert(kind, value):
     return _convert_plain(kind, value)
 
 
-def _convert_plain(kind, value):
+def _convert_plain(kind: str, value: Any) -> Any:
     if kind == "Any":
         return value
     if kind == "None":
@@ -164,25 +174,34 @@ def _convert_plain(kind, value):
     raise TypeError
 
 
+@dataclass_transform(kw_only_default=True)
 class Settings:
-    """Named values with defaults. Unknown names and wrong values are a SettingsError, which is a ValueError."""
+    """Named values with defaults. Unknown names and wrong values are a SettingsError, which is a ValueError.
 
-    _fields = {}
-    _checks = {}
-    _not_here = {}
-    _sensitive = frozenset()
-    _frozen = False
+    A value is converted as far as that is safe (a tuple to a list, a path to text, a dictionary to the class of its field),
+    and is the object's own afterwards. None counts as not set where it is no value of the field.
+    """
 
-    def __init_subclass__(cls, **more):
+    _fields: ClassVar[Dict[str, Tuple[str, Any]]] = {}
+    _checks: ClassVar[Mapping[str, Check]] = {}
+    _not_here: ClassVar[Mapping[str, str]] = {}
+    _sensitive: ClassVar[AbstractSet[str]] = frozenset()
+    _given_always: ClassVar[Tuple[str, ...]] = ()  # fields whose default counts as given
+    _frozen: ClassVar[bool] = False
+    if TYPE_CHECKING:
+        _set: Dict[str, Any]
+        _touched: Dict[str, Any]
+
+    def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         own = {name: kind for name, kind in cls.__dict__.get("__annotations__", {}).items()
                if not name.startswith("_")}
         cls._fields = {**cls._fields, **{name: (kind, cls.__dict__.get(name, Settings)) for name, kind in own.items()}}
-        cls._checks = {**cls.__mro__[1]._checks, **cls.__dict__.get("_checks", {})}
+        cls._checks = {**getattr(cls.__mro__[1], "_checks"), **cls.__dict__.get("_checks", {})}
         _registry[cls.__name__] = cls
 
-    def __init__(self, **values):
-        object.__setattr__(self, "_set", {})
+    def __init__(self, **values: Any) -> None:
+        object.__setattr__(self, "_set", {name: deepcopy(self._fields[name][1]) for name in self._given_always})
         object.__setattr__(self, "_touched", {})
         for name, value in values.items():
             self._put(name, value)
@@ -191,10 +210,10 @@ class Settings:
                 raise SettingsError(f"{type(self).__name__}: {name} is missing")
         self._check_all()
 
-    def _check_all(self):
+    def _check_all(self) -> None:
         """Checks that concern several fields."""
 
-    def _put(self, name, value):
+    def _put(self, name: str, value: Any) -> None:
         owner = type(self).__name__
         if name not in self._fields:
             if name in self._not_here:
@@ -214,47 +233,48 @@ class Settings:
             raise SettingsError(f"{owner}: {name} is {value!r}, expected {problem}")
         self._set[name] = value
 
-    def __getattribute__(self, name):
-        if name[:1] != "_":
-            values = object.__getattribute__(self, "_set")
-            if name in values:
-                return values[name]
-            default = object.__getattribute__(self, name)
-            if type(default) in (dict, list) or isinstance(default, Settings):
-                # The caller may fill it; then it counts as set.
-                touched = object.__getattribute__(self, "_touched")
-                return touched.setdefault(name, deepcopy(default))
-            return default
-        return object.__getattribute__(self, name)
+    if not TYPE_CHECKING:  # else every name would be an attribute
+        def __getattribute__(self, name):
+            if name[:1] != "_":
+                values = object.__getattribute__(self, "_set")
+                if name in values:
+                    return values[name]
+                default = object.__getattribute__(self, name)
+                if type(default) in (dict, list) or isinstance(default, Settings):
+                    # The caller may fill it; then it counts as set.
+                    touched = object.__getattribute__(self, "_touched")
+                    return touched.setdefault(name, deepcopy(default))
+                return default
+            return object.__getattribute__(self, name)
+
+        def __setattr__(self, name, value):
+            if self._frozen:
+                raise SettingsError(f"{type(self).__name__} cannot be changed; make a copy: "
+                                    f"settings.model_copy(update={{'{name}': ...}})")
+            self._put(name, value)
 
     @property
-    def _given(self):
+    def _given(self) -> Dict[str, Any]:
         """The values that were set, or filled in place."""
         changed = {name: value for name, value in self._touched.items()
                    if name not in self._set and value != self._fields[name][1]}
         return {**changed, **self._set}
 
-    def __setattr__(self, name, value):
-        if self._frozen:
-            raise SettingsError(f"{type(self).__name__} cannot be changed; make a copy: "
-                                f"settings.model_copy(update={{'{name}': ...}})")
-        self._put(name, value)
-
     @classmethod
-    def field_names(cls):
+    def field_names(cls) -> Set[str]:
         """Names of all fields."""
         return set(cls._fields)
 
     @property
-    def model_fields_set(self):
+    def model_fields_set(self) -> Set[str]:
         """Names of the fields that were set explicitly."""
         return set(self._given)
 
-    def model_copy(self, update=None):
+    def model_copy(self, update: Optional[Mapping[str, Any]] = None) -> Self:
         """A copy with other values."""
         return type(self)(**{**self._given, **(update or {})})
 
-    def model_dump(self, exclude_unset=False, **_more) -> dict:
+    def model_dump(self, exclude_unset: bool = False, **_more: Any) -> Dict[str, Any]:
         """The values as a dictionary."""
         names = self._given if exclude_unset else self._fields
         return {name: getattr(self, name) for name in names}
@@ -262,28 +282,29 @@ class Settings:
     dict = model_dump
     copy = model_copy
 
-    def as_json(self, source_of) -> dict:
+    def as_json(self, source_of: SourceOf) -> Dict[str, Any]:
         """The explicitly set values as plain JSON types; ``source_of`` names functions and classes."""
         return {name: _json(value, source_of, f"{type(self).__name__}.{name}")
                 for name, value in self._given.items()}
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.model_dump() == other.model_dump()
 
-    __hash__ = None
+    if not TYPE_CHECKING:
+        __hash__ = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         inner = ", ".join(f"{name}={'***' if name in self._sensitive and value else repr(value)}"
                           for name, value in self._set.items())
         return f"{type(self).__name__}({inner})"
 
 
-def _json(value, source_of, what):
+def _json(value: Any, source_of: SourceOf, what: str) -> Any:
     if isinstance(value, Settings):
         return value.as_json(source_of)
     if isinstance(value, Flag):
         members = [m for m in type(value) if m.value and m.value & (m.value - 1) == 0]
-        return [m.name.lower() for m in members if value & m]
+        return [str(m.name).lower() for m in members if value & m]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
@@ -303,7 +324,7 @@ def _json(value, source_of, what):
     raise SettingsError(f"{what}: {value!r} cannot be written as JSON")
 
 
-def make(cls, values):
+def make(cls: Type[S], values: Mapping[str, Any]) -> S:
     """An instance from a dictionary."""
     try:
         return cls(**values)
@@ -314,7 +335,7 @@ def make(cls, values):
 _registry["Settings"] = Settings
 
 
-def register_enum(cls):
+def register_enum(cls: E) -> E:
     """Lets an enumeration be the type of a field."""
     _registry[cls.__name__] = cls
     return cls

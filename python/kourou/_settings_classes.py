@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from enum import Enum, IntFlag
-from typing import TYPE_CHECKING
 
 from ._settings import Settings, integer, positive, register_enum
 from .errors import SettingsError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 
@@ -288,7 +288,7 @@ class DockerSettings(Settings):
 
     _frozen = True
 
-    def _check_all(self):
+    def _check_all(self) -> None:
         if self.skip_build and not self.parent_image:
             raise SettingsError("DockerSettings: skip_build=True needs a parent_image")
 
@@ -345,8 +345,7 @@ class CORSConfig(Settings):
     allow_headers: List[str] = ['*']
     allow_credentials: bool = False
 
-    def __init__(self, **values):
-        super().__init__(**{"allow_origins": ["*"], **values})
+    _given_always = ("allow_origins",)
 
 
 class SecureHeadersConfig(Settings):

@@ -8,6 +8,11 @@ import sys
 
 from .errors import KourouError, LoadError, SettingsError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, ModuleType
+    from typing import Any, Dict, Iterable, List, Optional, Tuple
+
 _OWN = tuple(
     os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name) + os.sep
     for name in ("kourou", "zenml")
@@ -19,9 +24,9 @@ def is_own_file(path: str) -> bool:
     return os.path.abspath(path).startswith(_OWN)
 
 
-def user_location(depth: int = 1):
+def user_location(depth: int = 1) -> Tuple[Optional[str], Optional[int]]:
     """(file, line) of the nearest caller outside of Kourou."""
-    frame = sys._getframe(depth)
+    frame: Optional[FrameType] = sys._getframe(depth)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith("<") and not is_own_file(name):
@@ -30,13 +35,13 @@ def user_location(depth: int = 1):
     return None, None
 
 
-def code_location(function):
+def code_location(function: Any) -> Tuple[Optional[str], Optional[int]]:
     """(file, line) of a function's definition, or (None, None)."""
     code = getattr(unwrap(function), "__code__", None)
     return (code.co_filename, code.co_firstlineno) if code is not None else (None, None)
 
 
-def unwrap(function):
+def unwrap(function: Any) -> Any:
     """The plain function behind functools.wraps, partials and bound methods."""
     seen = 0
     while seen < 50:
@@ -84,19 +89,20 @@ def main_module_name() -> str:
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
-        return spec.name[: -len(".__main__")] if spec.name.endswith(".__main__") else spec.name
+        name: str = spec.name
+        return name[: -len(".__main__")] if name.endswith(".__main__") else name
     path = getattr(main, "__file__", None)
     if path is None:
         return "__main__"
     return os.path.splitext(os.path.relpath(os.path.abspath(path), source_root()))[0].replace(os.sep, ".")
 
 
-def source_of(thing, what: str = "object") -> str:
+def source_of(thing: Any, what: str = "object") -> str:
     """``pkg.module.attr`` of a function or class; an error when it cannot be imported by that name."""
     if isinstance(thing, str):
         return thing
-    module = getattr(thing, "__module__", None)
-    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    module: Optional[str] = getattr(thing, "__module__", None)
+    name: Optional[str] = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
     if module is None or name is None:
         return _source_of_object(thing, what)
     if "<" in name:
@@ -109,9 +115,9 @@ def source_of(thing, what: str = "object") -> str:
     return f"{module}.{name}"
 
 
-def _source_of_object(thing, what):
+def _source_of_object(thing: Any, what: str) -> str:
     """The name of the module's variable that holds an object, like an application of a web framework."""
-    found = []
+    found: List[Tuple[bool, bool, int, str, str]] = []
     for key, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None) or ""
         for name, value in list((getattr(module, "__dict__", None) or {}).items()) if path else ():
@@ -120,11 +126,11 @@ def _source_of_object(thing, what):
     if not found:
         raise SettingsError(f"{what}: an object of {type(thing).__name__} is imported by the name of its variable, and "
                             "no module has one; define it at the top level of a module")
-    module, name = min(found)[3:]
-    return f"{main_module_name() if module == '__main__' else module}.{name}"
+    home, name = min(found)[3:]
+    return f"{main_module_name() if home == '__main__' else home}.{name}"
 
 
-def describe_source(thing) -> str:
+def describe_source(thing: Any) -> str:
     """Like source_of(), but never fails."""
     try:
         return source_of(thing)
@@ -132,7 +138,7 @@ def describe_source(thing) -> str:
         return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', '?')}"
 
 
-def find_module(source: str):
+def find_module(source: str) -> Tuple[ModuleType, List[str]]:
     """(module, rest of the attribute path) of a dotted source. Raises what the import raises."""
     parts = source.split(".")
     for at in range(len(parts) - 1, 0, -1):
@@ -156,18 +162,18 @@ LIGHT_IMPORTS = {"pydantic.plugin._loader": "importlib.metadata", "pydantic.type
 class Loading:
     """``with Loading():`` around what imports the user's code: pydantic takes less time there (_light_imports.py)."""
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._light = False
         sys.meta_path.insert(0, self)
 
-    def __exit__(self, *_error):
+    def __exit__(self, *_error: object) -> None:
         sys.meta_path.remove(self)
         if self._light:
             from ._light_imports import finish
 
             finish()
 
-    def find_spec(self, name, _path=None, _target=None):
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
         """Finds nothing: only the moment is of interest."""
         if name in LIGHT_IMPORTS:
             from ._light_imports import stand_in
@@ -176,7 +182,7 @@ class Loading:
             stand_in(LIGHT_IMPORTS[name])
 
 
-def load_source(source: str, what: str = "object", root=None):
+def load_source(source: str, what: str = "object", root: Optional[str] = None) -> Any:
     """The object that a dotted source names. LoadError (kind import or attribute) when there is none; what the
     module raises while it is imported comes through."""
     if not all(part.isidentifier() for part in source.split(".")) or "." not in source:
@@ -201,7 +207,7 @@ def load_source(source: str, what: str = "object", root=None):
     return thing
 
 
-def define(name: str, text: str, names: dict):
+def define(name: str, text: str, names: Dict[str, Any]) -> Any:
     """The function ``name`` that our own source text defines; it sees ``names``.
 
     Not by compile(), whose first call makes all classes of ``ast``: that takes longer than all of this module.
@@ -212,7 +218,7 @@ def define(name: str, text: str, names: dict):
     return function
 
 
-def _near(thing, name) -> str:
+def _near(thing: object, name: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, [n for n in dir(thing) if not n.startswith("__")], 1)
@@ -224,11 +230,11 @@ def _hidden(name: str) -> bool:
         f"{os.sep}importlib{os.sep}" in name
 
 
-def user_frames(error: BaseException):
+def user_frames(error: BaseException) -> List[Tuple[str, int, str, str]]:
     """[(file, line, function, text)] of an exception, without frames of Kourou and of the importer."""
     import linecache
 
-    frames = []
+    frames: List[Tuple[str, int, str, str]] = []
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -241,7 +247,7 @@ def user_frames(error: BaseException):
     return frames
 
 
-def short_path(path: str, root=None) -> str:
+def short_path(path: str, root: Optional[str] = None) -> str:
     """The path relative to the source root when it is below it."""
     root = os.path.realpath(root or os.getcwd()) + os.sep
     full = os.path.realpath(path)
@@ -264,13 +270,13 @@ def one_line(error: BaseException, limit: int = 500) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def short_traceback(error: BaseException, root=None, limit: int = 12) -> str:
+def short_traceback(error: BaseException, root: Optional[str] = None, limit: int = 12) -> str:
     """The user's frames of an exception, its causes first, and its last line."""
     parts = []
     cause = error.__cause__
     if cause is not None and cause is not error and not isinstance(error, KourouError):
         parts.append(short_traceback(cause, root, limit))
-    frames = user_frames(error)
+    frames: List[Optional[Tuple[str, int, str, str]]] = [*user_frames(error)]
     if len(frames) > limit:
         frames = frames[: limit // 2] + [None] + frames[-(limit - limit // 2):]
     lines = []

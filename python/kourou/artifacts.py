@@ -5,6 +5,13 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+    from .context import RunContext
+    from .graph import Graph
+
 
 class ArtifactConfig:
     """Name, version, tags and metadata of an output: ``Annotated[Model, ArtifactConfig(name="model")]``.
@@ -14,26 +21,28 @@ class ArtifactConfig:
 
     __slots__ = ("name", "version", "tags", "run_metadata", "artifact_type")
 
-    def __init__(self, name=None, version=None, tags=None, run_metadata=None, artifact_type=None):
+    def __init__(self, name: Optional[str] = None, version: Optional[str] = None, tags: Optional[Iterable[str]] = None,
+                 run_metadata: Optional[Mapping[str, Any]] = None, artifact_type: object = None) -> None:
         self.name = name
         self.version = version
         self.tags = list(tags) if tags else []
         self.run_metadata = dict(run_metadata) if run_metadata else {}
         self.artifact_type = artifact_type
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ArtifactConfig(name={self.name!r}, version={self.version!r}, tags={self.tags!r})"
 
 
 class ExternalArtifact:
     """A value from outside of the pipeline: given directly, or kept under a name before."""
 
-    def __init__(self, value=None, name=None, version=None, id=None):  # noqa: A002 - the name that is known
+    def __init__(self, value: Any = None, name: Optional[str] = None, version: Optional[str] = None,  # noqa: A002 - the name that is known
+                 id: Optional[str] = None) -> None:
         self.value = value
         self.name = name or id
         self.version = version
 
-    def load(self):
+    def load(self) -> Any:
         """The value."""
         return self.value if self.name is None else load_artifact(self.name, self.version)
 
@@ -41,23 +50,23 @@ class ExternalArtifact:
 class ArtifactVersion:
     """One kept value. ``load()`` gives it."""
 
-    def __init__(self, folder, about):
+    def __init__(self, folder: str, about: Dict[str, Any]) -> None:
         self._folder = folder
-        self.name = about["name"]
-        self.version = about["version"]
-        self.tags = list(about.get("tags", []))
-        self.run_metadata = about.get("metadata", {})
+        self.name: str = about["name"]
+        self.version: str = about["version"]
+        self.tags: List[str] = list(about.get("tags", []))
+        self.run_metadata: Dict[str, Any] = about.get("metadata", {})
         self.uri = folder
         self.id = f"{self.name}:{self.version}"
 
-    def load(self):
+    def load(self) -> Any:
         """Reads the value. Only load what you or your own pipelines have kept: it is a pickle."""
         import pickle
 
         with open(os.path.join(self._folder, "data.pickle"), "rb") as file:
             return pickle.load(file)  # noqa: S301 - the user's own folder
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ArtifactVersion({self.id!r})"
 
 
@@ -80,27 +89,27 @@ def _checked(name: str, what: str) -> str:
     return text
 
 
-def _order(version: str):
+def _order(version: str) -> Tuple[int, int, str]:
     return (0, int(version), "") if version.isdigit() else (1, 0, version)
 
 
 class _Alone:
     """One at a time in the folder of an artifact, among threads and processes."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         import fcntl
 
         self.lock = os.open(os.path.join(self.folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self.lock, fcntl.LOCK_EX)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.close(self.lock)
 
 
-def _replace_folder(made, target):
+def _replace_folder(made: str, target: str) -> None:
     """Puts a folder in the place of another at once, so that there is always one; without that call of the kernel nearly
     at once. What was there is removed."""
     import ctypes
@@ -118,7 +127,7 @@ def _replace_folder(made, target):
     shutil.rmtree(made, ignore_errors=True)
 
 
-def versions(name: str):
+def versions(name: str) -> List[ArtifactVersion]:
     """The kept versions of an artifact, oldest first; numbers before other words."""
     folder = os.path.join(store_folder(), _checked(name, "an artifact"))
     if not os.path.isdir(folder):
@@ -127,20 +136,20 @@ def versions(name: str):
     return [_read(os.path.join(folder, v)) for v in sorted(found, key=_order)]
 
 
-def names():
+def names() -> List[str]:
     """Names of all kept artifacts."""
     folder = store_folder()
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
-def _read(folder):
+def _read(folder: str) -> ArtifactVersion:
     import json
 
     with open(os.path.join(folder, "about.json"), encoding="utf-8") as file:
         return ArtifactVersion(folder, json.load(file))
 
 
-def find(name, version=None) -> ArtifactVersion:
+def find(name: str, version: Optional[str] = None) -> ArtifactVersion:
     """A kept artifact, its newest version unless one is given. NotFoundError when there is none."""
     from .errors import NotFoundError
 
@@ -158,7 +167,8 @@ def find(name, version=None) -> ArtifactVersion:
                         + ", ".join(one.version for one in known))
 
 
-def save_artifact(data, name, version=None, tags=None, metadata=None, **_more) -> ArtifactVersion:
+def save_artifact(data: Any, name: str, version: Optional[str] = None, tags: Optional[Iterable[str]] = None,
+                  metadata: Optional[Mapping[str, Any]] = None, **_more: Any) -> ArtifactVersion:
     """Keeps a value under a name. The version is the next number unless given; an equal one is replaced."""
     import json
     import pickle
@@ -199,12 +209,13 @@ def save_artifact(data, name, version=None, tags=None, metadata=None, **_more) -
     return ArtifactVersion(target, about)
 
 
-def load_artifact(name, version=None):
+def load_artifact(name: str, version: Optional[str] = None) -> Any:
     """The value that was kept under a name, the newest version unless one is given."""
     return find(name, version).load()
 
 
-def add_tags(tags, artifact=None, artifact_name=None, artifact_version=None, infer_artifact=False, **_more):
+def add_tags(tags: Iterable[str], artifact: Optional[str] = None, artifact_name: Optional[str] = None,
+             artifact_version: Optional[str] = None, infer_artifact: bool = False, **_more: Any) -> None:
     """Tags a kept artifact, or (``infer_artifact=True``, inside a step) an output of the step."""
     import json
 
@@ -230,7 +241,7 @@ def add_tags(tags, artifact=None, artifact_name=None, artifact_version=None, inf
         os.replace(path + ".new", path)
 
 
-def keep_outputs(run, graph, values) -> None:
+def keep_outputs(run: RunContext, graph: Graph, values: Mapping[Tuple[str, int], Any]) -> None:
     """Keeps the outputs of a finished run that have an ArtifactConfig."""
     for node in graph.nodes:
         for index, output in enumerate(node.step.outputs):

@@ -21,13 +21,17 @@ from .errors import SettingsError
 from .options import ELSEWHERE
 from .signature import suggestion
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Type
+
 __all__ = ["AppExtensionSpec", "BaseDeployerSettings", "CORSConfig", "DeploymentDefaultEndpoints", "DeploymentDefaultMiddleware",
            "DeploymentSettings", "DockerBuildConfig", "DockerDeployerSettings", "DockerSettings", "EndpointMethod", "EndpointSpec",
            "HuggingFaceDeployerSettings", "LocalDeployerSettings", "MiddlewareSpec", "PythonPackageInstaller", "ResourceSettings",
            "SecureHeadersConfig", "Settings", "check_settings"]
 
 
-def _class_of(key, where):
+def _class_of(key: str, where: str) -> Optional[Type[Settings]]:
     kind, _, flavor = key.partition(".")
     if key in GENERAL_KEYS:
         return GENERAL_KEYS[key]
@@ -43,13 +47,13 @@ def _class_of(key, where):
     raise SettingsError(f"{where}: settings: unknown key '{key}'{suggestion(key, known)}")
 
 
-def check_settings(settings, where) -> dict:
+def check_settings(settings: Any, where: str) -> Dict[str, Any]:
     """Settings as given by the user, as a dictionary of plain JSON values that were set explicitly."""
     if not isinstance(settings, dict):
         raise SettingsError(f"{where}: settings is {settings!r}, expected a dictionary like {{'docker': ...}}")
-    result = {}
-    for key, value in settings.items():
-        key = getattr(key, "value", key)
+    result: Dict[str, Any] = {}
+    for named, value in settings.items():
+        key: Any = getattr(named, "value", named)
         expected = _class_of(str(key), where)
         if str(key).partition(".")[0] in ELSEWHERE:
             result[str(key)] = {}  # deploying says that it has no effect
@@ -61,7 +65,7 @@ def check_settings(settings, where) -> dict:
     return result
 
 
-def _plain(value, expected, key):
+def _plain(value: Any, expected: Optional[Type[Settings]], key: str) -> Dict[str, Any]:
     if isinstance(value, Settings):
         if expected is not None and not isinstance(value, expected):
             raise SettingsError(f"expected {expected.__name__}, not {type(value).__name__}")
@@ -76,7 +80,7 @@ def _plain(value, expected, key):
         return make(expected, value).as_json(source_of)
     if key == "deployer":
         for name in value:
-            known = set().union(*(flavor.field_names() for flavor in FLAVORS.values()))
+            known = {field for flavor in FLAVORS.values() for field in flavor.field_names()}
             if name not in known:
                 raise SettingsError(f"no deployer has a setting '{name}'{suggestion(name, known)}")
     return dict(value)

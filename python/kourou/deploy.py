@@ -15,6 +15,12 @@ import urllib.request
 from ._source import source_root
 from .errors import DeploymentError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Optional
+
+    from ._typing import AnyPipeline, Json
+
 
 def program() -> str:
     """Path of the ``kourou`` program: ``$KOUROU_CLI``, or the first ``kourou`` in PATH, or ``zenml``."""
@@ -25,12 +31,13 @@ def program() -> str:
     return found
 
 
-def _ours(name):
+def _ours(name: str) -> Optional[str]:
     path = shutil.which(name)
     return path if path and os.path.basename(os.path.realpath(path)).startswith("kourou") else None
 
 
-def call(*arguments, timeout=None, capture=True, cwd=None, env=None):
+def call(*arguments: object, timeout: Optional[float] = None, capture: bool = True, cwd: Optional[str] = None,
+         env: Optional[Mapping[str, str]] = None) -> str:
     """Runs the program and gives what it wrote to stdout. DeploymentError carries its message."""
     command = [program(), *map(str, arguments)]
     try:
@@ -54,18 +61,25 @@ def _message(text: str) -> str:
 
 
 class Deployment:
-    """A deployment as the program describes it: ``name``, ``url``, ``status`` and what else it says."""
+    """A deployment as the program describes it: ``id``, ``name``, ``url`` (None while it has none), ``status``; ``about`` has
+    what else it says, as does an attribute of that name."""
 
-    def __init__(self, about: dict):
+    def __init__(self, about: Json) -> None:
         self.about = about
 
-    def __getattr__(self, name):
-        try:
-            return self.__dict__["about"][name]
-        except KeyError:
-            raise AttributeError(f"the deployment has no {name!r}") from None
+    if TYPE_CHECKING:
+        id: str
+        name: str
+        status: str
+        url: Optional[str]
+    else:
+        def __getattr__(self, name):
+            try:
+                return self.__dict__["about"][name]
+            except KeyError:
+                raise AttributeError(f"the deployment has no {name!r}") from None
 
-    def invoke(self, timeout=None, **parameters) -> dict:
+    def invoke(self, timeout: Optional[float] = None, **parameters: Any) -> Json:
         """Calls the deployed pipeline; the result is the whole answer."""
         return invoke_deployment(self.about["name"], timeout=timeout, **parameters)
 
@@ -74,12 +88,12 @@ class Deployment:
         self.about = describe(self.about["name"]).about
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Deployment(name={self.about.get('name')!r}, url={self.about.get('url')!r}, " \
                f"status={self.about.get('status')!r})"
 
 
-def describe(name) -> Deployment:
+def describe(name: str) -> Deployment:
     """A deployment by name, id or prefix."""
     text = call("deployment", "describe", name, "-o", "json")
     try:
@@ -91,7 +105,8 @@ def describe(name) -> Deployment:
     return Deployment(about)
 
 
-def invoke_deployment(deployment_name_or_id, project=None, timeout=None, **parameters) -> dict:
+def invoke_deployment(deployment_name_or_id: str, project: object = None, timeout: Optional[float] = None,
+                      **parameters: Any) -> Json:
     """Calls a deployment by name with the parameters; the result is the whole answer.
 
     DeploymentError says what went wrong, also when the pipeline itself failed.
@@ -105,10 +120,11 @@ def invoke_deployment(deployment_name_or_id, project=None, timeout=None, **param
         arguments += ["--timeout", str(int(timeout))]
     with tempfile.TemporaryDirectory(prefix="kourou-") as folder:
         arguments += [f"--{name}={_argument(value, folder)}" for name, value in body.items()]
-        return json.loads(call(*arguments))
+        answer: Json = json.loads(call(*arguments))
+        return answer
 
 
-def _argument(value, folder) -> str:
+def _argument(value: Any, folder: str) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     if text != "-":
         return "@" + text if text.startswith("@") else text
@@ -118,7 +134,7 @@ def _argument(value, folder) -> str:
     return "@" + path
 
 
-def invoke_url(url, parameters, key=None, timeout=300):
+def invoke_url(url: str, parameters: Mapping[str, Any], key: Optional[str] = None, timeout: float = 300) -> Json:
     """POSTs parameters to a deployment's URL; the result is the whole answer, also of a failed run."""
     headers = {"Content-Type": "application/json"}
     if key:
@@ -126,18 +142,19 @@ def invoke_url(url, parameters, key=None, timeout=300):
     request = urllib.request.Request(url, json.dumps({"parameters": parameters}).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - the user's own address
-            return json.loads(answer.read())
+            found: Json = json.loads(answer.read())
     except urllib.error.HTTPError as error:
         text = error.read()
         try:
-            return json.loads(text)
+            found = json.loads(text)
         except ValueError:
             raise DeploymentError(f"{url} answered {error.code}") from None
     except OSError as error:
         raise DeploymentError(f"{url} cannot be reached: {getattr(error, 'reason', error)}") from None
+    return found
 
 
-def _as_imported(pipeline):
+def _as_imported(pipeline: AnyPipeline) -> AnyPipeline:
     """The pipeline without what was set on a copy of it. The script that runs is not imported a second time."""
     from .runtime import find_pipeline
 
@@ -148,7 +165,7 @@ def _as_imported(pipeline):
     return find_pipeline(source)
 
 
-def _config_file(folder, pipeline, arguments):
+def _config_file(folder: str, pipeline: AnyPipeline, arguments: Mapping[str, Any]) -> List[str]:
     """Options that were set in Python but not in the decorator have to travel in a configuration file."""
     from .schema import canonical
 
@@ -171,7 +188,7 @@ def _config_file(folder, pipeline, arguments):
     return ["--config", path]
 
 
-def _run(pipeline, arguments, *command):
+def _run(pipeline: AnyPipeline, arguments: Mapping[str, Any], *command: object) -> str:
     root = source_root()
     # What lies beside the script is imported by it without its folder's name.
     paths = [sys.path[0] or os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -181,16 +198,17 @@ def _run(pipeline, arguments, *command):
         return call(*command, *_config_file(folder, pipeline, arguments), cwd=root, env=env)
 
 
-def deploy(pipeline, name, timeout, arguments) -> Deployment:
+def deploy(pipeline: AnyPipeline, name: Optional[str], timeout: Optional[float], arguments: Mapping[str, Any]) -> Deployment:
     """What Pipeline.deploy() does."""
     command = ["pipeline", "deploy", pipeline.importable_source(), "--name", name or pipeline.name, "--update"]
     if timeout is not None:
-        command += ["--timeout", int(timeout)]
+        command += ["--timeout", str(int(timeout))]
     _run(pipeline, arguments, *command)
     return describe(name or pipeline.name)
 
 
-def create_snapshot(pipeline, name, description, replace, tags, arguments) -> str:
+def create_snapshot(pipeline: AnyPipeline, name: str, description: Optional[str], replace: bool,
+                    tags: Optional[Iterable[str]], arguments: Mapping[str, Any]) -> str:
     """What Pipeline.create_snapshot() does; the result is the name."""
     command = ["pipeline", "snapshot", "create", pipeline.importable_source(), "--name", name]
     if description:

@@ -8,13 +8,20 @@ known, ``file`` and ``line`` of the user's code.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+    from typing_extensions import Self
+
 
 class KourouError(Exception):
     """Base of all errors that Kourou raises on purpose."""
 
     kind = "internal"
 
-    def __init__(self, message, kind=None, file=None, line=None, traceback=""):
+    def __init__(self, message: str, kind: Optional[str] = None, file: Optional[str] = None, line: Optional[int] = None,
+                 traceback: str = "") -> None:
         super().__init__(message)
         self.message = message
         if kind is not None:
@@ -23,7 +30,7 @@ class KourouError(Exception):
         self.line = line
         self.traceback = traceback
 
-    def at(self, file, line):
+    def at(self, file: Optional[str], line: Optional[int]) -> Self:
         """Adds a place unless one is known already. Returns the error."""
         if self.file is None:
             self.file, self.line = file, line
@@ -53,7 +60,7 @@ class ParameterError(KourouError, ValueError):
 
     kind = "parameters"
 
-    def __init__(self, message, errors=None, **more):
+    def __init__(self, message: str, errors: Optional[List[Dict[str, Any]]] = None, **more: Any) -> None:
         super().__init__(message, **more)
         self.errors = errors or []
 
@@ -81,5 +88,5 @@ class DeploymentError(KourouError, RuntimeError):
 class NotFoundError(KourouError, KeyError):
     """A secret or an artifact does not exist here."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.message

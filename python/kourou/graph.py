@@ -9,16 +9,26 @@ from ._source import code_location, user_location
 from .errors import PipelineDefinitionError
 from .signature import ASYNC_GENERATOR, COROUTINE, GENERATOR, code_flags
 
-_tracer: ContextVar = ContextVar("kourou_tracer", default=None)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Optional, Sequence, Tuple, Union
+
+    from ._typing import AnyPipeline, AnyStep, Place
+    from .outputs import Output
+
+    Feed = Union[Tuple[Literal["parameter"], str], Tuple[Literal["step"], "Node", int], Tuple[Literal["value"], Any],
+                 Tuple[Literal["list"], type, List["Feed"]]]
+
+_tracer: ContextVar[Optional[Tracer]] = ContextVar("kourou_tracer", default=None)
 
 
-def current_tracer():
+def current_tracer() -> Optional[Tracer]:
     """The tracer of the pipeline that is being put together, or None."""
     return _tracer.get()
 
 
-def _refuse(action):
-    def method(self, *_args, **_kwargs):
+def _refuse(action: str) -> Callable[..., Any]:
+    def method(self: Placeholder, *_args: object, **_kwargs: object) -> NoReturn:
         file, line = user_location(2)
         raise PipelineDefinitionError(
             f"{self!r} is not known yet while the pipeline is put together, so the pipeline's body cannot {action}; "
@@ -46,7 +56,7 @@ class Placeholder:
         _refuse("calculate with it")
     __hash__ = object.__hash__
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return _refuse(f"read its attribute '{name}'")(self)
@@ -57,10 +67,10 @@ class ParameterRef(Placeholder):
 
     __slots__ = ("name",)
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"the parameter '{self.name}'"
 
 
@@ -69,15 +79,18 @@ class NodeRef(Placeholder):
 
     __slots__ = ("node",)
 
-    def __init__(self, node):
+    def __init__(self, node: Node) -> None:
         self.node = node
 
-    def after(self, *others):
+    def after(self, *others: object) -> NodeRef:
         """Makes this invocation wait for others."""
-        _tracer.get().order([self.node], others)
+        tracer = _tracer.get()
+        if tracer is None:
+            raise PipelineDefinitionError(f"{self!r}: after() works inside a pipeline")
+        tracer.order([self.node], others)
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"the step '{self.node.name}'"
 
 
@@ -86,15 +99,15 @@ class OutputRef(NodeRef):
 
     __slots__ = ("index",)
 
-    def __init__(self, node, index):
+    def __init__(self, node: Node, index: int) -> None:
         super().__init__(node)
         self.index = index
 
     @property
-    def output(self):
+    def output(self) -> Output:
         return self.node.step.outputs[self.index]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"the output '{self.output.name}' of step '{self.node.name}'"
 
 
@@ -104,14 +117,14 @@ class Node:
 
     __slots__ = ("name", "step", "inputs", "after", "place")
 
-    def __init__(self, name, step, inputs, place):
+    def __init__(self, name: str, step: AnyStep, inputs: Dict[str, Feed], place: Place) -> None:
         self.name = name
         self.step = step
         self.inputs = inputs
-        self.after = []
+        self.after: List[Node] = []
         self.place = place
 
-    def upstream(self):
+    def upstream(self) -> List[Node]:
         """The nodes that have to run before this one."""
         found = list(self.after)
         for feed in self.inputs.values():
@@ -119,7 +132,7 @@ class Node:
         return found
 
 
-def _collect_nodes(feed, found):
+def _collect_nodes(feed: Feed, found: List[Node]) -> None:
     if feed[0] == "step":
         found.append(feed[1])
     elif feed[0] == "list":
@@ -127,7 +140,7 @@ def _collect_nodes(feed, found):
             _collect_nodes(item, found)
 
 
-def has_placeholder(value, depth=4) -> bool:
+def has_placeholder(value: object, depth: int = 4) -> bool:
     """Whether a container holds a placeholder somewhere."""
     if isinstance(value, Placeholder):
         return True
@@ -143,23 +156,23 @@ def has_placeholder(value, depth=4) -> bool:
 class Graph:
     """The nodes in order of execution and what the pipeline's function returned."""
 
-    def __init__(self, nodes, returned):
+    def __init__(self, nodes: List[Node], returned: Any) -> None:
         self.nodes = nodes
         self.returned = returned
         self.outputs = _named_outputs(returned)
 
-    def edges(self):
+    def edges(self) -> List[Tuple[str, str]]:
         """Pairs of names, sorted: the first runs before the second."""
         return sorted({(up.name, node.name) for node in self.nodes for up in node.upstream()})
 
 
-def _returned_refs(returned):
+def _returned_refs(returned: Any) -> List[OutputRef]:
     if isinstance(returned, (list, tuple)):
         return [item for item in returned if isinstance(item, OutputRef)]
     return [returned] if isinstance(returned, OutputRef) else []
 
 
-def _named_outputs(returned):
+def _named_outputs(returned: Any) -> List[Tuple[str, OutputRef]]:
     """[(key of the response, OutputRef)]: the artifact's name, with the step's in front when two are equal."""
     if isinstance(returned, dict):
         return [(str(k), ref) for k, ref in returned.items() if isinstance(ref, OutputRef)]
@@ -176,13 +189,13 @@ def _named_outputs(returned):
 class Tracer:
     """Records the steps that the pipeline's function calls."""
 
-    def __init__(self, pipeline):
+    def __init__(self, pipeline: AnyPipeline) -> None:
         self.pipeline = pipeline
-        self.nodes = []
-        self._names = {}
-        self._later = []  # (step, [others]): for every invocation of the step, known or to come
+        self.nodes: List[Node] = []
+        self._names: Dict[str, Node] = {}
+        self._later: List[Tuple[Any, List[Any]]] = []  # (step, [others]): for every invocation of the step, known or to come
 
-    def add(self, step, inputs, name, after):
+    def add(self, step: AnyStep, inputs: Dict[str, Any], name: Optional[str], after: Any) -> Any:
         """Records an invocation; the result stands for its outputs."""
         place = user_location(2)
         if name is not None and name in self._names:
@@ -203,7 +216,7 @@ class Tracer:
         refs = tuple(OutputRef(node, at) for at in range(len(outputs)))
         return refs[0] if len(refs) == 1 else refs
 
-    def _feed(self, key, value, step, place):
+    def _feed(self, key: str, value: Any, step: AnyStep, place: Place) -> Feed:
         if isinstance(value, ParameterRef):
             return ("parameter", value.name)
         if isinstance(value, OutputRef):
@@ -226,15 +239,15 @@ class Tracer:
             value = value.load()
         return ("value", value)
 
-    def order(self, nodes, others):
+    def order(self, nodes: List[Node], others: Iterable[Any]) -> None:
         """Makes nodes wait for others: placeholders, steps or names of invocations."""
         self._later.append((nodes, list(others)))
 
-    def order_step(self, step, others):
+    def order_step(self, step: AnyStep, others: Iterable[Any]) -> None:
         """Makes every invocation of a step wait for others."""
         self._later.append((step, list(others)))
 
-    def _resolve(self, other):
+    def _resolve(self, other: Any) -> List[Node]:
         if isinstance(other, NodeRef):
             return [other.node]
         if isinstance(other, tuple):
@@ -247,7 +260,7 @@ class Tracer:
             return [self._names[other]]
         return [node for node in self.nodes if node.step is other or node.step.origin is other]
 
-    def finish(self, returned):
+    def finish(self, returned: Any) -> Graph:
         """The graph; orders that form a circle are an error."""
         for target, others in self._later:
             if not isinstance(target, list):
@@ -257,7 +270,7 @@ class Tracer:
                     node.after.extend(self._resolve(other))
         return Graph(self._sorted(), returned)
 
-    def _sorted(self):
+    def _sorted(self) -> List[Node]:
         done, result, waiting = set(), [], list(self.nodes)
         while waiting:
             for node in waiting:
@@ -272,7 +285,7 @@ class Tracer:
         return result
 
 
-def trace(pipeline) -> Graph:
+def trace(pipeline: AnyPipeline) -> Graph:
     """Calls the pipeline's function with placeholders and gives its graph."""
     tracer = Tracer(pipeline)
     token = _tracer.set(tracer)

@@ -6,13 +6,17 @@ from __future__ import annotations
 from ._source import load_source, one_line, short_traceback
 from .signature import COROUTINE, accepts_argument, code_flags
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Awaitable, Optional
 
-def resolve(hook):
+
+def resolve(hook: Any) -> Any:
     """The function behind a hook: itself, or the object that a dotted source names."""
     return load_source(hook, "hook") if isinstance(hook, str) else hook
 
 
-def call(hook, *args, **kwargs):
+def call(hook: Any, *args: Any, **kwargs: Any) -> Any:
     """Calls a hook, async or not, and gives its result."""
     result = hook(*args, **kwargs)
     if code_flags(hook) & COROUTINE or hasattr(result, "__await__"):
@@ -22,11 +26,11 @@ def call(hook, *args, **kwargs):
     return result
 
 
-async def _await(thing):
+async def _await(thing: Awaitable[Any]) -> Any:
     return await thing
 
 
-def after_step(hook, error=None) -> None:
+def after_step(hook: Any, error: Optional[Exception] = None) -> None:
     """Calls on_success or on_failure. What goes wrong inside is logged and does not change the run."""
     if hook is None:
         return

@@ -7,19 +7,25 @@ import json
 import re
 from urllib.parse import parse_qsl
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Generator, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+    from ._typing import Headers, Scope
+
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(rb"[\0\r\n]")
 
 
-def checked_status(status) -> int:
+def checked_status(status: object) -> int:
     """The status of an answer. ValueError when it is none."""
     if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
         raise ValueError(f"the status of an answer is a number from 200 to 599, not {status!r}")
     return int(status)
 
 
-def checked_headers(headers):
+def checked_headers(headers: Iterable[Tuple[Union[str, bytes], Union[str, bytes]]]) -> Tuple[Headers, Optional[int]]:
     """(pairs of bytes without those of the framing, declared length or None) of the headers of an answer."""
     pairs, lengths, chunked = [], set(), False
     for name, value in headers:
@@ -45,7 +51,7 @@ def checked_headers(headers):
 class Request:
     """What a handler sees: method, path, path_params, query_params, headers (lower case), and the body."""
 
-    def __init__(self, scope, body, path_params=None):
+    def __init__(self, scope: Scope, body: bytes, path_params: Optional[Dict[str, str]] = None) -> None:
         self.scope = scope
         self.method = scope["method"]
         self.path = scope["path"]
@@ -58,12 +64,12 @@ class Request:
         """The body: use it as bytes, or await it."""
         return Body(self._body)
 
-    def json(self):
+    def json(self) -> Any:
         """The body, parsed. Can be awaited too when it is an object or a list."""
         return _awaitable(json.loads(self._body))
 
     @property
-    def state(self):
+    def state(self) -> Any:
         """pipeline_state: what on_init returned."""
         from .context import get_pipeline_context
 
@@ -73,31 +79,32 @@ class Request:
 class Body(bytes):
     """Bytes that can be awaited, as older handlers do."""
 
-    def __await__(self):
+    def __await__(self) -> Generator[None, None, bytes]:
         return bytes(self)
         yield  # noqa: B901 - makes this a generator
 
 
-class _Dict(dict):
-    def __await__(self):
+class _Dict(dict[str, object]):
+    def __await__(self) -> Generator[None, None, Dict[str, object]]:
         return dict(self)
         yield
 
 
-class _List(list):
-    def __await__(self):
+class _List(list[object]):
+    def __await__(self) -> Generator[None, None, List[object]]:
         return list(self)
         yield
 
 
-def _awaitable(value):
+def _awaitable(value: Any) -> Any:
     return _Dict(value) if isinstance(value, dict) else _List(value) if isinstance(value, list) else value
 
 
 class Response:
     """An answer: content (bytes, text, or anything JSON can express), status, headers."""
 
-    def __init__(self, content=b"", status_code=200, headers=None, media_type=None):
+    def __init__(self, content: Any = b"", status_code: int = 200, headers: Optional[Mapping[str, str]] = None,
+                 media_type: Optional[str] = None) -> None:
         self.status_code = status_code
         self.headers = dict(headers or {})
         if isinstance(content, (bytes, bytearray, memoryview)):
@@ -111,6 +118,6 @@ class Response:
         if not any(name.lower() == "content-type" for name in self.headers):
             self.headers["content-type"] = media_type or kind
 
-    def raw_headers(self):
+    def raw_headers(self) -> Headers:
         """Pairs of bytes."""
         return [(str(k).lower().encode("latin-1"), str(v).encode("latin-1")) for k, v in self.headers.items()]

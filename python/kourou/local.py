@@ -14,7 +14,7 @@ from .options import filled_run_name
 from .plan import compile_plan
 
 
-class _Local:
+class Local:
     """What all runs of one pipeline in this process share."""
 
     def __init__(self, pipeline):
@@ -33,7 +33,7 @@ def run_here(pipeline, arguments):
     of placeholders. Errors of steps come through unchanged."""
     with pipeline._lock:
         if pipeline._local is None:
-            pipeline._local = _Local(pipeline)
+            pipeline._local = Local(pipeline)
     local = pipeline._local
     p = local.inputs.check(arguments).__dict__
     app = AppContext(pipeline)

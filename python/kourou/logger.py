@@ -7,17 +7,25 @@ import logging
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    _Handler = logging.StreamHandler[TextIO]
+else:
+    _Handler = logging.StreamHandler
+
 _ready = False
 
 
-class _Stderr(logging.StreamHandler):
+class _Stderr(_Handler):
     """Writes to whatever sys.stderr is at the moment."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
-    def stream(self):
+    def stream(self) -> TextIO:  # type: ignore[override]  # nothing sets it
         return sys.stderr
 
 

@@ -8,6 +8,12 @@ import os
 from .errors import SettingsError
 from .signature import suggestion
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import AbstractSet, Any, Dict, List, Mapping, Optional
+
+    from ._typing import Options, Path
+
 _COMMON = ("enable_cache", "enable_artifact_metadata", "enable_step_logs", "environment", "secrets", "settings",
            "extra", "on_failure", "on_success", "model", "retry", "substitutions", "cache_policy")
 
@@ -36,7 +42,7 @@ class StepRetryConfig:
 
     __slots__ = ("max_retries", "delay", "backoff")
 
-    def __init__(self, max_retries=1, delay=0, backoff=1):
+    def __init__(self, max_retries: int = 1, delay: float = 0, backoff: float = 1) -> None:
         for name, value, low in (("max_retries", max_retries, 0), ("delay", delay, 0), ("backoff", backoff, 0)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value < low:
                 raise SettingsError(f"retry: {name} is {value!r}, expected a number of at least {low}")
@@ -46,11 +52,11 @@ class StepRetryConfig:
         self.delay = delay
         self.backoff = backoff
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"StepRetryConfig(max_retries={self.max_retries}, delay={self.delay}, backoff={self.backoff})"
 
 
-def _retry(value, where):
+def _retry(value: Any, where: str) -> StepRetryConfig:
     if isinstance(value, StepRetryConfig):
         return value
     if isinstance(value, dict):
@@ -63,13 +69,13 @@ def _retry(value, where):
     raise SettingsError(f"{where}: retry is {value!r}, expected StepRetryConfig(max_retries=...)")
 
 
-def _names(value, where, key):
+def _names(value: Any, where: str, key: str) -> List[Any]:
     if isinstance(value, str) or not isinstance(value, (list, tuple, set, frozenset)):
         raise SettingsError(f"{where}: {key} is {value!r}, expected a list")
     return sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
 
 
-def _environment(value, where):
+def _environment(value: Any, where: str) -> Dict[str, str]:
     if not isinstance(value, dict):
         raise SettingsError(f"{where}: environment is {value!r}, expected a dictionary")
     result = {}
@@ -84,7 +90,7 @@ def _environment(value, where):
     return result
 
 
-def check_run_name(value, where):
+def check_run_name(value: Any, where: str) -> str:
     """Names of runs: text with the placeholders {date} and {time}, which are those of its start, in UTC."""
     if not isinstance(value, str) or not value.strip() or "\0" in value or len(value) > 255:
         raise SettingsError(f"{where}: run_name is {value!r}, expected text of 1 to 255 characters")
@@ -94,7 +100,7 @@ def check_run_name(value, where):
     return value
 
 
-def filled_run_name(template):
+def filled_run_name(template: Optional[str]) -> Optional[str]:
     """A name with its placeholders filled in; None when it has none, or there is no template."""
     if template is None or "{" not in template:
         return None
@@ -107,7 +113,7 @@ def filled_run_name(template):
 _STAGES = ("none", "staging", "production", "archived", "latest")
 
 
-def _model(value, where):
+def _model(value: Any, where: str) -> Any:
     """Models are described, not kept: one that names a version which has to exist already cannot be had."""
     version = getattr(getattr(value, "version", None), "value", getattr(value, "version", None))
     existing = isinstance(version, int) or isinstance(version, str) and (version.lower() in _STAGES or version.isdigit())
@@ -128,7 +134,7 @@ ABSENT = {
 }
 
 
-def refuse_absent(values, where):
+def refuse_absent(values: Mapping[str, Any], where: str) -> None:
     """SettingsError for an option that asks for what does not exist here."""
     for key, words in ABSENT.items():
         value = values.get(key)
@@ -136,7 +142,7 @@ def refuse_absent(values, where):
             raise SettingsError(f"{where}: {words.format(value=value)}")
 
 
-def check(values, known, where):
+def check(values: Mapping[str, Any], known: AbstractSet[str], where: str) -> Options:
     """A checked copy of keyword arguments; None values are left out. SettingsError names what is wrong."""
     result = {}
     refuse_absent({key: value for key, value in values.items() if key in known}, where)
@@ -175,7 +181,7 @@ def check(values, known, where):
     return result
 
 
-def check_steps(steps, where):
+def check_steps(steps: Mapping[str, Any], where: str) -> Dict[str, Options]:
     """{name of a step: its options} as in ``with_options(steps=...)`` and in configuration files."""
     result = {}
     for name, options in steps.items():
@@ -185,7 +191,7 @@ def check_steps(steps, where):
     return result
 
 
-def merge(old, new, keep_lists=False):
+def merge(old: Mapping[str, Any], new: Mapping[str, Any], keep_lists: bool = False) -> Dict[str, Any]:
     """Options with later ones laid over: dictionaries merge, everything else is replaced."""
     result = dict(old)
     for key, value in new.items():
@@ -198,7 +204,7 @@ def merge(old, new, keep_lists=False):
     return result
 
 
-def read_config(path, where):
+def read_config(path: Path, where: str) -> Dict[str, Any]:
     """The dictionary in a YAML or JSON file. YAML needs the package PyYAML."""
     path = os.path.expanduser(str(path))
     try:
@@ -227,7 +233,7 @@ def read_config(path, where):
     return {key: value if key == "settings" else _expanded(value, path, key == "environment") for key, value in data.items()}
 
 
-def _expanded(value, path, environment=False):
+def _expanded(value: Any, path: str, environment: bool = False) -> Any:
     """``${NAME}`` in texts is the environment variable of that name, ``$${`` is ``${``. An unset one is an error; a variable
     for the app that is nothing but an unset one is left out. (Settings are expanded when they are merged.)"""
     if isinstance(value, dict):
@@ -239,7 +245,7 @@ def _expanded(value, path, environment=False):
         return value
     import re
 
-    def replaced(found):
+    def replaced(found: re.Match[str]) -> str:
         if found.group(1):
             return "${"
         if found.group(2) not in os.environ:
@@ -249,12 +255,12 @@ def _expanded(value, path, environment=False):
     return re.sub(r"(\$\$\{)|\$\{([A-Za-z0-9_]+)\}", replaced, value)
 
 
-def _unset(text):
+def _unset(text: Any) -> bool:
     return isinstance(text, str) and text[:2] == "${" and text[-1:] == "}" and text[2:-1].replace("_", "a").isalnum() \
         and text[2:-1] not in os.environ
 
 
-def check_file(data, where):
+def check_file(data: Mapping[str, Any], where: str) -> Options:
     """Checked options of a configuration file of a pipeline."""
     known = PIPELINE | FILE
     refuse_absent(data, where)

@@ -9,25 +9,45 @@ from . import options as opt
 from ._source import code_location, describe_source, source_of, user_location
 from .errors import KourouError, ParameterError, PipelineDefinitionError, SettingsError
 from .graph import current_tracer, trace
-from .signature import MISSING, Parameter, bind, parameters_of, suggestion
+from .signature import MISSING, P, Parameter, R, Typed, bind, parameters_of, suggestion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, overload
+
+    from typing_extensions import Self, Unpack
+
+    from ._typing import (AnyFunction, AnyPipelineDecorator, Options, Path, PipelineChanges, PipelineDecorator,
+                          PipelineOptions)
+    from .deploy import Deployment
+    from .graph import Graph
+    from .local import Local
+
+    T = TypeVar("T")
 
 
-class Pipeline:
-    """A function as a pipeline. Calling it runs it in this process; ``deploy()`` serves it over HTTP."""
+class Pipeline(Typed[P, R]):
+    """A function as a pipeline. Calling it runs it in this process; ``deploy()`` serves it over HTTP.
 
-    def __init__(self, entrypoint, name=None, options=None, run_name=None):
+    A call gives what the function returns, with values in the place of what its steps return. Arguments are checked and
+    converted as those of a request are: a ParameterError lists what does not fit. Errors of steps come through unchanged.
+    """
+
+    def __init__(self, entrypoint: Callable[P, Any], name: Optional[str] = None, options: Optional[Options] = None,
+                 run_name: Optional[str] = None) -> None:
         if not callable(entrypoint):
             raise TypeError(f"@pipeline goes on a function, not on {entrypoint!r}")
-        self.entrypoint = entrypoint
-        self.name = name or entrypoint.__name__
-        self.options = options or {}
+        self.entrypoint: Callable[..., Any] = entrypoint
+        self.name: str = name or str(getattr(entrypoint, "__name__"))
+        self.options: Options = options or {}
         self.run_name = run_name
         self.__name__ = self.name
         self.__qualname__ = getattr(entrypoint, "__qualname__", self.name)
         self.__module__ = getattr(entrypoint, "__module__", None)
         self.__doc__ = entrypoint.__doc__
-        self._own_source = None
-        self._graph = self._local = None
+        self._own_source: Optional[str] = None
+        self._graph: Optional[Graph] = None
+        self._local: Optional[Local] = None
         self._lock = RLock()
 
     # -- what it is -----------------------------------------------------------------------------
@@ -38,7 +58,7 @@ class Pipeline:
         return self.importable_name()
 
     @property
-    def parameters(self):
+    def parameters(self) -> List[Parameter]:
         """The parameters, with defaults from the decorator and from configuration in place of the signature's."""
         found = parameters_of(self.entrypoint, "pipeline")
         given = self.options.get("parameters") or {}
@@ -49,7 +69,7 @@ class Pipeline:
         return [Parameter(p.name, p.annotation, self._default(p, given[p.name]) if p.name in given else p.default)
                 for p in found]
 
-    def _default(self, parameter, value):
+    def _default(self, parameter: Parameter, value: Any) -> Any:
         """A configured value in the type of its parameter."""
         if parameter.annotation is MISSING or parameter.annotation is type(value):
             return value
@@ -58,7 +78,7 @@ class Pipeline:
         return convert(value, parameter.annotation, f"pipeline '{self.name}': parameter '{parameter.name}'")
 
     @property
-    def graph(self):
+    def graph(self) -> Graph:
         """The graph of steps. PipelineDefinitionError when the function cannot be put together."""
         with self._lock:
             if self._graph is None:
@@ -69,11 +89,11 @@ class Pipeline:
                 self._check_steps(self._graph)
             return self._graph
 
-    def step_parameters(self, name) -> dict:
+    def step_parameters(self, name: str) -> Dict[str, Any]:
         """Parameters that the configuration gives to a step."""
         return ((self.options.get("steps") or {}).get(name) or {}).get("parameters") or {}
 
-    def _check_steps(self, graph):
+    def _check_steps(self, graph: Graph) -> None:
         configured = self.options.get("steps") or {}
         names = {node.name for node in graph.nodes} | {node.step.name for node in graph.nodes}
         for name in configured:
@@ -90,10 +110,10 @@ class Pipeline:
 
     # -- options --------------------------------------------------------------------------------
 
-    def _where(self):
+    def _where(self) -> str:
         return f"pipeline '{self.name}'"
 
-    def _updated(self, values):
+    def _updated(self, values: Mapping[str, Any]) -> Tuple[Options, Optional[str]]:
         values = dict(values)
         run_name = values.pop("run_name", None)
         if run_name is not None:
@@ -105,7 +125,7 @@ class Pipeline:
             values.pop(key, None)
         return opt.merge(self.options, opt.check(values, opt.PIPELINE, self._where())), run_name
 
-    def _with_file(self, path, values):
+    def _with_file(self, path: Optional[Path], values: Dict[str, Any]) -> Dict[str, Any]:
         if path is None:
             return values
         data = opt.read_config(path, f"{self._where()}")
@@ -119,18 +139,37 @@ class Pipeline:
             merged["run_name"] = data["run_name"]
         return merged
 
-    def with_options(self, config_path=None, name=None, **values) -> "Pipeline":
-        """A copy with other options; those of a configuration file first, the others over them."""
+    if TYPE_CHECKING:
+        @overload
+        def with_options(self, config_path: None = None, name: Optional[str] = None, *, parameters: None = None,
+                         **values: Unpack[PipelineChanges]) -> Pipeline[P, R]: ...
+        @overload
+        def with_options(self, config_path: Optional[Path] = None, name: Optional[str] = None, *,
+                         parameters: Optional[Dict[str, Any]] = None, **values: Unpack[PipelineChanges]) -> Pipeline[..., R]: ...
+
+    def with_options(self, config_path: Optional[Path] = None, name: Optional[str] = None,
+                     **values: Any) -> Pipeline[..., R]:
+        """A copy with other options, those of ``@pipeline``; those of a configuration file (YAML or JSON) first, the others
+        over them. ``parameters`` are values for the pipeline's parameters, ``run_name`` names its runs, with ``{date}`` and
+        ``{time}``. SettingsError names what is wrong."""
         try:
             options, run_name = self._updated(self._with_file(config_path, values))
         except SettingsError as error:
             raise error.at(*user_location(2)) from None
-        copy = Pipeline(self.entrypoint, name or self.name, options, run_name or self.run_name)
+        copy: Pipeline[..., Any] = Pipeline(self.entrypoint, name or self.name, options, run_name or self.run_name)
         copy._own_source = self._own_source
         return copy
 
-    def configure(self, config_path=None, **values) -> "Pipeline":
-        """Changes the options of this pipeline. Returns it."""
+    if TYPE_CHECKING:
+        @overload
+        def configure(self, config_path: None = None, *, parameters: None = None,
+                      **values: Unpack[PipelineChanges]) -> Pipeline[P, R]: ...
+        @overload
+        def configure(self, config_path: Optional[Path] = None, *, parameters: Optional[Dict[str, Any]] = None,
+                      **values: Unpack[PipelineChanges]) -> Pipeline[..., R]: ...
+
+    def configure(self, config_path: Optional[Path] = None, **values: Any) -> Any:
+        """Changes the options of this pipeline, see with_options(). Returns it."""
         try:
             self.options, run_name = self._updated(self._with_file(config_path, values))
         except SettingsError as error:
@@ -140,10 +179,10 @@ class Pipeline:
         return self
 
     @property
-    def environment(self) -> dict:
+    def environment(self) -> Dict[str, str]:
         """Variables of the pipeline and of its steps; two steps that disagree are an error."""
-        result = {}
-        owner = {}
+        result: Dict[str, str] = {}
+        owner: Dict[str, str] = {}
         for node in self.graph.nodes:
             for name, value in (node.step.options.get("environment") or {}).items():
                 if result.setdefault(name, value) != value:
@@ -154,7 +193,7 @@ class Pipeline:
         return {**(self.options.get("environment") or {}), **result}
 
     @property
-    def secrets(self) -> list:
+    def secrets(self) -> List[str]:
         """Names of the secrets of the pipeline and of its steps."""
         names = list(self.options.get("secrets") or [])
         for node in self.graph.nodes:
@@ -163,21 +202,24 @@ class Pipeline:
 
     # -- running in this process ------------------------------------------------------------------
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        result: R
         if current_tracer() is not None:
-            return self._inline(args, kwargs)
+            result = self._inline(args, kwargs)
+            return result
         from .local import run_here
 
-        return run_here(self, self._arguments(args, kwargs))
+        result = run_here(self, self._arguments(args, kwargs))
+        return result
 
-    def _inline(self, args, kwargs):
+    def _inline(self, args: Any, kwargs: Dict[str, Any]) -> Any:
         bound = bind(parameters_of(self.entrypoint, "pipeline"), args, kwargs, self._where(), PipelineDefinitionError)
         for parameter in self.parameters:
             if parameter.name not in bound and parameter.default is not MISSING:
                 bound[parameter.name] = parameter.default
         return self.entrypoint(**bound)
 
-    def _arguments(self, args, kwargs):
+    def _arguments(self, args: Any, kwargs: Dict[str, Any]) -> Dict[str, Any]:
         bound = bind(parameters_of(self.entrypoint, "pipeline"), args, kwargs, self._where(), ParameterError)
         given = self.options.get("parameters") or {}
         for name, value in bound.items():
@@ -188,34 +230,37 @@ class Pipeline:
 
     # -- serving ----------------------------------------------------------------------------------
 
-    def deploy(self, deployment_name=None, timeout=None, *args, **kwargs):
+    def deploy(self, deployment_name: Optional[str] = None, timeout: Optional[float] = None, *args: Any,
+               **kwargs: Any) -> Deployment:
         """Deploys the pipeline with the ``kourou`` program and the active stack.
 
-        Arguments become the defaults of the pipeline's parameters. Returns the deployment (``url``, ``name``,
+        Arguments become the defaults of the pipeline's parameters; ``timeout`` is in seconds. Returns the deployment (``url``, ``name``,
         ``status``, ``invoke()``). DeploymentError carries what the program said.
         """
         from .deploy import deploy
 
         return deploy(self, deployment_name, timeout, self._arguments(args, kwargs))
 
-    def create_snapshot(self, name, description=None, replace=False, tags=None, **kwargs):
-        """Stores a snapshot of the pipeline under a name."""
+    def create_snapshot(self, name: str, description: Optional[str] = None, replace: bool = False,
+                        tags: Optional[List[str]] = None, **kwargs: Any) -> str:
+        """Stores a snapshot of the pipeline under a name, which is returned. ``replace``: in the place of one of that name.
+        DeploymentError carries what the program said."""
         from .deploy import create_snapshot
 
         return create_snapshot(self, name, description, replace, tags, self._arguments((), kwargs))
 
-    def register(self) -> "Pipeline":
+    def register(self) -> Self:
         """Pipelines are registered when they are deployed; this checks that the pipeline can be compiled."""
         from .compiler import snapshot_of
 
         snapshot_of(self)
         return self
 
-    def build(self, *_args, **_kwargs) -> None:
+    def build(self, *_args: object, **_kwargs: object) -> None:
         """Images are built by deploy(), from the snapshot and its settings; there is nothing to do before."""
         self.register()
 
-    def write_run_configuration_template(self, path, stack=None) -> None:
+    def write_run_configuration_template(self, path: Path, stack: object = None) -> None:
         """Writes a configuration file with every parameter and step of the pipeline."""
         from .compiler import configuration_template
 
@@ -226,30 +271,43 @@ class Pipeline:
         """Dotted name, or an error when the pipeline cannot be imported by it."""
         return self._own_source or source_of(self.entrypoint, "pipeline")
 
-    def importable_name(self):
+    def importable_name(self) -> str:
         """Dotted name as far as it is known, without an error."""
         return self._own_source or describe_source(self.entrypoint)
 
-    def with_source(self, source) -> "Pipeline":
+    def with_source(self, source: str) -> Pipeline[P, R]:
         """A copy that is known by another dotted name, for pipelines bound to a name of their own."""
         copy = self.with_options()
         copy._own_source = source
         return copy
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
 
 
-def pipeline(_function=None, *, name=None, **values):
+if TYPE_CHECKING:
+    @overload
+    def pipeline(_function: Callable[P, T], *, name: Optional[str] = None,
+                 **values: Unpack[PipelineOptions]) -> Pipeline[P, T]: ...
+    @overload
+    def pipeline(_function: None = None, *, name: Optional[str] = None,
+                 **values: Unpack[PipelineOptions]) -> PipelineDecorator: ...
+    @overload
+    def pipeline(_function: None = None, *, name: Optional[str] = None, parameters: Dict[str, Any],
+                 **values: Unpack[PipelineOptions]) -> AnyPipelineDecorator: ...
+
+
+def pipeline(_function: Optional[AnyFunction] = None, *, name: Optional[str] = None, **values: Any) -> Any:
     """Makes a pipeline of a function: ``@pipeline`` or ``@pipeline(settings={...}, on_init=load_model)``.
 
     Options: ``name``, ``settings``, ``parameters``, ``on_init`` (its result is ``pipeline_state``),
     ``on_init_kwargs``, ``on_cleanup``, ``on_success`` and ``on_failure`` (after each step that has none of its
     own), ``retry``, ``environment``, ``secrets``, ``tags``, ``extra``, ``model``, ``steps``. Options that only
-    matter to orchestrators, like ``enable_cache``, are accepted.
+    matter to orchestrators, like ``enable_cache``, are accepted. SettingsError names an option that does not exist or has a
+    wrong value.
     """
 
-    def make(function):
+    def make(function: AnyFunction) -> Pipeline[..., Any]:
         label = name or getattr(function, "__name__", repr(function))
         try:
             return Pipeline(function, name, opt.check(values, opt.PIPELINE, f"@pipeline of '{label}'"))

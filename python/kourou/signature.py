@@ -10,18 +10,40 @@ from __future__ import annotations
 from ._source import code_location, unwrap
 from .errors import PipelineDefinitionError
 
+TYPE_CHECKING = False  # not of typing, see above
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Generic, Iterable, List, Mapping, Optional, Sequence, Tuple, Type
+
+    from typing_extensions import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class Typed(Generic[P, R]):
+        """Made of a function with these parameters and this result."""
+else:
+    P = R = None
+
+    class Typed:
+        """A class that is generic to checkers; typing.Generic takes long to import."""
+
+        def __class_getitem__(cls, _arguments):
+            return cls
+
 GENERATOR, COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _SIMPLE = {"str": str, "int": int, "float": float, "bool": bool, "bytes": bytes, "None": None,
            "dict": dict, "list": list}
 
 
-class _Missing:
-    def __repr__(self):
+class Missing:
+    """The type of MISSING."""
+
+    def __repr__(self) -> str:
         return "MISSING"
 
 
-MISSING = _Missing()
+MISSING = Missing()
 
 
 class Parameter:
@@ -29,7 +51,8 @@ class Parameter:
 
     __slots__ = ("name", "annotation", "default", "positional_only", "keyword_only")
 
-    def __init__(self, name, annotation=MISSING, default=MISSING, positional_only=False, keyword_only=False):
+    def __init__(self, name: str, annotation: Any = MISSING, default: Any = MISSING, positional_only: bool = False,
+                 keyword_only: bool = False) -> None:
         self.name = name
         self.annotation = annotation
         self.default = default
@@ -37,18 +60,18 @@ class Parameter:
         self.keyword_only = keyword_only
 
 
-def code_flags(function) -> int:
+def code_flags(function: Any) -> int:
     """Flags of the function's code (GENERATOR, COROUTINE, ...), 0 when it has none."""
     code = getattr(unwrap(function), "__code__", None)
     return code.co_flags if code is not None else 0
 
 
-def _fail(function, what, text):
+def _fail(function: Any, what: str, text: str) -> PipelineDefinitionError:
     file, line = code_location(function)
     return PipelineDefinitionError(f"{what} '{getattr(function, '__name__', '?')}' {text}", file=file, line=line)
 
 
-def annotations_of(function, what="step"):
+def annotations_of(function: Any, what: str = "step") -> Dict[str, Any]:
     """The function's annotations with strings evaluated."""
     raw = getattr(function, "__annotations__", None) or {}
     plain = unwrap(function)
@@ -72,7 +95,7 @@ def annotations_of(function, what="step"):
         raise _fail(function, what, f"has an annotation that cannot be evaluated: {error}") from None
 
 
-def parameters_of(function, what="step", skip_first=False):
+def parameters_of(function: Any, what: str = "step", skip_first: bool = False) -> List[Parameter]:
     """The parameters of a function, in order. Variable arguments are an error."""
     if type(function).__name__ == "function" and not hasattr(function, "__wrapped__"):
         found = _from_code(function, what)
@@ -82,7 +105,7 @@ def parameters_of(function, what="step", skip_first=False):
     return found[1:] if skip_first else found
 
 
-def _from_code(function, what):
+def _from_code(function: Any, what: str) -> List[Parameter]:
     code = function.__code__
     if code.co_flags & (_VARARGS | _VARKEYWORDS):
         star = "*args" if code.co_flags & _VARARGS else "**kwargs"
@@ -104,7 +127,7 @@ def _from_code(function, what):
     return result
 
 
-def _from_inspect(function, what):
+def _from_inspect(function: Any, what: str) -> List[Parameter]:
     import inspect
 
     hints = annotations_of(function, what)
@@ -120,13 +143,14 @@ def _from_inspect(function, what):
     return result
 
 
-def field_names(parameters) -> dict:
+def field_names(parameters: Iterable[Parameter]) -> Dict[str, str]:
     """{name of a parameter: key under which its value is kept}. The keys cannot collide with names that
     pydantic uses, nor with those that a request may have."""
     return {p.name: f"parameter_{at}__" for at, p in enumerate(parameters)}
 
 
-def bind(parameters, args, kwargs, what, error=TypeError):
+def bind(parameters: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any], what: str,
+         error: Type[Exception] = TypeError) -> Dict[str, Any]:
     """{name: value} of the arguments that were passed; wrong ones are an error. Missing ones are not."""
     bound = {}
     places = [p for p in parameters if not p.keyword_only]
@@ -144,7 +168,7 @@ def bind(parameters, args, kwargs, what, error=TypeError):
     return bound
 
 
-def suggestion(name, names) -> str:
+def suggestion(name: object, names: Iterable[object]) -> str:
     """``; did you mean 'x'?`` for the nearest name, or the list of names, or nothing."""
     import difflib
 
@@ -155,7 +179,7 @@ def suggestion(name, names) -> str:
     return f"; known: {', '.join(names)}" if names else ""
 
 
-def accepts_argument(function) -> bool:
+def accepts_argument(function: Any) -> bool:
     """Whether a function can be called with one positional argument."""
     plain = unwrap(function)
     code = getattr(plain, "__code__", None)

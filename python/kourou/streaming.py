@@ -6,7 +6,12 @@ from __future__ import annotations
 from contextvars import copy_context
 
 from .context import _run
-from .signature import unwrap
+from ._source import unwrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import queue
+    from typing import Any, Callable, Iterator, Tuple
 
 LIMIT = 256  # events that wait for a slow reader before the step has to wait
 
@@ -15,7 +20,7 @@ class StreamClosed(BaseException):
     """Nobody reads this stream any more; ends the run. Not an Exception, so steps do not swallow it."""
 
 
-def stream(data) -> None:
+def stream(data: object) -> None:
     """Sends ``data`` to whoever invoked the pipeline as a stream; does nothing for other invocations.
 
     Dictionaries go out as they are, everything else as ``{"value": data}``.
@@ -28,7 +33,7 @@ def stream(data) -> None:
 publish = stream
 
 
-def uses_stream(function) -> bool:
+def uses_stream(function: Any) -> bool:
     """Whether a step's code mentions stream() or publish()."""
     function = unwrap(function)
     code = getattr(function, "__code__", None)
@@ -58,18 +63,18 @@ def event(name: str, data: bytes) -> bytes:
 class Relay:
     """Runs ``work(emit)`` on a thread of its own; iterating gives what it emitted and, last, its result."""
 
-    def __init__(self, work):
+    def __init__(self, work: Callable[[Callable[[Any], None]], Any]) -> None:
         import queue
         import threading
 
         self._full = queue.Full
-        self._queue = queue.Queue(LIMIT)
+        self._queue: queue.Queue[Tuple[int, Any]] = queue.Queue(LIMIT)
         self._closed = threading.Event()
         self._work = work
         context = copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._main,), name="kourou-stream", daemon=True)
 
-    def _put(self, item) -> None:
+    def _put(self, item: Tuple[int, Any]) -> None:
         while True:
             if self._closed.is_set():
                 raise StreamClosed
@@ -91,7 +96,7 @@ class Relay:
             except StreamClosed:
                 pass
 
-    def events(self):
+    def events(self) -> Iterator[Tuple[bool, Any]]:
         """Yields (False, data) for each message and (True, result) at the end."""
         self._thread.start()
         try:

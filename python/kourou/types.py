@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class _Text(str):
     media_type = "text/plain"
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source, _handler):
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(
@@ -16,7 +20,7 @@ class _Text(str):
                 str.__str__, return_schema=core_schema.str_schema()))
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema, handler):
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
         result = handler(schema)
         result["contentMediaType"] = cls.media_type
         return result

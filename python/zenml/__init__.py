@@ -7,6 +7,15 @@ import sys
 
 from kourou import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kourou import (
+        ArtifactConfig, Client, ExternalArtifact, Model, PipelineContext, Schedule, StepContext, Tag, add_tags,
+        get_pipeline_context, get_step_context, load_artifact, log_metadata, pipeline, save_artifact, step,
+    )
+
+    from .artifacts.utils import log_artifact_metadata, log_model_metadata, log_step_metadata
+
 _HOME = {
     "pipeline": "kourou", "step": "kourou", "Client": "kourou", "Model": "kourou", "Tag": "kourou",
     "Schedule": "kourou", "ArtifactConfig": "kourou", "ExternalArtifact": "kourou", "save_artifact": "kourou",
@@ -16,14 +25,20 @@ _HOME = {
     "log_model_metadata": "zenml.artifacts.utils",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = [
+    "__version__", "ArtifactConfig", "Client", "ExternalArtifact", "Model", "PipelineContext", "Schedule",
+    "StepContext", "Tag", "add_tags", "get_pipeline_context", "get_step_context", "load_artifact",
+    "log_artifact_metadata", "log_metadata", "log_model_metadata", "log_step_metadata", "pipeline", "save_artifact",
+    "step",
+]
 
 
-def __getattr__(name):
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'zenml' (Kourou's names for it) has no attribute {name!r}")
-    __import__(home)
-    value = getattr(sys.modules[home], name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else every name would be one of the package's
+    def __getattr__(name):
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module 'zenml' (Kourou's names for it) has no attribute {name!r}")
+        __import__(home)
+        value = getattr(sys.modules[home], name)
+        globals()[name] = value
+        return value
