@@ -16,8 +16,6 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
-enum { KEEP_MAX = 64 << 20 };
-
 static const char *digest_of(const json_t *document)
 {
     return kr_json_str(json_object_get(document, "code"), "digest", NULL);
@@ -99,7 +97,7 @@ static int copy_file(const char *from, const char *to, bool executable, struct k
     return n < 0 ? kr_fail_errno(err, errno, "copy %s", from) : 0;
 }
 
-static int copy_all(const struct kr_files *files, const char *folder, struct kr_err *err)
+int kr_code_copy(const struct kr_files *files, const char *folder, struct kr_err *err)
 {
     for (size_t i = 0; i < files->n; i++) {
         const struct kr_file *file = &files->v[i];
@@ -118,8 +116,19 @@ static int copy_all(const struct kr_files *files, const char *folder, struct kr_
     return 0;
 }
 
-static int collect(struct kr_app *app, const char *root, const json_t *document,
-                   struct kr_files *files, struct kr_err *err)
+/* The library of a native pipeline below its root; NULL: it is Python. Caller frees. */
+char *kr_code_library(const json_t *document)
+{
+    char *library = NULL;
+
+    return kr_source_is_native(kr_json_str(json_object_get(document, "pipeline"), "source", ""),
+                               &library)
+               ? library
+               : NULL;
+}
+
+int kr_code_collect(struct kr_app *app, const char *root, const json_t *document,
+                    struct kr_files *files, bool *same, struct kr_err *err)
 {
     kr_auto_free char *cache = kr_path_join(app->data_dir, "cache"), *library = NULL;
     kr_auto_json json_t *warnings = json_array();
@@ -128,17 +137,15 @@ static int collect(struct kr_app *app, const char *root, const json_t *document,
 
     if (kr_bundle_collect(&bundle, files, warnings, err) < 0)
         return -(int)err->code;
-    if (kr_source_is_native(kr_json_str(json_object_get(document, "pipeline"), "source", ""),
-                            &library) &&
-        kr_files_find(files, library) == NULL) {
+    library = kr_code_library(document);
+    if (library != NULL && kr_files_find(files, library) == NULL) {
         kr_auto_free char *disk = kr_path_join(root, library);
 
         if (kr_files_add_disk(files, library, disk, err) < 0)
             return -(int)err->code;
     }
     kr_files_digest(files, digest);
-    if (strcmp(digest, digest_of(document)) != 0)
-        return kr_fail(err, KR_E_CONFLICT, "the code changed meanwhile");
+    *same = strcmp(digest, digest_of(document)) == 0;
     return 0;
 }
 
@@ -149,14 +156,17 @@ static int keep(struct kr_app *app, const char *root, const json_t *document, co
     kr_auto_files struct kr_files files = {0};
     kr_auto_free char *half = kr_asprintf("%s.%d", folder, (int)getpid());
     struct kr_err ignored = KR_ERR_INIT;
+    bool same = false;
 
-    if (collect(app, root, document, &files, err) < 0)
+    if (kr_code_collect(app, root, document, &files, &same, err) < 0)
         return -(int)err->code;
-    if (kr_files_bytes(&files) > KEEP_MAX)
-        return kr_fail(err, KR_E_LIMIT, "it is larger than %d bytes", KEEP_MAX);
+    if (!same)
+        return kr_fail(err, KR_E_CONFLICT, "the code changed meanwhile");
+    if (kr_files_bytes(&files) > KR_CODE_KEEP_MAX)
+        return kr_fail(err, KR_E_LIMIT, "it is larger than %d bytes", KR_CODE_KEEP_MAX);
     if (kr_remove_tree(half, err) < 0 || kr_mkdir_p(half, 0700, err) < 0)
         return -(int)err->code;
-    if (copy_all(&files, half, err) == 0) {
+    if (kr_code_copy(&files, half, err) == 0) {
         if (rename(half, folder) == 0)
             return 0;
         (void)kr_fail_errno(err, errno, "%s", folder);

@@ -4,6 +4,7 @@
 #include "app/build_log.h"
 #include "app/runtime_env.h"
 #include "app/secret.h"
+#include "app/code.h"
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/redact.h"
@@ -156,6 +157,13 @@ static const char *store_name(void)
     return url != NULL ? url : "default";
 }
 
+static int on_place(void *data, const char *folder, bool *placed, struct kr_err *err)
+{
+    const struct kr_target *t = data;
+
+    return kr_code_place(t->app, t->snapshot, t->what.source_root, folder, placed, err);
+}
+
 static void fill_env(struct kr_target *t)
 {
     t->env = (struct kr_deployer_env){
@@ -165,6 +173,7 @@ static void fill_env(struct kr_target *t)
         .log_line = on_log_line,
         .save = on_save,
         .cancelled = on_cancelled,
+        .place = on_place,
         .data_dir = t->app->data_dir,
         .runtime_dir = t->app->runtime_dir,
         .prog = t->app->prog,

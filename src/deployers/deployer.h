@@ -21,6 +21,9 @@ struct kr_deployer_env {
     /* Stores the deployment's metadata at once, so that a killed deploy can go on from here. */
     int (*save)(void *data, const json_t *metadata, struct kr_err *err);
     bool (*cancelled)(void *data);
+    /* Puts the code into a folder, which is made for it, as it was deployed. *placed is false when
+     * it is too large for that, which has been said then: the source root is what there is. */
+    int (*place)(void *data, const char *folder, bool *placed, struct kr_err *err);
     int64_t until_ms;        /* monotonic: a look gives up then, and says for what; 0: never */
     const char *data_dir;    /* Kourou's data folder */
     const char *runtime_dir; /* holds kourou-serve, kourou-native, python/ */

@@ -46,6 +46,13 @@ bool kr_denv_cancelled(const struct kr_deployer_env *env)
     return env->cancelled != NULL && env->cancelled(env->data);
 }
 
+int kr_denv_place(const struct kr_deployer_env *env, const char *folder, bool *placed,
+                  struct kr_err *err)
+{
+    *placed = false;
+    return env->place != NULL ? env->place(env->data, folder, placed, err) : 0;
+}
+
 /* Sleeps in naps so that Ctrl-C is heard at once. *still: grows by the time in which this process
  * did not run. */
 static bool pause_for(const struct kr_deployer_env *env, int64_t ms, int64_t *still)

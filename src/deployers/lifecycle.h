@@ -17,6 +17,8 @@ void kr_denv_log_line(const struct kr_deployer_env *env, const char *source, con
 int kr_denv_save(const struct kr_deployer_env *env, const json_t *metadata,
                  struct kr_err *err) KR_MUST_USE;
 bool kr_denv_cancelled(const struct kr_deployer_env *env);
+int kr_denv_place(const struct kr_deployer_env *env, const char *folder, bool *placed,
+                  struct kr_err *err) KR_MUST_USE;
 
 /* One look at something that is waited for. Gives KR_WAIT_DONE, KR_WAIT_MORE, or a negative code
  * with *err filled when waiting makes no sense any more. It may change *next_ms, the pause until

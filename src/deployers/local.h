@@ -2,6 +2,7 @@
 /* Parts of the local deployer: one kourou-serve per deployment, detached, in a folder of its own.
  *
  *   <data>/deployments/<id>/  snapshot.<generation>.json  ctl.<generation>  port.<generation>
+ *                             code.<generation>/ (what is served; not with auto_reload)
  *                             server.log (rotated: server.log.1, ...)  data/ (journal of runs)
  *
  * Each start is a generation. An update starts the next generation, which takes the listening

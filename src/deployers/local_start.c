@@ -85,6 +85,7 @@ static void make_arguments(const struct kr_local *local, const char *program, bo
     kr_auto_free char *port_file = kr_local_file(local, "port", next->generation, "");
     kr_auto_free char *data = kr_path_join(local->dir, "data");
     kr_auto_free char *log = kr_path_join(local->dir, "server.log");
+    kr_auto_free char *code = kr_local_file(local, "code", next->generation, "");
     char control[32], old[32], port[16];
 
     (void)snprintf(control, sizeof(control), "ctl.%lld", (long long)next->generation);
@@ -92,7 +93,7 @@ static void make_arguments(const struct kr_local *local, const char *program, bo
     (void)snprintf(port, sizeof(port), "%d", next->port);
     args->v[args->n++] = kr_strdup(program);
     add(args, "--snapshot", snapshot);
-    add(args, "--root", what->source_root);
+    add(args, "--root", kr_path_is_dir(code) ? code : what->source_root);
     add(args, "--host", next->address);
     add(args, "--port", port);
     add(args, "--python", what->python);
@@ -120,6 +121,20 @@ static int write_snapshot(const struct kr_local *local, struct kr_err *err)
     if (kr_mkdir_p(data, 0700, err) < 0)
         return -(int)err->code;
     return kr_file_write_atomic(path, text, strlen(text), 0600, err);
+}
+
+/* What was deployed is served, whatever becomes of the folder that is worked in, unless that is
+ * what is wanted. */
+static int place_code(const struct kr_local *local, struct kr_err *err)
+{
+    kr_auto_free char *folder = kr_local_file(local, "code", local->next.generation, "");
+    bool placed;
+
+    if (kr_json_bool(local->what->settings, "auto_reload", false))
+        return 0;
+    if (kr_denv_place(local->env, folder, &placed, err) < 0)
+        return -(int)err->code;
+    return placed ? 0 : kr_remove_tree(folder, err);
 }
 
 static int spawn(struct kr_local *local, bool takeover, struct kr_err *err)
@@ -231,7 +246,8 @@ static int attempt(struct kr_local *local, bool takeover, int64_t timeout_ms, bo
     int rc;
 
     *again = false;
-    if (write_snapshot(local, err) < 0 || kr_local_save(local, err) < 0)
+    if (write_snapshot(local, err) < 0 || place_code(local, err) < 0 ||
+        kr_local_save(local, err) < 0)
         return -(int)err->code;
     if (spawn(local, takeover, err) < 0)
         return give_up(local, log_from, err);

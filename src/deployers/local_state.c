@@ -101,7 +101,7 @@ char *kr_local_file(const struct kr_local *local, const char *stem, int64_t gene
 /* Generation in a name like "snapshot.12.json", or 0. */
 static int64_t generation_of(const char *name)
 {
-    static const char *const stems[] = {"snapshot.", "ctl.", "port."};
+    static const char *const stems[] = {"snapshot.", "ctl.", "port.", "code."};
     struct kr_view rest, head;
     int64_t number = 0;
 
@@ -115,10 +115,30 @@ static int64_t generation_of(const char *name)
     return 0;
 }
 
+static int64_t generation_of_process(struct kr_process process);
+
+static void remove_code(const struct kr_local *local, const char *name, int64_t generation,
+                        const struct kr_process *found, size_t n)
+{
+    kr_auto_free char *path = kr_path_join(local->dir, name);
+
+    for (size_t i = 0; i < n; i++) {
+        if (generation_of_process(found[i]) == generation)
+            return;
+    }
+    (void)!kr_remove_tree(path, NULL);
+}
+
 void kr_local_tidy(const struct kr_local *local, bool all)
 {
     kr_auto_dir DIR *dir = opendir(local->dir);
+    struct kr_process found[MAX_SERVERS];
     struct dirent *entry;
+    size_t n = 0;
+
+    if (!all) /* a former server reads its code until it has answered what it took */
+        n = kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found,
+                            MAX_SERVERS);
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         int64_t generation = generation_of(entry->d_name);
@@ -126,7 +146,10 @@ void kr_local_tidy(const struct kr_local *local, bool all)
         if (generation == 0 || (!all && (generation == local->live.generation ||
                                          generation == local->next.generation)))
             continue;
-        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        if (kr_starts_with(entry->d_name, "code."))
+            remove_code(local, entry->d_name, generation, found, n);
+        else
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
 }
 

@@ -14,8 +14,8 @@ DAY = 86_400
 
 SLOW = MODULE.replace("@pipeline\n", '''def load():
     import os, time
-    open("loading", "w").close()
-    while not os.path.exists("loaded"):
+    open("@/loading", "w").close()
+    while not os.path.exists("@/loaded"):
         time.sleep(0.02)
 
 
@@ -50,7 +50,7 @@ def test_the_line_that_moves_while_it_waits_moves_on(project, tmp_path, jump):
     """At its pace: neither once a day nor as fast as it can."""
     preload = Preload(tmp_path)
     preload.shift_clock(jump)
-    project.write(SLOW)
+    project.write(SLOW.replace("@/", f"{project.folder}/"))
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir(project.folder)
@@ -77,7 +77,7 @@ def test_the_line_that_moves_while_it_waits_moves_on(project, tmp_path, jump):
 
 def test_a_deploy_that_stood_still_with_its_server_gives_it_its_time(project):
     """Command, server and worker are stopped for longer than the deploy may take, and go on together."""
-    project.write(SLOW)
+    project.write(SLOW.replace("@/", f"{project.folder}/"))
     deploy = project.popen("pipeline", "deploy", "--name", "app", "--timeout", "4", "my_module.my_pipeline", stderr=-1)
     wait_for((project.folder / "loading").exists, what="the pipeline loads")
     everybody = {deploy.pid}
