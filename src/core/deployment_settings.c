@@ -3,6 +3,7 @@
 #include "core/table.h"
 
 #include "base/alloc.h"
+#include "base/serving.h"
 
 #include <string.h>
 #include <strings.h>
@@ -347,17 +348,17 @@ static const struct kr_setting rows[] = {
      .help = "Parts that touch every answer: all, none, or a list of cors, secure_headers"},
     PATH_ROW("root_url_path", "", "Path that a proxy in front takes away"),
     PATH_ROW("api_url_path", "", "Path before those of the API"),
-    PATH_ROW("docs_url_path", "/docs", "Path of the API description for people"),
-    PATH_ROW("redoc_url_path", "/redoc", "Path of its other form"),
-    PATH_ROW("invoke_url_path", "/invoke", "Path that runs the pipeline"),
+    PATH_ROW("docs_url_path", KR_DFLT_DOCS_PATH, "Path of the API description for people"),
+    PATH_ROW("redoc_url_path", KR_DFLT_REDOC_PATH, "Path of its other form"),
+    PATH_ROW("invoke_url_path", KR_DFLT_INVOKE_PATH, "Path that runs the pipeline"),
     {.name = "stream_invoke_url_path",
      .reader = "serve/config.c",
      .type = KR_SET_STRING,
      .check = kr_check_url_path,
      .help = "Path that runs it and streams events; /stream below invoke_url_path when unset"},
-    PATH_ROW("health_url_path", "/health", "Path that says whether a worker is ready"),
-    PATH_ROW("info_url_path", "/info", "Path that describes the deployment"),
-    PATH_ROW("metrics_url_path", "/metrics", "Path of the metrics"),
+    PATH_ROW("health_url_path", KR_DFLT_HEALTH_PATH, "Path that says whether a worker is ready"),
+    PATH_ROW("info_url_path", KR_DFLT_INFO_PATH, "Path that describes the deployment"),
+    PATH_ROW("metrics_url_path", KR_DFLT_METRICS_PATH, "Path of the metrics"),
     {.name = "dashboard_files_path",
      .reader = "serve/config.c",
      .type = KR_SET_STRING,
@@ -381,7 +382,8 @@ static const struct kr_setting rows[] = {
      .help =
          "Security headers: server, hsts, xfo, content, csp, referrer, cache, permissions; each "
          "true for the usual value, false for none, or the value"},
-    INT_ROW("thread_pool_size", 1, 1024, "40", "Threads that run steps in each worker process"),
+    INT_ROW("thread_pool_size", 1, 1024, KR_DFLT_THREADS,
+            "Threads that run steps in each worker process"),
     SOURCE_ROW("startup_hook", "Function called when a worker starts"),
     KWARGS_ROW("startup_hook_kwargs", "Its arguments"),
     SOURCE_ROW("shutdown_hook", "Function called when a worker ends"),
@@ -414,8 +416,8 @@ static const struct kr_setting rows[] = {
      .dflt = "\"0.0.0.0\"",
      .check = kr_check_not_empty,
      .help = "Address to listen on inside a container"},
-    INT_ROW("uvicorn_port", 1, 65535, "8000", "Port to listen on inside a container"),
-    INT_ROW("uvicorn_workers", 1, 256, "1", "Worker processes"),
+    INT_ROW("uvicorn_port", 1, 65535, KR_DFLT_PORT, "Port to listen on inside a container"),
+    INT_ROW("uvicorn_workers", 1, 256, KR_DFLT_WORKERS, "Worker processes"),
     {.name = "uvicorn_reload",
      .ignored = "code is not read again; see auto_reload of the local deployer",
      .type = KR_SET_BOOL,
@@ -442,20 +444,21 @@ static const struct kr_setting rows[] = {
      .help = "For older pipelines"},
     IGNORED_ROW("deployment_service_kwargs", KR_SET_OBJECT, "{}", "the server is Kourou's own"),
     INT_ROW("max_body_size", 1024, INT64_MAX, "268435456", "Bytes of a request body at most"),
-    INT_ROW("max_queue", 1, 1000000, "1024", "Requests that may wait for a worker"),
-    INT_ROW("request_timeout", 1, 86400, "300",
+    INT_ROW("max_queue", 1, 1000000, KR_DFLT_QUEUE, "Requests that may wait for a worker"),
+    INT_ROW("request_timeout", 1, 86400, KR_DFLT_REQUEST_TIMEOUT,
             "Seconds until an invocation is given up, unless the request says less"),
-    INT_ROW("startup_timeout", 1, 86400, "300", "Seconds until a worker must be ready"),
+    INT_ROW("startup_timeout", 1, 86400, KR_DFLT_STARTUP_TIMEOUT,
+            "Seconds until a worker must be ready"),
     {.name = "isolation",
      .reader = "serve/options.c",
      .type = KR_SET_CHOICE,
      .choices = isolations,
-     .dflt = "\"thread\"",
+     .dflt = "\"" KR_DFLT_ISOLATION "\"",
      .help =
          "thread: a worker runs many requests at a time; process: each has a process of its own"},
-    INT_ROW("processes", 0, 1024, "0",
+    INT_ROW("processes", 0, 1024, KR_DFLT_PROCESSES,
             "Processes at most with isolation process; 0: within 2 per processor"),
-    INT_ROW("stall_timeout", 1, 86400, "10",
+    INT_ROW("stall_timeout", 1, 86400, KR_DFLT_STALL_TIMEOUT,
             "Seconds after which a worker is replaced that begins nothing of what it was sent"),
 };
 

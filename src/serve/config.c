@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/serving.h"
 #include "base/view.h"
 
 #include <ctype.h>
@@ -124,9 +125,11 @@ static void load_paths(struct kr_config *c, const json_t *dep)
 
     c->root_prefix = url_path("", kr_json_str(dep, "root_url_path", ""));
     c->api_prefix = url_path(c->root_prefix, kr_json_str(dep, "api_url_path", ""));
-    invoke = url_path(c->api_prefix, kr_json_str(dep, "invoke_url_path", "/invoke"));
-    c->docs_path = endpoint_path(c->api_prefix, kr_json_str(dep, "docs_url_path", "/docs"));
-    c->redoc_path = endpoint_path(c->api_prefix, kr_json_str(dep, "redoc_url_path", "/redoc"));
+    invoke = url_path(c->api_prefix, kr_json_str(dep, "invoke_url_path", KR_DFLT_INVOKE_PATH));
+    c->docs_path =
+        endpoint_path(c->api_prefix, kr_json_str(dep, "docs_url_path", KR_DFLT_DOCS_PATH));
+    c->redoc_path =
+        endpoint_path(c->api_prefix, kr_json_str(dep, "redoc_url_path", KR_DFLT_REDOC_PATH));
     c->openapi_path = url_path(c->api_prefix, "/openapi.json");
     c->invoke_path = endpoint_path(invoke, "");
     c->stream_path =
@@ -134,10 +137,12 @@ static void load_paths(struct kr_config *c, const json_t *dep)
             ? endpoint_path(c->api_prefix, kr_json_str(dep, "stream_invoke_url_path", ""))
             : url_path(invoke, "/stream");
     c->batch_path = url_path(invoke, "/batch");
-    c->health_path = endpoint_path(c->api_prefix, kr_json_str(dep, "health_url_path", "/health"));
-    c->info_path = endpoint_path(c->api_prefix, kr_json_str(dep, "info_url_path", "/info"));
+    c->health_path =
+        endpoint_path(c->api_prefix, kr_json_str(dep, "health_url_path", KR_DFLT_HEALTH_PATH));
+    c->info_path =
+        endpoint_path(c->api_prefix, kr_json_str(dep, "info_url_path", KR_DFLT_INFO_PATH));
     c->metrics_path =
-        endpoint_path(c->api_prefix, kr_json_str(dep, "metrics_url_path", "/metrics"));
+        endpoint_path(c->api_prefix, kr_json_str(dep, "metrics_url_path", KR_DFLT_METRICS_PATH));
     c->runs_path = url_path(c->api_prefix, "/runs");
 }
 

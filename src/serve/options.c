@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/redact.h"
+#include "base/serving.h"
 #include "base/view.h"
 
 #include <ctype.h>
@@ -37,7 +38,7 @@ static const struct row rows[] = {
     {"snapshot", TEXT, AT(snapshot), 0, 0, NULL, "snapshot file to serve (required)"},
     {"root", TEXT, AT(root), 0, 0, ".", "folder of the pipeline's code"},
     {"host", TEXT, AT(host), 0, 0, "127.0.0.1", "address to listen on", "uvicorn_host"},
-    {"port", NUMBER, AT(port), 0, 65535, "8000", "port; 0 takes a free one", "uvicorn_port"},
+    {"port", NUMBER, AT(port), 0, 65535, KR_DFLT_PORT, "port; 0 takes a free one", "uvicorn_port"},
     {"port-file", TEXT, AT(port_file), 0, 0, NULL,
      "file that gets the port when the server listens"},
     {"python", TEXT, AT(python), 0, 0, "python3", "Python that runs the workers"},
@@ -70,22 +71,23 @@ static const struct row rows[] = {
      "start the workers again when a .py file below the root changes"},
     {"allow-privileges", FLAG, AT(allow_privileges), 0, 0, NULL,
      "steps may use setuid programs, mounts and namespaces: nothing is confined"},
-    {"workers", NUMBER, AT(workers), 1, 256, "1", "worker processes", "uvicorn_workers"},
-    {"threads", NUMBER, AT(threads), 1, 1024, "40", "requests that each worker runs at a time",
-     "thread_pool_size"},
-    {"isolation", TEXT, AT(isolation), 0, 0, "thread",
+    {"workers", NUMBER, AT(workers), 1, 256, KR_DFLT_WORKERS, "worker processes",
+     "uvicorn_workers"},
+    {"threads", NUMBER, AT(threads), 1, 1024, KR_DFLT_THREADS,
+     "requests that each worker runs at a time", "thread_pool_size"},
+    {"isolation", TEXT, AT(isolation), 0, 0, KR_DFLT_ISOLATION,
      "thread: a worker runs many requests; process: each has a process of its own", "isolation"},
-    {"processes", NUMBER, AT(processes), 0, 1024, "0",
+    {"processes", NUMBER, AT(processes), 0, 1024, KR_DFLT_PROCESSES,
      "with --isolation=process, processes at most; 0: as many as requests may run, within 2 per "
      "processor",
      "processes"},
     {"worker-memory", BYTES, AT(worker_memory), 0, 1LL << 60, "0",
      "resident size at which a worker is killed; 0: four fifths of what there is", "memory"},
-    {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL, "300",
-     "deadline of requests that name none", "request_timeout"},
-    {"startup-timeout", SECONDS, AT(startup_timeout_ms), 1, DAY * 1000LL, "300",
+    {"request-timeout", SECONDS, AT(request_timeout_ms), 1, 30 * DAY * 1000LL,
+     KR_DFLT_REQUEST_TIMEOUT, "deadline of requests that name none", "request_timeout"},
+    {"startup-timeout", SECONDS, AT(startup_timeout_ms), 1, DAY * 1000LL, KR_DFLT_STARTUP_TIMEOUT,
      "a worker must be ready within", "startup_timeout"},
-    {"stall-timeout", SECONDS, AT(stall_timeout_ms), 100, DAY * 1000LL, "10",
+    {"stall-timeout", SECONDS, AT(stall_timeout_ms), 100, DAY * 1000LL, KR_DFLT_STALL_TIMEOUT,
      "a worker is replaced that begins nothing of what it was sent for so long", "stall_timeout"},
     {"header-timeout", SECONDS, AT(header_timeout_ms), 1, DAY * 1000LL, "15",
      "a request's head must arrive within"},
@@ -99,7 +101,7 @@ static const struct row rows[] = {
     {"drain-timeout", SECONDS, AT(drain_timeout_ms), 0, 30 * DAY * 1000LL, "0",
      "running requests have this long after SIGTERM (default: until their own deadlines; 25 in a "
      "Space)"},
-    {"queue-size", NUMBER, AT(queue_size), 1, 1000000, "1024",
+    {"queue-size", NUMBER, AT(queue_size), 1, 1000000, KR_DFLT_QUEUE,
      "requests that may wait for a worker", "max_queue"},
     {"max-connections", NUMBER, AT(max_connections), 1, 1000000, "10000", "open connections"},
     {"max-body-size", BYTES, AT(max_body_size), 1, INT64_MAX, "256MiB", "largest request body",

@@ -48,6 +48,19 @@ def test_every_row_is_tried(tmp_path):
     assert set(in_force(tmp_path)) == set(ROWS)
 
 
+def test_a_server_started_by_hand_has_the_defaults_of_the_settings(tmp_path, build_dir):
+    """But for the address: in a container it has to be reached from outside. Python's own server is no exception."""
+    text = subprocess.run([build_dir / "kourou", "schema", "-o", "json"], capture_output=True, text=True, check=True).stdout
+    tables = {table["table"]: {row["name"]: row["default"] for row in table["rows"]} for table in json.loads(text)["tables"]}
+    shown = in_force(tmp_path)
+    for name, (key, *_) in ROWS.items():
+        want = {**tables["deployment"], "memory": 0}[key]
+        assert shown[name] == (str(want).lower(), "default") or name == "host", (name, shown[name], want)
+    asgi = (Path(__file__).resolve().parents[2] / "python/kourou/asgi.py").read_text()
+    assert f'"invoke_url_path") or "{tables["deployment"]["invoke_url_path"]}")' in asgi
+    assert f'"thread_pool_size") or {tables["deployment"]["thread_pool_size"]})' in asgi
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_the_operator_is_nearest(tmp_path, name):
     key, snapshot, environment, option, default = ROWS[name]
