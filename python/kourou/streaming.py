@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 
+from . import forked
 from .context import _run
 from ._source import unwrap
 
@@ -75,6 +76,8 @@ class Relay:
         self._thread = threading.Thread(target=context.run, args=(self._main,), name="kourou-stream", daemon=True)
 
     def _put(self, item: Tuple[int, Any]) -> None:
+        if forked.in_child():  # nobody reads what a child of a step emits, and its queue may be held for ever
+            return
         while True:
             if self._closed.is_set():
                 raise StreamClosed

@@ -29,7 +29,8 @@ def serve(channel, runner, descriptors) -> None:
                 _spawn(channel, rid, fds, (runner, prctl, front, descriptors))
             finally:
                 for fd in fds:
-                    os.close(fd)
+                    if fd >= 0:
+                        os.close(fd)
         if channel.draining:
             return
 
@@ -62,7 +63,7 @@ def _obstacle():
 
 
 def _spawn(channel, rid, fds, what) -> None:
-    problem = _obstacle()
+    problem = "the template has no descriptor left" if min(fds) < 0 else _obstacle()
     if problem is not None:
         channel.send(T_REFUSED, rid, problem.encode())
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _collections import deque
 
-from .frames import F_CUT, F_HEAD, F_RUN_OK, FD_THRESHOLD, T_CHUNK, T_RESPONSE, T_TAKEN, U32, head_lines
+from .frames import F_CUT, F_HEAD, F_RUN_OK, FD_THRESHOLD, T_RESPONSE, T_TAKEN, U32, head_lines
 
 PIECE = 128 * 1024  # bytes of one CHUNK: the reader of the answer is asked between them
 
@@ -84,10 +84,10 @@ class Wire(Body):
     def head(self, status: int, headers, data: bytes) -> None:
         """Begins an answer that comes in pieces."""
         head = head_lines(headers)
-        self._channel.send(T_CHUNK, self._rid, b"".join((U32.pack(len(head)), head, data)), status, F_HEAD)
+        self._channel.send_chunk(self._rid, b"".join((U32.pack(len(head)), head, data)), status, F_HEAD)
 
     def data(self, data: bytes) -> None:
-        self._channel.send(T_CHUNK, self._rid, data)
+        self._channel.send_chunk(self._rid, data)
 
     def end(self, status: int, ok: bool, cut: bool) -> None:
         """Ends such an answer; cut: it must not look whole."""

@@ -25,7 +25,7 @@ from time import perf_counter
 from . import forked
 from .context import cancelled_runs
 from .frames import (
-    F_FD, F_HEAD, F_MORE, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
+    F_FAILED, F_FD, F_HEAD, F_MORE, F_RUN_OK, FD_THRESHOLD, HEADER, K_ARGUMENTS, K_BATCH, K_CUSTOM, K_INVOKE, K_STREAM,
     MAX_PAYLOAD, REQUEST, RESPONSE, T_BODY, T_CANCEL, T_CHUNK, T_DRAIN, T_FATAL, T_HELLO, T_PAUSE, T_PING, T_PONG,
     T_READY, T_RECALL, T_SPAWN, T_REQUEST, T_RESPONSE, T_RESUME, T_RETURNED, U32, U64, VERSION, head_lines, memory_file,
     read_memory_file, split_custom,
@@ -40,6 +40,8 @@ FREED_MAX = 64  # abandoned requests that do not count among the threads
 DROPPED, RECALLED = -1, -2  # kinds of requests that are not run
 
 _JSON = b'{"detail":"%s"}'
+_NOT_SENT = b"The worker has no descriptor or no memory left to send this answer"
+_NOT_TAKEN = b"The worker has no descriptor or no memory left to take this request"
 
 
 def _threading():
@@ -87,17 +89,19 @@ class Channel:
         """Waits for bytes and puts complete requests into pending. False: no more will come."""
         have = self._have
         try:
-            n, anc, _flags, _ = self.sock.recvmsg_into((self._view[have:-64],), FDS_SPACE, flags)
+            n, anc, seen, _ = self.sock.recvmsg_into((self._view[have:-64],), FDS_SPACE, flags)
         except BlockingIOError:
             return True
         except (ConnectionResetError, InterruptedError):
-            n, anc = 0, ()
+            n, anc, seen = 0, (), 0
         if n == 0:
             self.draining = True
             return False
         for _level, _type, data in anc:
             for at in range(0, len(data) - 3, 4):
                 self._fds.append(int.from_bytes(data[at : at + 4], sys.byteorder))
+        if seen & _socket.MSG_CTRUNC:  # no descriptor is left here: those that come later keep their places
+            self._fds.append(-1)
         self._parse(have + n)
         return True
 
@@ -158,7 +162,7 @@ class Channel:
         elif ftype == T_DRAIN:
             self.draining = True
         elif ftype == T_SPAWN:
-            self.spawns.append((rid, [self._fds.popleft() for _ in range(3)]))
+            self.spawns.append((rid, [self._fds.popleft() if self._fds else -1 for _ in range(3)]))
 
     def _tell(self, wire, rid: int, ftype: int, flags: int, data: bytes) -> None:
         if ftype == T_BODY:
@@ -237,8 +241,24 @@ class Channel:
         with self._write_lock:
             self._send(HEADER.pack(len(payload), rid, ftype, flags, status) + payload)
 
+    def send_chunk(self, rid: int, data: bytes, status: int = 0, flags: int = 0) -> None:
+        """Sends bytes of an answer in parts, in more than one frame if they are many."""
+        for at in range(0, len(data) or 1, MAX_PAYLOAD):
+            self.send(T_CHUNK, rid, data[at : at + MAX_PAYLOAD], status, 0 if at else flags)
+
     def send_large(self, rid: int, status: int, flags: int, run_us: int, parts) -> None:
-        """Sends a RESPONSE whose body travels as a memory file."""
+        """Sends a RESPONSE whose body travels as a memory file; in the frame, when no descriptor can be had or sent."""
+        try:
+            self._send_file(rid, status, flags, run_us, parts)
+        except OSError as error:
+            print(f"an answer cannot be sent as a memory file: {error}", file=sys.stderr, flush=True)
+            if sum(map(len, parts)) > MAX_PAYLOAD - 4:
+                parts, status, flags = (_NOT_SENT,), 502, F_FAILED
+            body = b"".join(parts)
+            with self._write_lock:
+                self._send(RESPONSE.pack(len(body) + 4, rid, T_RESPONSE, flags, status, run_us) + body)
+
+    def _send_file(self, rid: int, status: int, flags: int, run_us: int, parts) -> None:
         fd = memory_file(*parts)
         size = sum(map(len, parts))
         data = RESPONSE.pack(12, rid, T_RESPONSE, flags | F_FD, status, run_us) + U64.pack(size)
@@ -426,7 +446,7 @@ class Worker:
     # -- everything but small invocations -------------------------------------------------------
 
     def _skip(self, rid: int, kind: int, body) -> None:
-        if type(body) is tuple:
+        if type(body) is tuple and body[0] >= 0:
             os.close(body[0])
         self._channel.wires.pop(rid, None)
         if kind == RECALLED:
@@ -456,6 +476,9 @@ class Worker:
 
     def _other(self, rid: int, kind: int, run_id: str, body, t0: float) -> None:
         head = None
+        if type(body) is tuple and body[0] < 0:
+            self._channel.outbox.append(RESPONSE.pack(len(_NOT_TAKEN) + 4, rid, T_RESPONSE, F_FAILED, 503, 0) + _NOT_TAKEN)
+            return
         try:
             if type(body) is tuple:
                 body = read_memory_file(*body)
@@ -528,7 +551,7 @@ class Worker:
                 last = b""
                 result.close()
                 break
-            channel.send(T_CHUNK, rid, block, 200)
+            channel.send_chunk(rid, block, 200)
             last = block
         channel.paused.pop(rid, None)
         channel.cancelled.discard(rid)
@@ -589,8 +612,12 @@ def _start(channel: Channel, options):
 
             runner = Half(runner, shared=True)
         runner.start()
+        if forked.in_child():  # forked while it loaded, and not ended
+            forked.leave()
         gc.freeze()  # nor do the collections of later requests look at it
     except BaseException as error:
+        if forked.in_child():
+            forked.leave(error)
         import json
         import traceback
 

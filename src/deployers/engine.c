@@ -487,28 +487,33 @@ bool kr_engine_is_near(const char *address)
            (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
-/* Host of tcp://user@[::1]:2375. Caller frees. */
-static char *host_of(const char *url)
+/* As docker reads it: without a scheme it is tcp://. */
+char *kr_engine_host_of(const char *url)
 {
-    const char *at = strstr(url, "://") + 3, *user = strchr(at, '@');
+    const char *scheme = strstr(url, "://"), *at = scheme != NULL ? scheme + 3 : url, *user;
+    size_t n = strcspn(at, "/?#");
 
-    if (user != NULL)
-        at = user + 1;
-    return at[0] == '[' ? kr_strndup(at + 1, strcspn(at + 1, "]"))
-                        : kr_strndup(at, strcspn(at, ":/"));
+    if (url[0] == '\0' || kr_starts_with(url, "unix:") || kr_starts_with(url, "npipe:") ||
+        kr_starts_with(url, "fd:"))
+        return NULL;
+    user = memrchr(at, '@', n);
+    at = user != NULL ? user + 1 : at;
+    if (at[0] == '[')
+        return kr_strndup(at + 1, strcspn(at + 1, "]/?#"));
+    n = strcspn(at, ":/?#");
+    return n > 0 ? kr_strndup(at, n) : NULL; /* ":2375" and "tcp://" are this machine's */
 }
 
 int kr_engine_address(char address[64], struct kr_err *err)
 {
-    kr_auto_free char *url = engine_host(), *name = NULL;
+    kr_auto_free char *url = engine_host();
+    kr_auto_free char *name = url != NULL ? kr_engine_host_of(url) : NULL;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     int problem;
 
     (void)snprintf(address, 64, "127.0.0.1");
-    if (url == NULL || strstr(url, "://") == NULL || kr_starts_with(url, "unix:") ||
-        kr_starts_with(url, "npipe:") || kr_starts_with(url, "fd:"))
+    if (name == NULL)
         return 0;
-    name = host_of(url);
     problem = getaddrinfo(name, NULL, &hints, &found);
     if (problem != 0)
         return kr_fail(err, KR_E_NETWORK, "host of the Docker engine: %s: %s", name,

@@ -79,6 +79,10 @@ int kr_engine_need_image(const struct kr_deployer_env *env, const char *image,
 /* IP address of the engine's machine: 127.0.0.1, or what DOCKER_HOST or the context names. */
 int kr_engine_address(char address[64], struct kr_err *err) KR_MUST_USE;
 
+/* The host that a value of DOCKER_HOST names ("tcp://user@[::1]:2375", "engine:2375"), NULL: this
+ * machine. Caller frees. */
+char *kr_engine_host_of(const char *url);
+
 /* Whether an address is reached by programs of this machine alone: 127.0.0.0/8, ::1, and those that
  * mean "every address of this machine". */
 bool kr_engine_is_near(const char *address);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define ANSWER_TIMEOUT_S 10
+#define ANSWER_MAX       128
 #define GUARD_MS         2000
 
 struct kr_peer {
@@ -259,27 +260,44 @@ int kr_control_connect(const char *path, struct kr_err *err)
     return kr_steal_fd(&fd);
 }
 
-static int receive_listener(int sock, struct kr_err *err)
+bool kr_control_is_listener(int fd)
 {
-    char text[128], control[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = {.iov_base = text, .iov_len = sizeof(text)};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-    struct cmsghdr *c;
-    int fd;
+    socklen_t n = sizeof(int);
+    int listens = 0;
 
-    if (n <= 0)
-        return kr_fail_errno(err, n < 0 ? errno : ECONNRESET, "the running server did not answer");
-    c = CMSG_FIRSTHDR(&msg);
-    if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-        c->cmsg_len != CMSG_LEN(sizeof(int)))
-        return kr_fail(err, KR_E_CONFLICT, "the running server did not hand over its socket: %.*s",
-                       (int)n, text);
-    memcpy(&fd, CMSG_DATA(c), sizeof(int));
-    return fd;
+    return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && listens != 0;
+}
+
+/* The first line, as one that can be shown. */
+static int not_handed_over(struct kr_buf *said, struct kr_err *err)
+{
+    char *text = (char *)(uintptr_t)kr_buf_str(said);
+    size_t n = strcspn(text, "\n");
+
+    for (size_t i = 0; i < n; i++)
+        text[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+    return kr_fail(err, KR_E_CONFLICT, "the running server did not hand over its socket: %.*s",
+                   (int)n, text);
+}
+
+int kr_control_receive(int sock, struct kr_err *err)
+{
+    kr_auto_buf struct kr_buf said = KR_BUF_INIT(ANSWER_MAX + 1);
+    int fds[KR_FDS_MAX];
+    size_t n = 0;
+    ssize_t got = kr_fdpass_read(sock, 0, &said, ANSWER_MAX, fds, &n);
+
+    if (got > 0 && n == 1 && kr_control_is_listener(fds[0]))
+        return fds[0];
+    if (got <= 0)
+        (void)kr_fail_errno(err, got < 0 ? errno : ECONNRESET, "the running server did not answer");
+    else
+        (void)not_handed_over(&said, err);
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+    return -1;
 }
 
 int kr_control_takeover(struct kr_server *srv, struct kr_err *err)
@@ -294,7 +312,7 @@ int kr_control_takeover(struct kr_server *srv, struct kr_err *err)
     (void)setsockopt(control->old, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     if (send(control->old, "takeover\n", 9, MSG_NOSIGNAL) != 9)
         return kr_fail_errno(err, errno, "take over from %s", srv->opt.takeover);
-    fd = receive_listener(control->old, err);
+    fd = kr_control_receive(control->old, err);
     if (fd < 0)
         return kr_wrap(err, "take over from %s", srv->opt.takeover);
     srv->front.listener.fd = fd;

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct kr_server;
@@ -20,5 +21,8 @@ int kr_control_connect(const char *path, struct kr_err *err) KR_MUST_USE;
  * to one that listens. */
 int kr_control_bind(const char *path, mode_t mode, ino_t *inode, struct kr_err *err) KR_MUST_USE;
 void kr_control_lend(int to, int listener); /* sends the listening descriptor */
+/* What was lent: the one descriptor that comes with the next message. */
+int kr_control_receive(int sock, struct kr_err *err) KR_MUST_USE;
+bool kr_control_is_listener(int fd); /* connections can be accepted from it */
 
 #endif

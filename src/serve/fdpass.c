@@ -69,6 +69,8 @@ ssize_t kr_fdpass_read(int sock, int flags, struct kr_buf *in, size_t size, int 
     if (n < 0)
         return n;
     take_fds(&msg, fds, fd_n);
+    if ((msg.msg_flags & MSG_CTRUNC) != 0 && *fd_n < KR_FDS_MAX)
+        fds[(*fd_n)++] = -1;
     in->n += (size_t)n;
     return n;
 }

@@ -21,8 +21,9 @@ void kr_fdpass_attach_some(struct msghdr *msg, char control[KR_FDPASS_ROOM],
 
 /* One recvmsg with these flags: up to `size` bytes behind those of `in`, and the descriptors that
  * come with them behind the *fd_n of `fds`, which has room for KR_FDS_MAX; the caller owns them.
- * Those without room are closed. Returns what recvmsg returns, never an error EINTR; -1 with ENOMEM
- * when `in` has no room. */
+ * Those without room are closed. -1 stands for one that was sent and could not be taken (no
+ * descriptor is left here), so that those behind it keep their places. Returns what recvmsg
+ * returns, never an error EINTR; -1 with ENOMEM when `in` has no room. */
 ssize_t kr_fdpass_read(int sock, int flags, struct kr_buf *in, size_t size, int *fds, size_t *fd_n);
 
 #endif

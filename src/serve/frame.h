@@ -42,8 +42,9 @@ enum {
     KR_F_RUN_OK = 2,
     KR_F_HEAD = 4,
     KR_F_OUTPUTS = 8,
-    KR_F_MORE = 16, /* REQUEST, BODY: more of the body follows; CANCEL: an answer is still taken */
-    KR_F_CUT = 32   /* RESPONSE that ends a stream: it must not look whole */
+    KR_F_MORE = 16,  /* REQUEST, BODY: more of the body follows; CANCEL: an answer is still taken */
+    KR_F_CUT = 32,   /* RESPONSE that ends a stream: it must not look whole */
+    KR_F_FAILED = 64 /* RESPONSE: the text says what the worker could not do */
 };
 enum kr_kind { KR_K_INVOKE, KR_K_STREAM, KR_K_BATCH, KR_K_CUSTOM, KR_KIND_COUNT };
 #define KR_K_ARGUMENTS 4 /* how an invocation travels to a worker that wants its arguments */

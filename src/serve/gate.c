@@ -98,9 +98,9 @@ static void on_gate(struct kr_watch *watch, uint32_t events)
 
     (void)events;
     for (size_t i = 0; i < n; i++) {
-        if (srv->front.listener.fd < 0 && !srv->front.draining)
+        if (srv->front.listener.fd < 0 && !srv->front.draining && kr_control_is_listener(fds[i]))
             srv->front.listener.fd = fds[i];
-        else
+        else if (fds[i] >= 0)
             (void)close(fds[i]);
     }
     if (got < 0 && errno == EAGAIN)

@@ -281,6 +281,16 @@ static bool parse_answer(struct kr_worker *w, const struct kr_frame *f, struct k
     return true;
 }
 
+/* What it could not take has not begun. */
+static void refused_by_worker(struct kr_call *call, const struct kr_frame *f)
+{
+    bool taken = f->status != 503;
+    char text[256];
+
+    (void)snprintf(text, sizeof(text), "%.*s", (int)f->size - 4, f->payload + 4);
+    call->ops->failure(call, taken ? 502 : 503, !taken && !call->parted, text);
+}
+
 static void on_response(struct kr_worker *w, const struct kr_frame *f)
 {
     struct kr_slot *slot = kr_worker_slot(w, f->id);
@@ -288,6 +298,8 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
     struct kr_answer answer;
     bool fine = parse_answer(w, f, &answer);
 
+    if ((f->flags & KR_F_FAILED) != 0 && f->flags != KR_F_FAILED)
+        fine = false;
     if (answer.outputs &&
         (answer.fd >= 0 || answer.head.p != NULL || (call != NULL && call->arguments.p == NULL)))
         fine = false; /* only the outputs of what was sent as arguments */
@@ -306,7 +318,9 @@ static void on_response(struct kr_worker *w, const struct kr_frame *f)
     w->failures = 0;
     w->used_ms = w->pool->loop->now_ms;
     kr_worker_free_slot(w, slot);
-    if (call != NULL && fine)
+    if (call != NULL && fine && (f->flags & KR_F_FAILED) != 0)
+        refused_by_worker(call, f);
+    else if (call != NULL && fine)
         call->ops->answer(call, &answer);
     else if (call != NULL)
         call->ops->failure(call, 502, false, "The worker sent an answer that could not be read");

@@ -247,6 +247,7 @@ static void forget_first_fd(struct kr_worker *w)
 
 void kr_worker_flush(struct kr_worker *w)
 {
+    bool refused = false;
     size_t at = 0;
 
     if (w->out.failed) { /* part of a frame is missing: what follows would be read wrongly */
@@ -258,8 +259,10 @@ void kr_worker_flush(struct kr_worker *w)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            break; /* full: EPOLLOUT comes; broken: the reader sees the end */
+        if (n < 0) { /* full: EPOLLOUT comes; broken: the reader sees the end */
+            refused = errno == ETOOMANYREFS || errno == ENOMEM || errno == ENOBUFS;
+            break;
+        }
         if (w->out_fd_n > 0 && w->out_fds[0].at == at && n > 0)
             forget_first_fd(w);
         at += (size_t)n;
@@ -274,7 +277,11 @@ void kr_worker_flush(struct kr_worker *w)
         for (size_t i = 0; i < w->out_fd_n; i++)
             w->out_fds[i].at -= at;
     }
-    kr_watch_set(w->pool->loop, &w->sock, w->out.n > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    /* What the system does not take now is tried again with the next round: EPOLLOUT would come at
+     * once, for ever. */
+    kr_watch_set(w->pool->loop, &w->sock, w->out.n > 0 && !refused ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    if (refused)
+        kr_timer_at(w->pool->loop, &w->pool->tick, w->pool->loop->now_ms + 1);
 }
 
 void kr_worker_promote(struct kr_worker *w, char why)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into programs under test. KOUROU_TEST_PRELOAD names a file of two numbers (int64) that
- * the test changes while they run: by how many seconds the wall clock is wrong, and how many of the
- * next messages with a descriptor cannot be sent. Waits until a moment of the wall clock are not
+/* Preloaded into programs under test. KOUROU_TEST_PRELOAD names a file of numbers (int64) that the
+ * test changes while they run: by how many seconds the wall clock is wrong, how many of the next
+ * messages with a descriptor cannot be sent, and how many of the next lose it when they are read,
+ * as in a process that has no descriptor left. Waits until a moment of the wall clock are not
  * translated: with a clock that is a day fast they last a day, so nothing may wait so. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,7 +26,7 @@
     }
 
 static struct {
-    _Atomic int64_t clock_s, refused;
+    _Atomic int64_t clock_s, refused, lost;
 } * told;
 
 __attribute__((constructor)) static void set_up(void)
@@ -87,4 +88,22 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
         return -1;
     }
     return real_sendmsg(fd, msg, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    REAL(recvmsg)
+    ssize_t n = real_recvmsg(fd, msg, flags);
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(msg) : NULL;
+    int one;
+
+    if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(one)) ||
+        told == NULL || atomic_load(&told->lost) <= 0)
+        return n;
+    (void)atomic_fetch_sub(&told->lost, 1);
+    memcpy(&one, CMSG_DATA(c), sizeof(one));
+    (void)close(one);
+    msg->msg_controllen = 0;
+    msg->msg_flags |= MSG_CTRUNC;
+    return n;
 }

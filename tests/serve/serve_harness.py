@@ -39,9 +39,9 @@ class Preload:
 
     def __init__(self, folder):
         self.path = folder / "preload"
-        self.path.write_bytes(bytes(16))
+        self.path.write_bytes(bytes(24))
         with open(self.path, "r+b") as file:
-            self._page = mmap.mmap(file.fileno(), 16)
+            self._page = mmap.mmap(file.fileno(), 24)
         self.env = {"LD_PRELOAD": str(BUILD / "tests" / "serve" / "preload.so"), "KOUROU_TEST_PRELOAD": str(self.path),
                     "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
 
@@ -51,11 +51,15 @@ class Preload:
 
     def refuse_descriptors(self, count):
         """So many of the next messages with a descriptor cannot be sent."""
-        self._page[8:] = struct.pack("q", count)
+        self._page[8:16] = struct.pack("q", count)
 
-    def refused(self):
-        """How many are still to be refused."""
-        return struct.unpack("q", self._page[8:])[0]
+    def lose_descriptors(self, count):
+        """So many of the next messages with a descriptor come without it."""
+        self._page[16:] = struct.pack("q", count)
+
+    def left(self):
+        """How many are still to be refused, and to be lost."""
+        return struct.unpack("qq", self._page[8:])
 
 
 def children_of(pid):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """isolation: process. Each running request has a process of its own, forked from one that has loaded the pipeline."""
+import http.client
 import os
 import signal
 import subprocess
@@ -116,8 +117,10 @@ def test_threads_of_the_template_mean_that_processes_start_afresh(start, tmp_pat
 
 
 def template_of(server):
-    """The first child of the front: the others were forked from it."""
-    return min(children_of(server.pid))
+    """The oldest child of the front: the others were forked from it. (Numbers of processes begin anew some time.)"""
+    def began(pid):
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    return min(children_of(server.pid), key=began)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -157,13 +160,22 @@ def test_a_drain_ends_processes_and_then_the_template(start, tmp_path):
 
 def test_everything_dies_with_a_killed_front(start, tmp_path):
     server = isolated(start, check=False)
-    boxes = gated(server, tmp_path, 2)
+
+    def doomed(*args, **more):
+        try:
+            return server.invoke(*args, **more)
+        except (OSError, http.client.HTTPException) as error:
+            return error
+
+    boxes = [in_background(doomed, "gate", gate=str(tmp_path / "go"), begun=str(tmp_path / f"begun-{i}")) for i in range(2)]
+    wait_for(lambda: all((tmp_path / f"begun-{i}").exists() for i in range(2)), "they run")
     pids = server.workers()
     os.kill(server.pid, signal.SIGKILL)
     server.process.wait()
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "no process is left")
-    for box in boxes:
+    for box in boxes:  # nobody was left to answer them
         box["join"]()
+        assert isinstance(box["answer"], (ConnectionError, http.client.HTTPException)), box
 
 
 def test_what_cannot_go_together_is_refused(tmp_path):
@@ -191,11 +203,15 @@ def test_forked_children_of_such_a_process_do_not_answer(start):
 
 PIPELINE = '''
 import os, time
-from kourou import pipeline, step, get_step_context
+from kourou import pipeline, step, stream, get_step_context
 
 def load():
     with open("loads", "a") as file:
         file.write(f"{os.getpid()}\\\\n")
+    if os.path.exists("fork"):
+        pid = os.fork()
+        if pid:
+            os.waitpid(pid, 0)
     return {"weights": list(range(1000)), "loaded_by": os.getpid()}
 
 def clean():
@@ -211,6 +227,13 @@ def work(op: str = "sum", seconds: float = 0.0) -> dict:
         if pid == 0:
             raise ValueError("in the child")
         return {"status": os.waitpid(pid, 0)[1]}
+    if op == "emit":
+        pid = os.fork()
+        if pid == 0:
+            for i in range(1000):
+                stream({"child": i})
+            return {}
+        stream({"status": os.waitpid(pid, 0)[1]})
     if op == "exit":
         os._exit(3)
     if op == "until cancelled":
@@ -269,6 +292,24 @@ def test_a_child_of_a_real_step_ends_as_a_program_would(real, isolation):
         assert ask(server, "fork").json()["outputs"]["output"] == {"status": 1 << 8}
         assert ask(server).json()["outputs"]["output"]["sum"] == 499500
     wait_for(lambda: "ValueError: in the child" in server.log(), "its last words are in the log")
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_child_that_on_init_forks_is_no_second_worker(real, tmp_path, isolation):
+    (tmp_path / "fork").touch()
+    server = real(isolation)
+    assert [ask(server).status for _ in range(20)] == [200] * 20
+    assert len((tmp_path / "loads").read_text().split()) == 1
+    assert len(server.workers()) == server.log().count("is ready after") and "out of step" not in server.log()
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_child_of_a_stream_emits_nothing_and_waits_for_nobody(real, isolation):
+    server = real(isolation)
+    answer = server.post("/invoke/stream", {"parameters": {"op": "emit"}}, timeout=30)
+    names = [line[7:] for line in answer.body.decode().splitlines() if line.startswith("event: ")]
+    assert names == ["run_started", "user_message", "run_finished"] and b'{"status":0}' in answer.body
+    assert ask(server).status == 200
 
 
 def test_a_step_can_ask_whether_anybody_waits(real, tmp_path):

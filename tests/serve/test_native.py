@@ -2,16 +2,19 @@
 """Pipelines in C: the example, and one that misbehaves."""
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.serve.serve_client import head
-from tests.serve.serve_harness import ROOT, Server, wait_for
+from tests.serve.serve_harness import BIN, ROOT, Server, wait_for
 from tests.serve.test_schema import NATIVE, build_native
+from tests.serve.test_workers import failed
 
 BAD = r"""
 #include <kourou/pipeline.h>
@@ -19,6 +22,7 @@ BAD = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const struct kr_field inputs[] = {{.name = "op", .type = KR_TYPE_STRING}, {.name = "n", .type = KR_TYPE_INTEGER, .dflt = "0"},
                                          {.name = "j", .type = KR_TYPE_JSON, .dflt = "null"}, {.name = NULL}};
@@ -56,7 +60,10 @@ static int run(struct kr_run *run)
             ;
     if (op.n == 4 && memcmp(op.p, "fail", 4) == 0)
         return kr_fail_run(run, "as asked");
-    if (op.n == 3 && memcmp(op.p, "big", 3) == 0) {
+    if (op.n == 8 && memcmp(op.p, "slow_big", 8) == 0) /* when the file go is there */
+        while (access("go", F_OK) != 0)
+            usleep(1000);
+    if (op.n >= 3 && memcmp(op.p + op.n - 3, "big", 3) == 0) {
         char *text = kr_run_alloc(run, (size_t)n + 2);
         memset(text, 'x', (size_t)n + 2);
         text[0] = text[n + 1] = '"';
@@ -86,14 +93,14 @@ const struct kr_pipeline kourou_pipeline = {.abi = KR_PIPELINE_ABI, .name = "bad
 def bad(tmp_path):
     servers = []
 
-    def run(env=None, ready=True, args=(), **deployment):
-        (tmp_path / "bad.c").write_text(BAD)
+    def run(env=None, ready=True, args=(), source=BAD, program=BIN, **deployment):
+        (tmp_path / "bad.c").write_text(source)
         subprocess.run(["cc", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", tmp_path / "libbad.so", tmp_path / "bad.c"],
                        check=True)
         made = json.loads(subprocess.run([NATIVE, "--describe", "libbad.so", "--root", tmp_path], check=True,
                                          capture_output=True).stdout)
         made["settings"] = {"deployment": deployment}
-        server = Server(tmp_path, made, args, env=env)
+        server = Server(tmp_path, made, args, env=env, program=program)
         servers.append(server)
         return server.ready() if ready else server.listen()
 
@@ -105,7 +112,8 @@ def bad(tmp_path):
 
 
 def op(server, name, n=0, timeout=None, **more):
-    return server.post("/invoke", {"parameters": {"op": name, "n": n, **more}, "timeout": timeout})
+    parameters = {"op": name, **({} if n is None else {"n": n}), **more}
+    return server.post("/invoke", {"parameters": parameters, "timeout": timeout})
 
 
 def test_example(tmp_path):
@@ -190,3 +198,196 @@ def test_killed_worker_is_replaced(bad):
 def test_describe_says_what_is_wrong(tmp_path, source, part):
     done = subprocess.run([NATIVE, "--describe", source, "--root", tmp_path], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and part in done.stderr and done.stdout == ""
+
+
+# -- children, descriptors, answers that do not fit ---------------------------------------------------------------------
+
+FORKS = r"""
+#include <kourou/pipeline.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct kr_field inputs[] = {{.name = "op", .type = KR_TYPE_STRING}, {.name = "file", .type = KR_TYPE_STRING, .dflt = "\"\""},
+                                         {.name = NULL}};
+static const struct kr_field outputs[] = {{.name = "out", .type = KR_TYPE_INTEGER}, {.name = NULL}};
+static int is(struct kr_text text, const char *word) { return text.n == strlen(word) && memcmp(text.p, word, text.n) == 0; }
+
+static int note(const char *path, const char *line)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    return fd < 0 || write(fd, line, strlen(line)) < 0 || close(fd) < 0;
+}
+
+/* A child that returns: the parent's output is its exit status. */
+static int first(struct kr_run *run)
+{
+    struct kr_text op = kr_text(run, 0), file = kr_text(run, 1);
+    char path[512];
+    int status = 0;
+    pid_t pid;
+
+    snprintf(path, sizeof(path), "%.*s", (int)file.n, file.p);
+    if (is(op, "plain")) {
+        kr_put_integer(run, 0, 0);
+        return 0;
+    }
+    pid = is(op, "clone") ? (pid_t)syscall(SYS_fork) : fork();
+    if (pid == 0) {
+        if (is(op, "emit")) { /* what is opened now may get the number of the worker's socket */
+            for (int i = 0; i < 4; i++)
+                open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+            kr_emit(run, "{\"value\":1}", 11);
+        }
+        return is(op, "fails") ? kr_fail_run(run, "in the child") : 0;
+    }
+    waitpid(pid, &status, 0);
+    kr_put_integer(run, 0, status);
+    return 0;
+}
+
+static int second(struct kr_run *run)
+{
+    struct kr_text file = kr_text(run, 1);
+    char path[512];
+
+    snprintf(path, sizeof(path), "%.*s", (int)file.n, file.p);
+    return file.n > 0 && !is(kr_text(run, 0), "emit") && note(path, "second\n") ? kr_fail_run(run, "cannot write") : 0;
+}
+
+static int on_init(const char *root, void **state, char *error, size_t size)
+{
+    (void)root; (void)state; (void)error; (void)size;
+    if (getenv("INIT_FORKS") != NULL && fork() > 0)
+        wait(NULL);
+    return 0;
+}
+
+static const struct kr_step steps[] = {{.name = "first", .run = first}, {.name = "second", .run = second}, {.name = NULL}};
+const struct kr_pipeline kourou_pipeline = {.abi = KR_PIPELINE_ABI, .name = "forks", .inputs = inputs, .outputs = outputs,
+                                            .steps = steps, .on_init = on_init, .concurrent = true, .streams = true};
+"""
+
+
+@pytest.mark.parametrize("name", ["returns", "fails", "clone"])
+def test_a_child_that_a_step_forks_ends_when_its_step_returns(bad, tmp_path, name):
+    """It runs no further step, no further item of a batch, and answers nobody."""
+    server = bad(source=FORKS)
+    workers, file = server.workers(), tmp_path / "seen"
+    for i in range(3):
+        assert op(server, name, file=str(file), n=None).json()["outputs"] == {"out": 0}
+        assert op(server, "plain", n=None).json()["outputs"] == {"out": 0}
+    assert file.read_text() == "second\n" * 3
+    batch = server.post("/invoke/batch", [{"parameters": {"op": name, "file": str(file)}} for _ in range(4)]).json()
+    assert [item["outputs"] for item in batch] == [{"out": 0}] * 4
+    assert file.read_text() == "second\n" * 7
+    assert server.workers() == workers and "out of step" not in server.log()
+
+
+def test_a_child_of_a_native_stream_emits_nothing(bad, tmp_path):
+    """Neither to the client nor into a file that has got the number of the worker's socket."""
+    server = bad(source=FORKS)
+    file = tmp_path / "mine"
+    answer = server.post("/invoke/stream", {"parameters": {"op": "emit", "file": str(file)}})
+    names = [line[7:] for line in answer.body.decode().splitlines() if line.startswith("event: ")]
+    assert names == ["run_started", "run_finished"] and b'"success":true' in answer.body
+    assert file.read_text() == ""
+    assert op(server, "plain", n=None).status == 200 and "out of step" not in server.log()
+
+
+def test_a_child_that_on_init_forks_is_no_second_worker(bad):
+    server = bad(source=FORKS, env={"INIT_FORKS": "1"})
+    assert [op(server, "plain", n=None).status for _ in range(20)] == [200] * 20
+    assert len(server.workers()) == 1 and server.log().count("is ready after") == 1
+
+
+def waits_in_send(pid):
+    """Whether a thread of the process is in send() or sendmsg(), by the numbers of x86-64 and arm64."""
+    calls = {"44", "46", "206", "211"}
+    return any(Path(f"/proc/{pid}/task/{task}/syscall").read_text().split()[0] in calls for task in os.listdir(f"/proc/{pid}/task"))
+
+
+def test_answers_wait_for_a_front_that_does_not_read(bad):
+    """More of them than fit into the socket, small and large, from several threads: all come, each to its request."""
+    server = bad(args=["--stall-timeout", "30"])
+    sizes = [200_000, 255_000, 300_000, 5, 1_000_000] * 8
+    with ThreadPoolExecutor(len(sizes)) as pool:
+        answers = [pool.submit(op, server, "slow_big", size) for size in sizes]
+        wait_for(lambda: server.metric("kourou_in_flight") + server.metric("kourou_queue_length") == len(sizes), "all are sent")
+        os.kill(server.pid, signal.SIGSTOP)
+        (server.folder / "go").touch()
+        worker = server.workers()[0]
+        try:
+            wait_for(lambda: waits_in_send(worker), "a thread of it waits for the socket")
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        for size, answer in zip(sizes, answers):
+            assert answer.result().status == 200 and len(answer.result().json()["outputs"]["out"]) == size
+    assert server.metric("kourou_worker_restarts_total") == 0
+
+
+@pytest.mark.parametrize("size", [3_000_000, 40_000_000])
+def test_a_result_larger_than_a_frame_ends_its_stream(bad, size):
+    answer = bad().post("/invoke/stream", {"parameters": {"op": "big", "n": size}})
+    events = [block.split(b"\ndata: ", 1) for block in answer.body.split(b"\n\n")[:-1]]
+    assert [name for name, _ in events] == [b"event: run_started", b"event: run_finished"]
+    assert len(json.loads(events[1][1])["outputs"]["out"]) == size
+
+
+def no_descriptor_left(pid):
+    """The process can open nothing more."""
+    taken = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    free = next(fd for fd in range(1024) if fd not in taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+
+
+def test_answers_for_which_there_is_no_descriptor_go_in_their_frames(bad):
+    """Up to a frame's size; beyond that one clear answer, and nobody else notices."""
+    server = bad()
+    worker = server.workers()[0]
+    limit = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    no_descriptor_left(worker)
+    assert len(op(server, "big", 3_000_000).json()["outputs"]["out"]) == 3_000_000
+    answer = op(server, "big", 20_000_000)
+    assert answer.status == 502 and "no descriptor or no memory left to send this answer" in failed(answer, retryable=False)
+    answer = op(server, "ok", j="v" * 300_000)
+    assert answer.status == 503 and "no descriptor or no memory left to take this request" in failed(answer, retryable=True)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, limit)
+    assert op(server, "ok", j="v" * 300_000).json()["outputs"]["out"] == "v" * 300_000
+    assert server.workers() == [worker]
+
+
+def test_a_lost_descriptor_gives_no_request_the_body_of_another(bad, preload):
+    """In the worker that has none left, and in the front: the next requests and answers with one are those behind it."""
+    server = bad(env=preload.env, program=preload.PROGRAM, args=["--stall-timeout", "30"])
+    values = [chr(ord("a") + i) * (300_000 + i) for i in range(12)]
+    preload.lose_descriptors(3)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda value: op(server, "ok", j=value), values))
+    assert preload.left() == (0, 0)
+    for answer, value in zip(answers, values):
+        if answer.status == 200:
+            assert answer.json()["outputs"]["out"] == value
+        else:
+            text = failed(answer, retryable=answer.status == 503)
+            assert "to take this request" in text or "could not be read" in text
+    assert [a.status for a in answers].count(200) == 9
+    assert server.metric("kourou_worker_restarts_total") == 0
+
+
+def test_a_descriptor_that_cannot_be_sent(bad, preload):
+    """By the front: it is tried again. By the worker: the answer stands in its frame."""
+    server = bad(env=preload.env, program=preload.PROGRAM)
+    preload.refuse_descriptors(3)
+    assert op(server, "ok", j="v" * 300_000).json()["outputs"]["out"] == "v" * 300_000
+    assert preload.left() == (0, 0)
+    preload.refuse_descriptors(1)
+    assert len(op(server, "big", 3_000_000).json()["outputs"]["out"]) == 3_000_000
+    preload.refuse_descriptors(1)
+    answer = op(server, "big", 20_000_000)
+    assert answer.status == 502 and "to send this answer" in failed(answer, retryable=False) and preload.left() == (0, 0)
+    assert server.metric("kourou_worker_restarts_total") == 0

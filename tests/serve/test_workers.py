@@ -2,6 +2,7 @@
 """Workers that sleep, spin, eat memory, end; what other requests see of it; replacement and verdict."""
 import json
 import os
+import resource
 import signal
 import threading
 import time
@@ -341,6 +342,83 @@ def test_a_memory_file_shorter_than_announced_is_502(server):
     answer = server.invoke("big", n=1_000_000)
     assert answer.status == 502 and failed(answer, False) == "The worker sent an answer that could not be read"
     assert server.invoke("echo", value=1).json()["outputs"] == {"output": 1}
+
+
+def test_answers_for_which_the_worker_has_no_descriptor_go_in_their_frames(start):
+    """Up to a frame's size; beyond that, and for a body that it cannot take, one clear answer. Nobody else notices."""
+    from tests.serve.test_native import no_descriptor_left
+
+    server = start()
+    worker = server.workers()[0]
+    assert server.invoke("big", n=400_000).status == 200  # what is imported for such answers is there
+    limit = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    no_descriptor_left(worker)
+    assert len(server.invoke("big", n=3_000_000).json()["outputs"]["output"]) == 3_000_000
+    answer = server.invoke("big", n=20_000_000)
+    assert answer.status == 502 and "to send this answer" in failed(answer, retryable=False)
+    answer = server.invoke("length", value="v" * 300_000)
+    assert answer.status == 503 and "to take this request" in failed(answer, retryable=True)
+    assert server.invoke("echo", value=1).status == 200
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, limit)
+    assert server.invoke("length", value="v" * 300_000).json()["outputs"]["output"] == 300_000
+    assert server.workers() == [worker] and server.metric("kourou_worker_restarts_total") == 0
+
+
+def test_a_lost_descriptor_gives_no_request_the_body_of_another(start, preload):
+    """In the worker that has none left, and in the front: the next requests and answers with one are those behind it."""
+    server = start(args=["--stall-timeout", "30"], env=preload.env, program=preload.PROGRAM)
+    values = [chr(ord("a") + i) * (300_000 + i) for i in range(12)]
+    preload.lose_descriptors(4)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda value: server.invoke("echo", value=value), values))
+    assert preload.left() == (0, 0)
+    for answer, value in zip(answers, values):
+        if answer.status == 200:
+            assert answer.json()["outputs"]["output"] == value
+        else:
+            text = failed(answer, retryable=answer.status == 503)
+            assert "to take this request" in text or "could not be read" in text
+    assert [a.status for a in answers].count(200) == 8
+    assert server.metric("kourou_worker_restarts_total") == 0
+
+
+def test_a_descriptor_that_cannot_be_sent(start, preload):
+    """By the front: it is tried again. By the worker: the answer stands in its frame."""
+    server = start(env=preload.env, program=preload.PROGRAM)
+    preload.refuse_descriptors(3)
+    assert server.invoke("length", value="v" * 300_000).json()["outputs"]["output"] == 300_000
+    preload.refuse_descriptors(1)
+    assert len(server.invoke("big", n=3_000_000).json()["outputs"]["output"]) == 3_000_000
+    preload.refuse_descriptors(1)
+    assert "to send this answer" in failed(server.invoke("big", n=20_000_000), retryable=False)
+    assert preload.left() == (0, 0) and server.metric("kourou_worker_restarts_total") == 0
+
+
+def test_an_event_larger_than_a_frame_goes_on(server):
+    answer = server.post("/invoke/stream", {"parameters": {"count": 2, "pad": 20_000_000}})
+    assert answer.status == 200 and answer.body.count(b"event: user_message") == 2 and answer.body.count(b"y") >= 40_000_000
+    assert answer.body.endswith(b'{"success":true}\n\n') and server.metric("kourou_worker_restarts_total") == 0
+
+
+def test_answers_wait_for_a_front_that_does_not_read(start, tmp_path):
+    """More of them than fit into the socket, from several threads: all come, each to its request."""
+    from tests.serve.test_native import waits_in_send
+
+    server = start(args=["--stall-timeout", "30"])
+    worker, sizes = server.workers()[0], [200_000, 255_000, 300_000, 5, 1_000_000] * 8
+    code = "import os, time\nwhile not os.path.exists(%r):\n    time.sleep(0.005)\nresult = 'x' * %d"
+    with ThreadPoolExecutor(len(sizes)) as pool:
+        answers = [pool.submit(server.invoke, "python", code=code % (str(tmp_path / "go"), size)) for size in sizes]
+        wait_for(lambda: server.metric("kourou_in_flight") == len(sizes), "all run")
+        os.kill(server.pid, signal.SIGSTOP)
+        (tmp_path / "go").touch()
+        try:
+            wait_for(lambda: waits_in_send(worker), "a thread of it waits for the socket")
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        for size, answer in zip(sizes, answers):
+            assert len(answer.result().json()["outputs"]["output"]) == size
+    assert server.metric("kourou_worker_restarts_total") == 0
 
 
 def test_children_of_a_worker_do_not_outlive_it(server):

@@ -27,6 +27,10 @@ static void test_addresses(void **state)
     gives("tcp://127.0.0.1:2375", "127.0.0.1");
     gives("tcp://127.0.0.7", "127.0.0.7");
     gives("tcp://[::1]:2375", "::1");
+    gives("127.0.0.9:2375", "127.0.0.9"); /* docker reads it as tcp:// */
+    gives("tcp://me:word@127.0.0.8:2375/a@b", "127.0.0.8");
+    gives(":2375", "127.0.0.1");
+    gives("tcp://", "127.0.0.1");
     gives("ssh://somebody@127.0.0.9:22", "127.0.0.9");
     gives("fd://", "127.0.0.1");
 }

@@ -144,7 +144,10 @@ static bool run_steps(struct kr_work *work)
     const struct kr_pipeline *pipeline = work->native->pipeline;
 
     for (work->step = 0; pipeline->steps[work->step].name != NULL; work->step++) {
-        if (pipeline->steps[work->step].run(&work->run) != 0 || work->wrong)
+        bool failed = pipeline->steps[work->step].run(&work->run) != 0 || work->wrong;
+
+        kr_native_end_child();
+        if (failed)
             return false;
     }
     return true;

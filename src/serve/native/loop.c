@@ -23,13 +23,19 @@
 #define PENDING_MAX 64
 #define HOLD_US     200
 #define STREAMS_MAX 64
+#define OUT_MAX     (64u << 20)
+#define EVENT_MAX   ((1u << 30) + 4096) /* an answer, and what stands around it */
+
+#define NOT_SENT  "The worker has no descriptor or no memory left to send this answer"
+#define NOT_TAKEN "The worker has no descriptor or no memory left to take this request"
+#define TOO_LARGE "The answer is larger than 1 GiB"
 
 enum { STREAM_GOES, STREAM_PAUSED, STREAM_CANCELLED };
 
 struct pending {
     uint32_t id;
     uint16_t kind;
-    enum { RUN, DROPPED, RECALLED } how;
+    enum { RUN, DROPPED, RECALLED, LOST } how; /* LOST: its body */
     char run_id[KR_RUN_ID_LEN + 1];
     char *body; /* owned; mapped when fd bodies */
     size_t n;
@@ -56,6 +62,44 @@ struct loop {
     int64_t out_since;
     pthread_t *threads;
 };
+
+/* -- children ---------------------------------------------------------------------------------- */
+
+static int shared_fds[3] = {-1, -1, -1};
+static pid_t worker_pid;
+
+/* What is the worker's alone is closed in a child that a step forks, and in programs that steps
+ * start. */
+static void in_child(void)
+{
+    for (size_t i = 0; i < KR_ARRAY_LEN(shared_fds); i++)
+        (void)close(shared_fds[i]);
+}
+
+void kr_native_is_worker(const struct kr_native_options *options)
+{
+    shared_fds[0] = options->fd;
+    shared_fds[1] = options->wake_r;
+    shared_fds[2] = options->wake_w;
+    for (size_t i = 0; i < KR_ARRAY_LEN(shared_fds); i++)
+        (void)fcntl(shared_fds[i], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(options->mark, F_SETFD, FD_CLOEXEC);
+    worker_pid = getpid();
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
+
+bool kr_native_in_child(void)
+{
+    return worker_pid != 0 && getpid() != worker_pid;
+}
+
+void kr_native_end_child(void)
+{
+    if (!kr_native_in_child())
+        return;
+    (void)fflush(NULL);
+    _exit(0);
+}
 
 static void write_all(int fd, const char *p, size_t n)
 {
@@ -92,7 +136,8 @@ static void flush(struct loop *l)
     (void)pthread_mutex_unlock(&l->out_lock);
 }
 
-static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, uint32_t us,
+/* False: nothing was sent, because there is no descriptor or no memory for it. */
+static bool send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, uint32_t us,
                        const struct kr_buf *body)
 {
     kr_auto_fd int fd = memfd_create("kourou-body", MFD_CLOEXEC);
@@ -106,7 +151,7 @@ static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, u
         ssize_t n = write(fd, body->p + at, body->n - at);
 
         if (n <= 0)
-            abort(); /* no memory for an answer: the front answers for us */
+            return false;
         at += (size_t)n;
     }
     kr_frame_put(&frame, KR_T_RESPONSE, (uint8_t)(flags | KR_F_FD), (uint16_t)status, id, 12);
@@ -124,26 +169,43 @@ static void send_by_fd(struct loop *l, uint32_t id, int status, uint8_t flags, u
     if (sent > 0 && (size_t)sent < sizeof(bytes))
         write_all(l->opt.fd, bytes + sent, sizeof(bytes) - (size_t)sent);
     (void)pthread_mutex_unlock(&l->out_lock);
+    return sent >= 0 || errno == EPIPE || errno == ECONNRESET; /* the front has gone */
 }
 
-static void answer(struct loop *l, uint32_t id, int status, bool ok, int64_t us,
-                   const struct kr_buf *body)
+static void put_answer(struct loop *l, uint32_t id, int status, uint8_t flags, uint32_t us,
+                       struct kr_view body)
 {
-    uint8_t flags = ok ? KR_F_RUN_OK : 0;
     char lead[4];
 
-    if (body->n > KR_FRAME_FD_THRESHOLD) {
-        send_by_fd(l, id, status, flags, (uint32_t)us, body);
-        return;
-    }
+    kr_u32_put(lead, us);
     (void)pthread_mutex_lock(&l->out_lock);
+    if (l->out.n + body.n > OUT_MAX - KR_FRAME_HEADER - sizeof(lead)) { /* not taken yet */
+        write_all(l->opt.fd, l->out.p, l->out.n);
+        kr_buf_reset(&l->out);
+    }
     if (l->out.n == 0)
         l->out_since = kr_mono_us();
-    kr_frame_put(&l->out, KR_T_RESPONSE, flags, (uint16_t)status, id, (uint32_t)body->n + 4);
-    kr_u32_put(lead, us > UINT32_MAX ? UINT32_MAX : (uint32_t)us);
-    kr_buf_add(&l->out, lead, 4);
-    kr_buf_add(&l->out, body->p, body->n);
+    kr_frame_put(&l->out, KR_T_RESPONSE, flags, (uint16_t)status, id,
+                 (uint32_t)(body.n + sizeof(lead)));
+    kr_buf_add(&l->out, lead, sizeof(lead));
+    kr_buf_add(&l->out, body.p, body.n);
     (void)pthread_mutex_unlock(&l->out_lock);
+}
+
+static void answer(struct loop *l, uint32_t id, int status, bool ok, int64_t took_us,
+                   const struct kr_buf *body)
+{
+    uint32_t us = took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
+    uint8_t flags = ok ? KR_F_RUN_OK : 0;
+
+    if (body->failed) /* what there is of it is no JSON */
+        put_answer(l, id, 502, KR_F_FAILED, us, kr_view_of(TOO_LARGE));
+    else if (body->n > KR_FRAME_FD_THRESHOLD && send_by_fd(l, id, status, flags, us, body))
+        return;
+    else if (body->n > KR_FRAME_MAX - 4)
+        put_answer(l, id, 502, KR_F_FAILED, us, kr_view_of(NOT_SENT));
+    else
+        put_answer(l, id, status, flags, us, (struct kr_view){.p = body->p, .n = body->n});
 }
 
 /* -- streams ----------------------------------------------------------------------------------- */
@@ -195,19 +257,19 @@ static bool may_send(const struct stream *s)
 static bool send_event(void *data, const char *event, const char *json, size_t n)
 {
     struct stream *s = data;
-    kr_auto_buf struct kr_buf frame = KR_BUF_INIT(KR_FRAME_MAX);
-    char lead[64];
-    int lead_n = snprintf(lead, sizeof(lead), "event: %s\ndata: ", event);
+    kr_auto_buf struct kr_buf text = KR_BUF_INIT(EVENT_MAX);
 
-    kr_frame_put(&frame, KR_T_CHUNK, 0, 200, s->id, (uint32_t)((size_t)lead_n + n + 2));
-    kr_buf_add(&frame, lead, (size_t)lead_n);
-    kr_buf_add(&frame, json, n);
-    kr_buf_add(&frame, "\n\n", 2);
-    if (frame.failed || !may_send(s))
+    kr_buf_addf(&text, "event: %s\ndata: ", event);
+    kr_buf_add(&text, json, n);
+    kr_buf_add(&text, "\n\n", 2);
+    if (text.failed || kr_native_in_child() || !may_send(s))
         return false;
-    (void)pthread_mutex_lock(&s->l->out_lock);
-    write_all(s->l->opt.fd, frame.p, frame.n);
-    (void)pthread_mutex_unlock(&s->l->out_lock);
+    for (size_t at = 0, some; at < text.n; at += some) {
+        some = text.n - at < KR_FRAME_MAX ? text.n - at : KR_FRAME_MAX;
+        (void)pthread_mutex_lock(&s->l->out_lock);
+        kr_native_send(s->l->opt.fd, KR_T_CHUNK, 0, 200, s->id, text.p + at, some);
+        (void)pthread_mutex_unlock(&s->l->out_lock);
+    }
     return !s->l->ended;
 }
 
@@ -221,11 +283,13 @@ static int stream(struct loop *l, struct kr_work *work, const struct pending *p,
     work->emit_data = &s;
     (void)send_event(&s, "run_started", started, (size_t)n);
     status = kr_native_invoke(work, (struct kr_view){.p = p->body, .n = p->n}, p->run_id, ok);
-    (void)send_event(&s, "run_finished", work->answer.p, work->answer.n);
     work->emit = NULL;
+    if (!work->answer.failed)
+        (void)send_event(&s, "run_finished", work->answer.p, work->answer.n);
     if (s.slot >= 0)
         atomic_store(&l->streams[s.slot], 0);
-    kr_buf_reset(&work->answer);
+    if (!work->answer.failed)
+        kr_buf_reset(&work->answer);
     return status == 422 ? 422 : 200;
 }
 
@@ -233,7 +297,7 @@ static int stream(struct loop *l, struct kr_work *work, const struct pending *p,
 
 static void free_pending(struct pending *p)
 {
-    if (p->mapped)
+    if (p->mapped && p->body != NULL)
         (void)munmap(p->body, p->n);
     else
         free(p->body);
@@ -246,14 +310,16 @@ static void mark_pending(struct loop *l, uint32_t id, bool recalled)
     for (unsigned i = 0; i < l->n; i++) {
         struct pending *p = &l->pending[(l->at + i) % PENDING_MAX];
 
-        if (p->id == id)
+        if (p->id == id && p->how != LOST)
             p->how = recalled ? RECALLED : DROPPED;
     }
 }
 
 static void skip(struct loop *l, struct kr_work *work, struct pending *p)
 {
-    if (p->how == RECALLED) {
+    if (p->how == LOST) {
+        put_answer(l, p->id, 503, KR_F_FAILED, 0, kr_view_of(NOT_TAKEN));
+    } else if (p->how == RECALLED) {
         (void)pthread_mutex_lock(&l->out_lock);
         kr_native_send(l->opt.fd, KR_T_RETURNED, 0, 0, p->id, "", 0);
         (void)pthread_mutex_unlock(&l->out_lock);
@@ -262,29 +328,6 @@ static void skip(struct loop *l, struct kr_work *work, struct pending *p)
         answer(l, p->id, 499, false, 0, &work->answer);
     }
     free_pending(p);
-}
-
-/* A child that a step forks never becomes a second worker: what is the worker's alone is closed in
- * it, and in programs that steps start. */
-static int shared_fds[3] = {-1, -1, -1};
-static pid_t worker_pid;
-
-static void in_child(void)
-{
-    for (size_t i = 0; i < KR_ARRAY_LEN(shared_fds); i++)
-        (void)close(shared_fds[i]);
-}
-
-static void keep_for_this(const struct kr_native_options *options)
-{
-    shared_fds[0] = options->fd;
-    shared_fds[1] = options->wake_r;
-    shared_fds[2] = options->wake_w;
-    for (size_t i = 0; i < KR_ARRAY_LEN(shared_fds); i++)
-        (void)fcntl(shared_fds[i], F_SETFD, FD_CLOEXEC);
-    (void)fcntl(options->mark, F_SETFD, FD_CLOEXEC);
-    worker_pid = getpid();
-    (void)pthread_atfork(NULL, NULL, in_child);
 }
 
 static void run_one(struct loop *l, struct kr_work *work, struct pending *p)
@@ -304,10 +347,6 @@ static void run_one(struct loop *l, struct kr_work *work, struct pending *p)
         kr_buf_reset(&work->answer);
         kr_buf_adds(&work->answer, "{\"detail\":\"native pipelines have no custom endpoints\"}");
         status = 501;
-    }
-    if (getpid() != worker_pid) { /* a child that a step forked and forgot to end */
-        (void)fflush(NULL);
-        _exit(0);
     }
     answer(l, p->id, status, ok, kr_mono_us() - began, &work->answer);
     free_pending(p);
@@ -329,10 +368,15 @@ static bool take_body(struct loop *l, const struct kr_frame *f, struct pending *
         return false;
     p->n = (size_t)kr_u64_get(body.p);
     p->body = mmap(NULL, p->n, PROT_READ, MAP_PRIVATE, l->fds[0], 0);
-    (void)close(l->fds[0]);
+    if (l->fds[0] >= 0)
+        (void)close(l->fds[0]);
     l->fd_n--;
     memmove(l->fds, l->fds + 1, l->fd_n * sizeof(int));
-    return p->body != MAP_FAILED;
+    if (p->body == MAP_FAILED) {
+        p->body = NULL;
+        p->how = LOST;
+    }
+    return true;
 }
 
 static bool handle(struct loop *l, const struct kr_frame *f)
@@ -492,9 +536,8 @@ int kr_native_loop(struct kr_native *native, const struct kr_native_options *opt
     l->native = native;
     l->opt = *options;
     l->mark = page;
-    keep_for_this(options);
     kr_buf_init(&l->in, KR_FRAME_MAX + 2 * READ_SIZE);
-    kr_buf_init(&l->out, 64u << 20);
+    kr_buf_init(&l->out, OUT_MAX);
     (void)pthread_mutex_init(&l->out_lock, NULL);
     kr_work_init(work, native);
     run_threads(l, work);

@@ -97,6 +97,7 @@ static int start(struct kr_native *native, const struct arguments *a, struct kr_
     kr_auto_json json_t *snapshot = NULL, *deployment = NULL;
     const char *given = a->deployment != NULL ? a->deployment : "{}";
     char message[512] = "";
+    bool failed;
 
     if (kr_json_read_file(a->snapshot, SNAPSHOT_MAX, &snapshot, err) < 0 ||
         kr_json_parse(given, strlen(given), "--deployment", &deployment, err) < 0)
@@ -105,8 +106,10 @@ static int start(struct kr_native *native, const struct arguments *a, struct kr_
                        kr_json_str(json_object_get(snapshot, "pipeline"), "source", ""), err) < 0)
         return -(int)err->code;
     make_meta(native, deployment);
-    if (native->pipeline->on_init != NULL &&
-        native->pipeline->on_init(a->root, &native->state, message, sizeof(message)) != 0)
+    failed = native->pipeline->on_init != NULL &&
+             native->pipeline->on_init(a->root, &native->state, message, sizeof(message)) != 0;
+    kr_native_end_child();
+    if (failed)
         return kr_fail(err, KR_E_INVALID, "on_init: %s", message[0] != '\0' ? message : "failed");
     return 0;
 }
@@ -137,6 +140,7 @@ int main(int argc, char **argv)
     if (a.describe != NULL)
         return describe(&a);
     kr_native_send(a.opt.fd, KR_T_HELLO, 0, KR_FRAME_VERSION, 0, hello, sizeof(hello) - 1);
+    kr_native_is_worker(&a.opt);
     if (start(&native, &a, &err) < 0) {
         (void)dprintf(STDERR_FILENO, "%s\n", err.msg);
         send_fatal(a.opt.fd, &err);
@@ -152,6 +156,7 @@ int main(int argc, char **argv)
     (void)kr_native_loop(&native, &a.opt);
     if (native.pipeline->on_cleanup != NULL)
         native.pipeline->on_cleanup(native.state);
+    kr_native_end_child();
     kr_native_unload(&native);
     return 0;
 }

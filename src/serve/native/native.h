@@ -61,6 +61,13 @@ void kr_work_reset(struct kr_work *work);
 struct kr_native_options {
     int fd, wake_r, wake_w, mark, threads;
 };
+
+/* This process is the worker from now on: a child that the pipeline's code forks never becomes a
+ * second one. kr_native_end_child() ends such a child when that code has returned in it. */
+void kr_native_is_worker(const struct kr_native_options *options);
+bool kr_native_in_child(void);
+void kr_native_end_child(void);
+
 int kr_native_loop(struct kr_native *native, const struct kr_native_options *options);
 void kr_native_send(int fd, uint8_t type, uint8_t flags, uint16_t status, uint32_t id,
                     const char *payload, size_t n);
