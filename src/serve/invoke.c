@@ -4,9 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/redact.h"
 #include "serve/answer.h"
 #include "serve/handlers.h"
+#include "serve/mask.h"
 #include "serve/record.h"
 #include "serve/routes.h"
 #include "serve/run_name.h"
@@ -59,28 +59,27 @@ void kr_invoke_left(struct kr_client *client)
 
 /* -- results ----------------------------------------------------------------------------------- */
 
-/* What an exception says may hold what the step knew. */
-static struct kr_view without_secrets(struct kr_view text, struct kr_buf *copy)
-{
-    kr_buf_init(copy, text.n + 1);
-    kr_buf_add(copy, text.p, text.n);
-    if (copy->n > 0)
-        kr_redact(copy->p, copy->n);
-    return (struct kr_view){.p = kr_buf_str(copy), .n = copy->n};
-}
+static void on_failure(struct kr_call *call, int status, bool retryable, const char *detail);
 
-static void on_answer(struct kr_call *call, const struct kr_answer *a)
+static void on_answer(struct kr_call *call, const struct kr_answer *given)
 {
+    struct kr_answer own = *given, *a = &own;
     struct kr_client *client = kr_client_of_call(call);
     struct kr_conn *conn = &client->conn;
     kr_auto_buf struct kr_buf copy = KR_BUF_INIT(0);
-    struct kr_reply reply = {.status = kr_status_of(a->status),
-                             .type = "application/json",
-                             .body = a->body,
-                             .fd = a->fd,
-                             .fd_size = a->fd_size};
+    struct kr_reply reply = {.status = kr_status_of(a->status), .type = "application/json"};
+    bool batch =
+        conn->route->handler == kr_handle_invoke && kr_endpoint_of(conn->route)->kind == KR_K_BATCH;
 
     kr_run_name_answered(client, a);
+    if (!kr_mask_answer(batch, a, &copy)) {
+        (void)close(a->fd);
+        on_failure(call, 502, false, "The worker sent an answer that could not be read");
+        return;
+    }
+    reply.body = a->body;
+    reply.fd = a->fd;
+    reply.fd_size = a->fd_size;
     record(client, a->status, a->run_ok);
     kr_upload_stop(conn);
     if (conn->state == KR_C_STREAM) {
@@ -88,30 +87,22 @@ static void on_answer(struct kr_call *call, const struct kr_answer *a)
             (void)close(a->fd);
         kr_conn_stream_end(conn, a->cut);
     } else if (a->head.p != NULL) {
-        struct kr_answer own = *a;
-
-        if (a->status >= 500 && a->fd < 0)
-            own.body = without_secrets(a->body, &copy);
-        kr_custom_reply(client, &own);
+        kr_custom_reply(client, a);
     } else if (a->outputs) {
         reply.body = kr_answer_outputs(client, a->body, a->run_us);
         kr_conn_reply(conn, &reply);
     } else {
-        if (!a->run_ok && a->fd < 0)
-            reply.body = without_secrets(a->body, &copy);
         kr_conn_reply(conn, &reply);
     }
 }
 
 static void on_chunk(struct kr_call *call, struct kr_view bytes, int status)
 {
-    static const char error[] = "event: error\n";
     struct kr_client *client = kr_client_of_call(call);
     struct kr_conn *conn = &client->conn;
     kr_auto_buf struct kr_buf copy = KR_BUF_INIT(0);
 
-    if (bytes.n > sizeof(error) && memcmp(bytes.p, error, sizeof(error) - 1) == 0)
-        bytes = without_secrets(bytes, &copy);
+    bytes = kr_mask_event(bytes, &copy);
     if (conn->state == KR_C_WAIT)
         kr_run_name_streamed(client, bytes);
     if (conn->state == KR_C_WAIT)

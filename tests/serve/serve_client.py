@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 
 
 class Answer:
@@ -57,6 +58,26 @@ class Client:
             if shut:
                 sock.shutdown(socket.SHUT_WR)
             return read_all(sock)
+
+    def trickle(self, first, more, seconds):
+        """Sends bytes, and then `more` again and again while nothing comes back. (seconds until the server closed, all that came)"""
+        began, data = time.monotonic(), b""
+        with self.socket(0.05) as sock:
+            sock.sendall(first)
+            while time.monotonic() - began < seconds:
+                try:
+                    part = sock.recv(65536)
+                    if not part:
+                        break
+                    data += part
+                except socket.timeout:
+                    try:
+                        sock.sendall(more)
+                    except OSError:
+                        break
+                except ConnectionResetError:  # what was sent crossed the end
+                    break
+        return time.monotonic() - began, data
 
     def socket(self, timeout=30.0):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that is to stop while requests run: everybody gets an answer, and who may finish does."""
+import json
 import os
 import signal
+import socket
 import sqlite3
+import struct
 
 import pytest
-from tests.serve.serve_client import head, read_all
+from tests.serve.serve_client import head, read_all, statuses
 from tests.serve.serve_harness import Server, make_snapshot, wait_for
 from tests.serve.test_life import control
 from tests.serve.test_workers import doomed_request, failed, in_background
@@ -131,3 +134,62 @@ def test_how_long_a_drain_may_last(start, args, bound, tmp_path):
     server.process.send_signal(signal.SIGTERM)
     running["join"]()
     ends(server)
+
+
+def half_closed(server, tmp_path, name):
+    """A client that has sent its request, has ended its sending side, and waits."""
+    body = json.dumps({"parameters": {"op": "gate", "gate": str(tmp_path / "go"), "begun": str(tmp_path / name)}}).encode()
+    sock = server.socket()
+    sock.sendall(head("POST", "/invoke", "Content-Type: application/json", f"Content-Length: {len(body)}") + body)
+    sock.shutdown(socket.SHUT_WR)
+    wait_for((tmp_path / name).exists, "its request runs")
+    return sock
+
+
+def test_a_half_closed_client_still_waits(start, tmp_path):
+    """An end of what is sent says nothing of what is read: a drain lasts until the answer is there."""
+    server = start(check=False)
+    with half_closed(server, tmp_path, "begun") as sock:
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "draining" in server.log(), "it drains")
+        assert server.process.poll() is None
+        (tmp_path / "go").touch()
+        data = read_all(sock)
+    assert statuses(data) == [200] and b'"success": true' in data
+    ends(server)
+    assert "drain timeout" not in server.log()
+
+
+def test_a_half_closed_client_is_answered_at_the_end_of_a_drain(start, tmp_path):
+    server = start(args=["--drain-timeout", "0.7"], check=False)
+    with half_closed(server, tmp_path, "begun") as sock:
+        server.process.send_signal(signal.SIGTERM)
+        data = read_all(sock)
+    assert statuses(data) == [503] and b"The server stopped while it ran this request" in data
+    ends(server)
+
+
+def test_half_closed_clients_that_wait_for_nothing_hold_no_drain(start, tmp_path):
+    """Idle, in the middle of a head, and of a body: they can bring no request any more."""
+    server = start(args=["--drain-timeout", "60", "--idle-timeout", "60"], check=False)
+    socks = [server.socket() for _ in range(3)]
+    for sock, sent in zip(socks, (b"", b"GET /health HT", head("POST", "/invoke", "Content-Type: application/json", "Content-Length: 100") + b"{")):
+        sock.sendall(sent)
+        sock.shutdown(socket.SHUT_WR)
+    assert [read_all(sock) for sock in socks] == [b"", b"", b""]
+    server.process.send_signal(signal.SIGTERM)
+    ends(server, 20)
+    for sock in socks:
+        sock.close()
+
+
+def test_a_client_that_has_reset_its_connection_is_not_waited_for(start, tmp_path):
+    server = start(args=["--drain-timeout", "60"], check=False)
+    sock = half_closed(server, tmp_path, "begun")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    wait_for(lambda: server.metric("kourou_connections") == 1, "it is seen")
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "draining" in server.log(), "it drains")
+    (tmp_path / "go").touch()
+    ends(server, 20)

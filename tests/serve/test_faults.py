@@ -35,11 +35,16 @@ def slowest(server, count):
     return worst
 
 
-def room_for(count):
-    """Lets this process hold so many descriptors."""
+def room_for(count, beside=0):
+    """Lets this process hold so many connections, and what there is beside them. The result is how many it may: fewer, and at least a
+    tenth, where this machine allows no more descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needs(hard >= count, f"a hard limit of {count} descriptors, it is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+    if hard < count + beside:
+        needs(hard >= count // 10 + beside, f"a hard limit of {count // 10 + beside} descriptors, it is {hard}")
+        print(f"scaled: {hard - beside} connections instead of {count}, this machine allows {hard} descriptors")
+        count = hard - beside
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + beside), hard))
+    return count
 
 
 class Crowd:

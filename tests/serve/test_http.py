@@ -2,7 +2,6 @@
 """The HTTP front: shapes it refuses, limits, slow clients, keep-alive, pipelining."""
 import json
 import socket
-import time
 
 import pytest
 from tests.serve.serve_client import head, read_all, statuses
@@ -312,34 +311,13 @@ def test_half_closed_client_still_gets_its_answer(server):
 def test_slow_clients_are_cut_off(start):
     server = start(args=["--header-timeout", "0.4", "--body-timeout", "0.5", "--idle-timeout", "0.6"])
 
-    def drip(first, more, seconds):
-        began = time.monotonic()
-        with server.socket(10) as sock:
-            sock.sendall(first)
-            sock.settimeout(0.05)
-            data = b""
-            while time.monotonic() - began < seconds:
-                try:
-                    part = sock.recv(65536)
-                    if not part:
-                        break
-                    data += part
-                except socket.timeout:
-                    try:
-                        sock.sendall(more)
-                    except OSError:
-                        break
-                except ConnectionResetError:  # what was sent crossed the end
-                    break
-        return time.monotonic() - began, data
-
-    took, data = drip(b"", b"", 30)
+    took, data = server.trickle(b"", b"", 30)
     assert 0.3 < took < 20 and data == b""
-    took, data = drip(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ", b"a", 30)
+    took, data = server.trickle(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ", b"a", 30)
     assert 0.3 < took < 20 and statuses(data) == [408]
-    took, data = drip(head("POST", "/invoke", J, "Content-Length: 100000"), b"a", 30)
+    took, data = server.trickle(head("POST", "/invoke", J, "Content-Length: 100000"), b"a", 30)
     assert 0.4 < took < 20 and statuses(data) == [408]
-    took, data = drip(head("GET", "/health"), b"", 30)
+    took, data = server.trickle(head("GET", "/health"), b"", 30)
     assert 0.5 < took < 20 and statuses(data) == [200]
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What steps print of secrets, in every shape, does not get out of the server."""
 import json
+import subprocess
 
 import pytest
-from tests.serve.serve_harness import wait_for
+from tests.serve.serve_harness import PYTHON, ROOT, Server, wait_for
 
 PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(
     "".join(chr(97 + (row * 31 + column * column * 7) % 26) for column in range(64)) for row in range(24)
@@ -83,3 +84,49 @@ def test_answers_about_failures_and_the_access_log(secretive):
     server.get("/" + "x" * 500 + "tok-12345678-and-more")
     wait_for(lambda: server.log().count('"status":404') == 2, "the requests in the log")
     assert "tok-" not in server.log()
+
+
+@pytest.mark.parametrize("pad", [0, 300_000], ids=["small", "in a memory file"])
+def test_answers_about_failures_of_every_form(secretive, pad):
+    """One of a batch, at the end of a stream, too large for a frame: what failed is masked, what succeeded is not."""
+    server, secret = secretive(), SECRETS["LONGER"]
+    answer = server.invoke("raise", message=f"no log-in with {secret} {'x' * pad}")
+    assert answer.status == 500 and b"no log-in with ****" in answer.body and secret.encode() not in answer.body
+    items = [{"parameters": {"op": op, "message": f"no log-in with {secret}", "value": f"{secret} {'x' * pad}"}}
+             for op in ("echo", "raise", "echo")]
+    first, second, third = server.post("/invoke/batch", items).json()
+    assert second["success"] is False and second["error"] == f"no log-in with {'*' * len(secret)}"
+    for item in (first, third):  # an output is what the pipeline says, as in a single invocation
+        assert item["outputs"]["output"].startswith(secret)
+
+
+FAILS = '''
+import os
+from kourou import pipeline, step, stream
+
+@step
+def work(pad: int = 0) -> str:
+    stream({"at": "work"})
+    raise ValueError("no log-in with " + os.environ["TOKEN"] + "x" * pad)
+
+@pipeline
+def served(pad: int = 0) -> str:
+    return work(pad)
+'''
+
+
+@pytest.mark.parametrize("pad", [0, 300_000], ids=["small", "large"])
+def test_failures_of_a_real_pipeline(tmp_path, pad):
+    (tmp_path / "fails_app.py").write_text(FAILS)
+    subprocess.run([PYTHON, ROOT / "python/kourou/_boot.py", "compile", "fails_app.served", "--root", tmp_path, "--output",
+                    tmp_path / "made.json"], check=True)
+    server = Server(tmp_path, json.loads((tmp_path / "made.json").read_text()), env={**SECRETS, "KOUROU_SECRET_NAMES": ",".join(SECRETS)},
+                    python_path=ROOT / "python").ready()
+    try:
+        parameters = {"parameters": {"pad": pad}}
+        for path, body in (("/invoke", parameters), ("/invoke/batch", [parameters]), ("/invoke/stream", parameters)):
+            answer = server.post(path, body)
+            assert b"no log-in with ****" in answer.body and b"tok-" not in answer.body, (path, answer)
+    finally:
+        server.close()
+        server.stop()
