@@ -339,7 +339,17 @@ def test_a_result_larger_than_a_frame_ends_its_stream(bad, size):
 
 
 def no_descriptor_left(pid):
-    """The process can open nothing more."""
+    """The process can open nothing more; what it sent before is closed in it."""
+    def body_is_open():
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if "kourou-body" in os.readlink(f"/proc/{pid}/fd/{fd}"):
+                    return True
+            except OSError:
+                continue
+        return False
+
+    wait_for(lambda: not body_is_open(), "no body is open")
     taken = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
     free = next(fd for fd in range(1024) if fd not in taken)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))

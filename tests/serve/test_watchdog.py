@@ -75,7 +75,7 @@ def test_a_worker_that_takes_nothing_is_replaced_and_its_requests_run(start, wed
         answers = list(pool.map(lambda i: server.invoke("echo", value=i), range(8)))
     assert [(a.status, a.json()["outputs"]["output"]) for a in answers] == [(200, i) for i in range(8)]
     wait_for(lambda: not set(first) & set(server.workers()), "the wedged worker is gone")
-    assert server.metric("kourou_worker_restarts_total") == 1
+    wait_for(lambda: server.metric("kourou_worker_restarts_total") == 1, "and the front has seen it")
 
 
 @pytest.mark.parametrize("wedge", [stop_worker, leave_holder], ids=lambda w: w.__name__)
@@ -253,7 +253,8 @@ def test_start_up_and_stall_times_are_settings(start, tmp_path):
     began = time.monotonic()
     stop_worker(server)
     assert server.invoke("echo", value=1).status == 200
-    assert 0.9 < time.monotonic() - began < 8 and not set(first) & set(server.workers())
+    assert 0.9 < time.monotonic() - began < 20
+    wait_for(lambda: not set(first) & set(server.workers()), "the stopped one is ended")
 
 
 # -- children that steps fork -----------------------------------------------------------------------------------------
