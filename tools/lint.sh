@@ -8,6 +8,7 @@ python3 tools/check-sizes.py
 python3 tools/check-format.py
 python3 tools/check-flavors.py
 python3 tools/check-null-err.py
+python3 tools/check-python.py
 # What the program says of its settings needs the program.
 tools/build.sh build --buildtype=release -Dstrip=true >/dev/null
 python3 tools/generate-settings.py --check

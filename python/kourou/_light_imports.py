@@ -20,10 +20,19 @@ from _thread import allocate_lock
 
 from ._source import LIGHT_IMPORTS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    _Module = ModuleType
+else:
+    _Module = type(sys)
+
 _LOADER = "pydantic.plugin._loader"
 
 
-def stand_in(name):
+def stand_in(name: str) -> None:
     """Puts a stand-in in place of the module, unless the module is there already."""
     if name not in sys.modules:
         module = sys.modules[name] = _KINDS.get(name, _StandIn)(name)
@@ -32,7 +41,7 @@ def stand_in(name):
             setattr(__import__(parent), last, module)
 
 
-def finish():
+def finish() -> None:
     """Takes all stand-ins away: the next import of such a name gets the real module."""
     for name in LIGHT_IMPORTS.values():
         module = sys.modules.get(name)
@@ -40,20 +49,20 @@ def finish():
             module.step_aside()
 
 
-class _StandIn(type(sys)):
+class _StandIn(_Module):
     """In the place of a module until somebody wants something of it."""
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         super().__init__(name)
         self._lock = allocate_lock()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # `import` asks for these of every module; a module of the real name would be loaded by that alone.
         if name in ("__path__", "__file__", "__cached__"):
             raise AttributeError(name)
         return getattr(self._real(), name)
 
-    def step_aside(self):
+    def step_aside(self) -> None:
         with self._lock:
             if sys.modules.get(self.__name__) is self:
                 del sys.modules[self.__name__]
@@ -61,7 +70,7 @@ class _StandIn(type(sys)):
                 if parent and getattr(sys.modules[parent], last, None) is self:
                     delattr(sys.modules[parent], last)
 
-    def _real(self):
+    def _real(self) -> ModuleType:
         import importlib
 
         self.step_aside()
@@ -71,14 +80,14 @@ class _StandIn(type(sys)):
 class _Metadata(_StandIn):
     """Answers the two questions of pydantic's loader of plugins, by newer and by older versions of it."""
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in ("entry_points", "distributions") and sys._getframe(1).f_globals.get("__name__") == _LOADER:
             return lambda **wanted: getattr(self._real(), name)(**wanted) if plugins_possible() else ()
         return super().__getattr__(name)
 
 
 class _Platform(_StandIn):
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name == "system" and hasattr(os, "uname") and sys._getframe(1).f_globals.get("__name__") == "uuid":
             return lambda: os.uname().sysname
         return super().__getattr__(name)
@@ -95,7 +104,7 @@ def plugins_possible() -> bool:
     return any(_mentioned(folder or ".") for folder in sys.path)
 
 
-def _mentioned(folder) -> bool:
+def _mentioned(folder: str) -> bool:
     try:
         names = os.listdir(folder)
     except FileNotFoundError:

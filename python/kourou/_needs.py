@@ -18,6 +18,13 @@ import sys
 
 from ._source import is_own_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
+
+    from ._typing import Json
+
 _MOST = 20000  # files that are remembered
 _INSTALLED = ("site-packages", "dist-packages")
 _SYSTEM = ("/usr/", "/etc/", "/proc/", "/sys/", "/dev/", "/lib", "/bin/", "/opt/", "/run/", "/var/", "/nix/", "/snap/")
@@ -45,7 +52,7 @@ def _repository(root: str) -> str:
 class Watch:
     """Remembers the files. Audit hooks cannot be taken away again, so this one only listens within the ``with``."""
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
         self._real = os.path.realpath(self.root)
         self._repository = _repository(self._real)
@@ -53,30 +60,30 @@ class Watch:
             os.path.dirname(os.__file__), sys.prefix, sys.base_prefix) if not _below(self._real, path))
         self._before = frozenset(sys.modules)
         self._listens = False
-        self._places = {}  # co_filename: (place, path)
-        self._read = {}  # path: (place, by, whether a library opened it)
-        self._made = set()
-        self._imported = {}  # module: place of the project's line that imported it first
+        self._places: Dict[str, Tuple[Optional[str], str]] = {}  # co_filename: (place, path)
+        self._read: Dict[str, Tuple[str, str, Optional[Tuple[str, bool]]]] = {}  # path: (place, by, whether a library opened it)
+        self._made: Set[str] = set()
+        self._imported: Dict[str, str] = {}  # module: place of the project's line that imported it first
         self.cut = False
         sys.addaudithook(self._hear)
 
-    def __enter__(self):
+    def __enter__(self) -> Watch:
         self._listens = True
         sys.meta_path.insert(0, self)
         return self
 
-    def __exit__(self, *_error):
+    def __exit__(self, *_error: object) -> None:
         self._listens = False
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
-    def find_spec(self, name, _path=None, _target=None):
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
         """Finds nothing: only the moment is of interest."""
         self._importing(name)
 
     # -- where a file belongs ---------------------------------------------------------------------
 
-    def place(self, path, module=False):
+    def place(self, path: str, module: bool = False) -> Tuple[Optional[str], str]:
         """("root", relative path) or ("outside", path) of the project's own files; ("elsewhere", path) of data in
         other places than those of the system; or (None, path). What is no part of Python's installation is own code."""
         full = os.path.abspath(path)
@@ -96,13 +103,13 @@ class Watch:
             return None, full
         return ("outside" if module else "elsewhere"), full
 
-    def _place_of_code(self, name):
+    def _place_of_code(self, name: str) -> Tuple[Optional[str], str]:
         found = self._places.get(name)
         if found is None:
             found = self._places[name] = (None, name) if name.startswith("<") else self.place(name, True)
         return found
 
-    def caller(self, frame):
+    def caller(self, frame: Optional[FrameType]) -> Optional[Tuple[str, bool]]:
         """("file.py:3", whether other code stood between) of the project's line that called; None in an import."""
         between = False
         while frame is not None:
@@ -118,7 +125,7 @@ class Watch:
 
     # -- what is heard ----------------------------------------------------------------------------
 
-    def _hear(self, event, arguments):
+    def _hear(self, event: str, arguments: Tuple[Any, ...]) -> None:
         if not self._listens or event not in _HEARD:
             return
         try:
@@ -126,7 +133,7 @@ class Watch:
         except Exception:  # noqa: BLE001, S110 - what the user's code does must not depend on us
             pass
 
-    def _opened(self, path, mode, flags):
+    def _opened(self, path: Any, mode: Any, flags: int) -> None:
         if isinstance(path, int) or path is None:
             return
         path = os.path.abspath(os.fsdecode(path))
@@ -139,18 +146,18 @@ class Watch:
         elif reads:
             self._heard(path)
 
-    def _connected(self, database, *_rest):
+    def _connected(self, database: Any, *_rest: object) -> None:
         path = os.fsdecode(database)
         if path.startswith("file:"):
             path = path[5:].split("?")[0]
         if path and not path.startswith(":"):
             self._heard(os.path.abspath(path))
 
-    def _loaded(self, path, *_rest):
+    def _loaded(self, path: Any, *_rest: object) -> None:
         if path and os.sep in os.fsdecode(path):
             self._heard(os.path.abspath(os.fsdecode(path)))
 
-    def _heard(self, path):
+    def _heard(self, path: str) -> None:
         if path in self._read or path in self._made:
             return
         place, inner = self.place(path)
@@ -164,8 +171,8 @@ class Watch:
             return
         self._read[path] = (place, inner, by)
 
-    def _importing(self, name):
-        frame = sys._getframe(2)
+    def _importing(self, name: str) -> None:
+        frame: Optional[FrameType] = sys._getframe(2)
         while frame is not None:
             file = frame.f_code.co_filename
             if not file.startswith("<") and f"{os.sep}importlib{os.sep}" not in file:
@@ -177,7 +184,7 @@ class Watch:
 
     # -- what came of it --------------------------------------------------------------------------
 
-    def _new_modules(self):
+    def _new_modules(self) -> Iterator[Tuple[str, str]]:
         """(name, file) of the project's modules; file of a namespace package is its folder."""
         for name, module in list(sys.modules.items()):
             if name in self._before or name == "__main__":
@@ -187,9 +194,10 @@ class Watch:
             if isinstance(file, str) and file not in ("built-in", "frozen", "namespace"):
                 yield name, os.path.abspath(file)
 
-    def _roots(self):
+    def _roots(self) -> Tuple[Dict[str, None], Dict[str, str]]:
         """{folder: None} below the root that modules were found in; {package: folder or file} for other names."""
-        paths, renamed = {}, {}
+        paths: Dict[str, None] = {}
+        renamed: Dict[str, str] = {}
         for name, file in self._new_modules():
             place, inner = self.place(file)
             if place != "root":
@@ -205,9 +213,9 @@ class Watch:
                 renamed[name] = inner
         return paths, renamed
 
-    def paths(self):
+    def paths(self) -> List[str]:
         """Folders below the root that have to be searched besides it, in the order of sys.path."""
-        order = {}
+        order: Dict[str, int] = {}
         for at, entry in enumerate(sys.path):
             place, inner = self.place(entry)
             if place == "root":
@@ -215,27 +223,29 @@ class Watch:
         found, _renamed = self._roots()
         return sorted(found, key=lambda path: (order.get(path, len(sys.path)), path))
 
-    def modules(self):
+    def modules(self) -> Dict[str, str]:
         """{"package": "folder"} of what an editable install finds under another name than its folder's."""
         return self._roots()[1]
 
-    def needs(self):
+    def needs(self) -> Json:
         """Files below the root by relative path, files outside by path; each with who read it, when that is known."""
-        inside, outside = {}, {}
-        for name, file in self._new_modules():
-            file = _existing(file)
-            place, inner = self.place(file, True) if file else (None, None)
-            if place == "root":
+        inside: Dict[str, Json] = {}
+        outside: Dict[str, Json] = {}
+        for name, loaded in self._new_modules():
+            file = _existing(loaded)
+            home, inner = self.place(file, True) if file else (None, "")
+            if home == "root":
                 inside.setdefault(inner, {"why": "imported", "module": name})
-            elif place is not None:
+            elif home is not None:
                 outside.setdefault(inner, {"why": "imported", "module": name})
-        for path, (place, inner, by) in list(self._read.items()):
+        for path, (where, inner, by) in list(self._read.items()):
+            place: Optional[str] = where
             source = _source_of(path)
             if source != path:
                 place, inner = self.place(source)
             if not os.path.isfile(source):
                 continue
-            found = {"why": "read"}
+            found: Json = {"why": "read"}
             if by is not None:
                 found["by"] = by[0]
                 found["library"] = by[1]
@@ -245,7 +255,7 @@ class Watch:
         return {"files": _listed(inside), "outside": _listed(outside), "cut": self.cut,
                 "packages": self._packages(inside, outside)}
 
-    def _packages(self, inside, outside):
+    def _packages(self, inside: Mapping[str, Json], outside: Mapping[str, Json]) -> List[Json]:
         """Installed packages that these files import."""
         sources = {path: os.path.join(self.root, path) for path in [*inside, *outside] if path.endswith(".py")}
         own = {name.split(".")[0] for name, file in self._new_modules() if self.place(file, True)[0]}
@@ -254,7 +264,7 @@ class Watch:
         return direct(sources, own, self._imported)
 
 
-def _existing(file):
+def _existing(file: str) -> Optional[str]:
     """The file, or the archive that it lies in."""
     while not os.path.exists(file):
         if os.path.dirname(file) == file:
@@ -263,7 +273,7 @@ def _existing(file):
     return file if os.path.isfile(file) else None
 
 
-def _source_of(path):
+def _source_of(path: str) -> str:
     """The source of what is compiled of it."""
     folder, name = os.path.split(path)
     if os.path.basename(folder) != "__pycache__" or not name.endswith(".pyc"):
@@ -272,7 +282,7 @@ def _source_of(path):
     return source if os.path.exists(source) else path
 
 
-def _text(path):
+def _text(path: str) -> Tuple[str, bool]:
     """A path as JSON can hold it: (text, whether the name is no text)."""
     try:
         path.encode()
@@ -281,7 +291,7 @@ def _text(path):
         return os.fsencode(path).decode("utf-8", "backslashreplace"), True
 
 
-def _listed(found):
+def _listed(found: Mapping[str, Json]) -> List[Json]:
     result = []
     for path in sorted(found):
         text, odd = _text(path)
@@ -291,7 +301,7 @@ def _listed(found):
     return result
 
 
-_HEARD = {
+_HEARD: Dict[str, Any] = {
     "open": Watch._opened,
     "sqlite3.connect": Watch._connected,
     "ctypes.dlopen": Watch._loaded,

@@ -11,8 +11,13 @@ The syntax is that of very old Pythons, so that those can say that they are too 
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
+
 
 def too_old():
+    # type: () -> Optional[str]
     if sys.version_info >= (3, 9):
         return None
     return "Python %d.%d.%d at %s is too old; Kourou needs 3.9 or newer" % (
@@ -20,6 +25,7 @@ def too_old():
 
 
 def option(argv, name):
+    # type: (List[str], str) -> Optional[str]
     for at, word in enumerate(argv):
         if word == name and at + 1 < len(argv):
             return argv[at + 1]
@@ -29,6 +35,7 @@ def option(argv, name):
 
 
 def refuse(command, argv, message):
+    # type: (str, List[str], str) -> int
     import json
     output = option(argv, "--output")
     if command == "compile" and output:
@@ -39,6 +46,7 @@ def refuse(command, argv, message):
 
 
 def main(argv):
+    # type: (List[str]) -> int
     command = argv[0] if argv else None
     if command not in ("compile", "worker", "check", "provides", "add"):
         sys.stderr.write("usage: _boot.py compile|worker|check|provides|add ...\n")
@@ -59,6 +67,7 @@ def main(argv):
 
 
 def check():
+    # type: () -> int
     import json
     about = {"version": "%d.%d.%d" % sys.version_info[:3], "executable": sys.executable, "prefix": sys.prefix,
              "pydantic": None, "kourou": None}

@@ -15,6 +15,16 @@ import os
 import re
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ast
+    from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+
+    from ._typing import Json
+
+    Import = Tuple[str, List[str], int, bool, bool]  # name, names in it, line, lazy, optional
+    Evaluate = Callable[[str, str], bool]
+
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([^\n#;]+)", re.MULTILINE)
 _INSTALLED = ("site-packages", "dist-packages")
 _OURS = frozenset(("kourou", "zenml", "pydantic", "__future__", "__main__"))
@@ -27,7 +37,7 @@ def normal(name: str) -> str:
 
 # -- what a file imports -----------------------------------------------------------------------------
 
-def _is_standard(top):
+def _is_standard(top: str) -> bool:
     names = getattr(sys, "stdlib_module_names", None)
     if names is not None:
         return top in names
@@ -39,7 +49,7 @@ def _is_standard(top):
         any(name.startswith(top + ".") for name in os.listdir(os.path.join(folder, "lib-dynload")))
 
 
-def _may_import_others(data: bytes, own) -> bool:
+def _may_import_others(data: bytes, own: AbstractSet[str]) -> bool:
     """A quick look: whether a source names anything but Python's, ours and its own modules."""
     for found in _IMPORT.finditer(data):
         for part in found.group(1).replace(b"(", b" ").split(b","):
@@ -49,7 +59,7 @@ def _may_import_others(data: bytes, own) -> bool:
     return False
 
 
-def _catches(handlers):
+def _catches(handlers: List[ast.ExceptHandler]) -> bool:
     import ast
 
     for handler in handlers:
@@ -61,11 +71,11 @@ def _catches(handlers):
     return False
 
 
-def _imports(tree):
+def _imports(tree: ast.Module) -> Iterator[Import]:
     """(name, names that may be modules in it, line, lazy, optional) of every absolute import."""
     import ast
 
-    def walk(nodes, lazy, optional):
+    def walk(nodes: Iterable[ast.AST], lazy: bool, optional: bool) -> Iterator[Import]:
         for node in nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -94,11 +104,11 @@ def _imports(tree):
 class Packages:
     """The packages installed in the folders of sys.path."""
 
-    def __init__(self):
-        self._folders = {}
-        self._known = {}
+    def __init__(self) -> None:
+        self._folders: Dict[str, List[str]] = {}
+        self._known: Dict[str, Dict[str, List[str]]] = {}
 
-    def _infos(self, folder):
+    def _infos(self, folder: str) -> List[str]:
         if folder not in self._folders:
             try:
                 names = sorted(os.listdir(folder))
@@ -108,22 +118,22 @@ class Packages:
                                      if name.endswith((".dist-info", ".egg-info"))]
         return self._folders[folder]
 
-    def all(self):
+    def all(self) -> Dict[str, str]:
         """{normal name: folder with the metadata}; the first in sys.path wins, as for imports."""
-        found = {}
+        found: Dict[str, str] = {}
         for folder in sys.path:
             for info in self._infos(folder):
                 found.setdefault(normal(self.about(info)["Name"][0]), info)
         return found
 
-    def about(self, info):
+    def about(self, info: str) -> Dict[str, List[str]]:
         """{"Name": [...], "Version": [...], "Requires-Dist": [...]} of a package."""
         if info not in self._known:
             name = os.path.basename(info).rsplit(".", 1)[0]
             about = {"Name": [name.split("-")[0]], "Version": [(name.split("-") + [""])[1]]}
             text = _read(info if os.path.isfile(info) else os.path.join(info, "METADATA")) or \
                 _read(os.path.join(info, "PKG-INFO"))
-            said = {}
+            said: Dict[str, List[str]] = {}
             for line in text.decode("utf-8", "replace").splitlines():
                 if not line.strip():
                     break
@@ -134,7 +144,7 @@ class Packages:
             self._known[info] = {**about, **said}
         return self._known[info]
 
-    def owner(self, file, top):
+    def owner(self, file: str, top: str) -> Optional[str]:
         """Folder with the metadata of the package that a file belongs to, or None."""
         folder = next((file[:file.index(f"{os.sep}{name}{os.sep}") + len(name) + 1]
                        for name in _INSTALLED if f"{os.sep}{name}{os.sep}" in file), None)
@@ -152,7 +162,7 @@ class Packages:
                 return info
         return None
 
-    def line(self, info):
+    def line(self, info: str) -> str:
         """The requirement that installs the same."""
         about = self.about(info)
         name, version = about["Name"][0], about["Version"][0].split("+")[0]
@@ -168,7 +178,7 @@ class Packages:
         return f"{name}=={version}" if version else name
 
 
-def _older_requires(path):
+def _older_requires(path: str) -> List[str]:
     """The requirements of an .egg-info: sections `[extra]`, `[extra:marker]`, `[:marker]`."""
     found, extra, marker = [], "", ""
     for line in _read(path).decode("utf-8", "replace").splitlines():
@@ -181,7 +191,7 @@ def _older_requires(path):
     return found
 
 
-def _read(path):
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -189,7 +199,7 @@ def _read(path):
         return b""
 
 
-def _file_of(name, names):
+def _file_of(name: str, names: Iterable[str]) -> Tuple[Optional[str], bool]:
     """A file of the module that an import means, and whether it is loaded; (None, False): there is none."""
     for wanted in [*(f"{name}.{inner}" for inner in names), name]:
         module = sys.modules.get(wanted)
@@ -208,22 +218,23 @@ def _file_of(name, names):
     return getattr(spec, "origin", None), False
 
 
-def direct(sources, own, heard):
+def direct(sources: Mapping[str, str], own: AbstractSet[str], heard: Mapping[str, str]) -> List[Json]:
     """Packages that project files import. sources: {path as shown: file}; own: names of the project's modules; heard:
     {module: "file.py:3"} of imports that were seen while they happened.
 
     [{"name", "version", "line", "module", "by", "lazy": only in a function, "optional": guarded against ImportError}]
     """
-    found, packages = {}, Packages()
+    found: Dict[str, Json] = {}
+    packages = Packages()
 
-    def add(name, names, by, lazy, optional):
+    def add(name: str, names: Iterable[str], by: str, lazy: bool, optional: bool) -> None:
         file, loaded = _file_of(name, names)
         if file is None or not any(f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED):
             return
         info = packages.owner(file, name.split(".")[0])
         if info is None or normal(packages.about(info)["Name"][0]) in _OURS:
             return
-        entry = {"name": packages.about(info)["Name"][0], "version": packages.about(info)["Version"][0],
+        entry: Json = {"name": packages.about(info)["Name"][0], "version": packages.about(info)["Version"][0],
                  "line": packages.line(info), "module": name, "by": by, "lazy": lazy or not loaded, "optional": optional}
         known = found.get(entry["name"])
         if known is None or (known["lazy"], known["optional"]) > (entry["lazy"], entry["optional"]):
@@ -255,7 +266,7 @@ def direct(sources, own, heard):
 
 # -- what requirements bring along ---------------------------------------------------------------------
 
-def _parse(line):
+def _parse(line: str) -> Tuple[Optional[str], Set[str], str]:
     """(name, extras, marker) of a requirement; (None, ...) of options and addresses without a name."""
     line = re.sub(r"\s--(hash|config-settings|global-option)\b.*", "", line.strip())
     egg = re.search(r"[#&]egg=([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?", line)
@@ -270,11 +281,11 @@ def _parse(line):
     return normal(match.group(1)), _extras(match.group(2)), marker.strip()
 
 
-def _extras(text):
+def _extras(text: Optional[str]) -> Set[str]:
     return {normal(part.strip()) for part in (text or "").split(",") if part.strip()}
 
 
-def _evaluator():
+def _evaluator() -> Evaluate:
     """A function that says whether a marker holds for Linux; without a library for it, all do but those of extras."""
     for home in ("packaging.markers", "pip._vendor.packaging.markers", "setuptools._vendor.packaging.markers"):
         try:
@@ -285,7 +296,7 @@ def _evaluator():
     return lambda text, extra: "extra" not in text or bool(re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", text))
 
 
-def _holds(evaluate, marker, extras):
+def _holds(evaluate: Evaluate, marker: str, extras: AbstractSet[str]) -> bool:
     if not marker:
         return True
     try:
@@ -294,14 +305,14 @@ def _holds(evaluate, marker, extras):
         return True
 
 
-def provides(requirements, wanted):
+def provides(requirements: Iterable[str], wanted: Iterable[str]) -> Dict[str, List[str]]:
     """What the requirements, and all that they require, leave missing of wanted; unknown: what of them is not installed
     here, so that nobody knows what it brings."""
     packages, evaluate = Packages(), _evaluator()
     installed = packages.all()
     todo = []
     unknown = []
-    seen = set()
+    seen: Set[Tuple[str, str]] = set()
     for line in requirements:
         name, extras, marker = _parse(line)
         if name is None:
@@ -328,15 +339,15 @@ def provides(requirements, wanted):
 
 # -- pyproject.toml ------------------------------------------------------------------------------------
 
-def _toml():
+def _toml() -> Any:
     try:
-        import tomllib
+        import tomllib as toml
     except ImportError:
-        from pip._vendor import tomli as tomllib
-    return tomllib
+        toml = __import__("pip._vendor.tomli", fromlist=["loads"])
+    return toml
 
 
-def add_to_project(text, lines):
+def add_to_project(text: str, lines: List[str]) -> str:
     """The text of a pyproject.toml with more dependencies; ValueError when they cannot be added safely."""
     toml = _toml()
     before = toml.loads(text)
@@ -363,9 +374,10 @@ def add_to_project(text, lines):
     raise ValueError("its dependencies are not written as a plain list")
 
 
-def main(command) -> int:
+def main(command: str) -> int:
     """The commands ``provides`` and ``add``."""
     question = json.load(sys.stdin)
+    answer: Json
     if command == "provides":
         answer = provides(question["requirements"], question["wanted"])
     else:

@@ -14,7 +14,7 @@ from .signature import suggestion
 
 TYPE_CHECKING = False  # not of typing, whose import takes longer than all of this
 if TYPE_CHECKING:
-    from typing import (AbstractSet, Any, Callable, ClassVar, Dict, Iterable, List, Mapping, NoReturn, Optional, Set, Tuple, Type,
+    from typing import (AbstractSet, Any, Callable, ClassVar, Dict, List, Mapping, Optional, Set, Tuple, Type,
                         TypeVar, Union)
 
     from typing_extensions import Self, dataclass_transform

@@ -11,7 +11,7 @@ from .errors import KourouError, LoadError, SettingsError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
-    from typing import Any, Dict, Iterable, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple
 
 _OWN = tuple(
     os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name) + os.sep
@@ -67,7 +67,7 @@ def source_root() -> str:
     the folder of the script, from where Python imports when it runs `python folder/script.py`.
     """
     main = sys.modules.get("__main__")
-    path = getattr(main, "__file__", None)
+    path: Optional[str] = getattr(main, "__file__", None)
     here = os.getcwd()
     if path is None or getattr(main, "__spec__", None) is not None:
         return here
@@ -89,7 +89,7 @@ def main_module_name() -> str:
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
-        name: str = spec.name
+        name = str(spec.name)
         return name[: -len(".__main__")] if name.endswith(".__main__") else name
     path = getattr(main, "__file__", None)
     if path is None:

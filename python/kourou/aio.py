@@ -10,13 +10,18 @@ from __future__ import annotations
 import sys
 import threading
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Any, AsyncIterator, Coroutine, Generator, Optional, Set, Tuple
+
 _lock = threading.Lock()
-_loop = None
-_thread = None
-_tasks = set()  # the loop itself refers to tasks weakly
+_loop: Optional[asyncio.AbstractEventLoop] = None
+_thread: Optional[threading.Thread] = None
+_tasks: Set[asyncio.Task[Any]] = set()  # the loop itself refers to tasks weakly
 
 
-def loop():
+def loop() -> asyncio.AbstractEventLoop:
     """The running event loop."""
     global _loop, _thread
     with _lock:
@@ -29,7 +34,7 @@ def loop():
         return _loop
 
 
-def _run_forever(one) -> None:
+def _run_forever(one: asyncio.AbstractEventLoop) -> None:
     while not one.is_closed():
         try:
             one.run_forever()
@@ -37,7 +42,7 @@ def _run_forever(one) -> None:
             print(f"a task of the event loop ended with {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
-async def _outcome(coroutine):
+async def _outcome(coroutine: Coroutine[Any, Any, Any]) -> Tuple[bool, Any]:
     """(True, result) or (False, exception): the event loop would end by some of them."""
     try:
         return True, await coroutine
@@ -45,7 +50,7 @@ async def _outcome(coroutine):
         return False, error
 
 
-def run(coroutine):
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Waits for a coroutine; its context is that of the caller."""
     import asyncio
 
@@ -58,31 +63,32 @@ def run(coroutine):
     return result
 
 
-def spawn(coroutine) -> None:
+def spawn(coroutine: Coroutine[Any, Any, Any]) -> None:
     """Lets a coroutine run by itself, in the context of the caller. It reports its own errors."""
     one = loop()
     one.call_soon_threadsafe(_begin, one, _outcome(coroutine))
 
 
-def _begin(one, coroutine) -> None:
+def _begin(one: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
     task = one.create_task(coroutine)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
 
-def iterate(generator):
+def iterate(generator: AsyncIterator[Any]) -> Generator[Any, None, None]:
     """The items of an async generator, one after the other."""
     try:
         while True:
             try:
-                yield run(generator.__anext__())
+                item: Any = generator.__anext__()
+                yield run(item)
             except StopAsyncIteration:
                 return
     finally:
         run(_close(generator))
 
 
-async def _close(generator):
+async def _close(generator: AsyncIterator[Any]) -> None:
     close = getattr(generator, "aclose", None)
     if close is not None:
         await close()

@@ -24,10 +24,21 @@ from .proxies import Proxies
 from .signature import COROUTINE, code_flags
 from .wire import Collector
 
-_exchange: ContextVar = ContextVar("kourou_exchange", default=None)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Awaitable, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+    from ._typing import AnyFunction, Answer, Application, Headers, Json, Message, Receive, Scope, Send
+    from .config import EndpointSpec, MiddlewareSpec, Settings
+    from .exchange import Exchange
+    from .lifespan import Lifespan
+    from .runtime import Runner
+    from .wire import Wire
+
+_exchange: ContextVar[Optional[Exchange]] = ContextVar("kourou_exchange", default=None)
 
 
-def _json_type():
+def _json_type() -> Headers:
     """Headers of an answer: a list of its own for each, since middleware may change it."""
     return [(b"content-type", b"application/json")]
 
@@ -35,36 +46,37 @@ def _json_type():
 class AppRunner:
     """What builders, extensions and hooks get as ``app_runner``."""
 
-    def __init__(self, runner, app=None):
+    def __init__(self, runner: Runner, app: Optional[App] = None) -> None:
         self._runner = runner
-        self._added = app
+        self._added: Any = app
         self.pipeline = runner.pipeline
         self.deployment = runner.deployment
         self.snapshot = runner.snapshot
         self.settings = runner.settings
 
     @property
-    def pipeline_state(self):
+    def pipeline_state(self) -> Any:
         """What on_init returned; None before it ran."""
         return self._runner._app.state
 
-    def invoke(self, parameters, run_name=None) -> dict:
+    def invoke(self, parameters: Mapping[str, Any], run_name: Optional[str] = None) -> Json:
         """Runs the pipeline; the result is the body of an invocation's answer."""
         from .schema import json_bytes
 
         body = json_bytes({"parameters": parameters, "run_name": run_name})
-        return json.loads(self._runner.invoke(body, str(uuid.uuid4()))[1])
+        answer: Json = json.loads(self._runner.invoke(body, str(uuid.uuid4()))[1])
+        return answer
 
-    def add_endpoint(self, spec) -> None:
+    def add_endpoint(self, spec: Union[EndpointSpec, Json]) -> None:
         """Adds an EndpointSpec (or a dictionary). Only while the app starts."""
         self._added.add_endpoint(_values(spec))
 
-    def add_middleware(self, spec) -> None:
+    def add_middleware(self, spec: Union[MiddlewareSpec, Json]) -> None:
         """Adds a MiddlewareSpec (or a dictionary). Only while the app starts."""
         self._added.add_middleware(_values(spec))
 
 
-def _values(spec) -> dict:
+def _values(spec: Union[Settings, Json]) -> Json:
     return spec if isinstance(spec, dict) else spec.model_dump()
 
 
@@ -74,7 +86,7 @@ class Endpoint:
     An application with routes of its own is mounted: it answers all methods at the path and below it.
     """
 
-    def __init__(self, spec, facade):
+    def __init__(self, spec: Json, facade: AppRunner) -> None:
         self.method = str(getattr(spec["method"], "value", spec["method"])).upper()
         self.path = "/" + spec["path"].strip("/") if spec["path"].strip("/") else "/"
         self.auth_required = spec.get("auth_required", True)
@@ -94,20 +106,21 @@ class Endpoint:
         call = self.handler if hasattr(self.handler, "__code__") or not hasattr(self.handler, "__call__") \
             else getattr(self.handler, "__call__")
         self.is_async = bool(code_flags(self.handler) & COROUTINE or code_flags(call) & COROUTINE)
-        self.bind, self.streams = None, self.is_asgi
+        self.bind: Any = None
+        self.streams = self.is_asgi
         if not self.is_asgi:
             self.bind, reads = binder(self.handler, set(self._pattern.groupindex), facade)
             self.streams = self.is_async and not reads
 
     @property
-    def routes(self):
+    def routes(self) -> List[Tuple[str, str]]:
         """What the server has to know: (method, path) of each of its routes."""
         if not self.mounted:
             return [(self.method, self.path)]
         below = f"{self.path.rstrip('/')}/{{path:path}}"
         return [(self.method, self.path), (self.method, below)]
 
-    def match(self, method, path):
+    def match(self, method: str, path: str) -> Optional[Dict[str, str]]:
         """The values of the names in the path, or None."""
         if self.method not in (method, "*") and not (method == "HEAD" and self.method == "GET"):
             return None
@@ -115,7 +128,7 @@ class Endpoint:
         return found.groupdict() if found is not None else None
 
 
-def _is_application(thing) -> bool:
+def _is_application(thing: Any) -> bool:
     """Whether it is an application of a framework rather than a function or an object of the user's that answers."""
     if hasattr(thing, "__code__") or hasattr(thing, "__func__"):
         return False
@@ -124,13 +137,13 @@ def _is_application(thing) -> bool:
     return hasattr(thing, "routes") or "/site-packages/" in place or "/dist-packages/" in place
 
 
-def _takes_part(thing) -> bool:
+def _takes_part(thing: Any) -> bool:
     from .lifespan import takes_part
 
     return takes_part(thing)
 
 
-def _pattern(path) -> str:
+def _pattern(path: str) -> str:
     parts = re.split(r"\{(\w+)(:path)?\}", path)
     text = re.escape(parts[0])
     for at in range(1, len(parts), 3):
@@ -138,7 +151,7 @@ def _pattern(path) -> str:
     return text
 
 
-def _argument_names(thing):
+def _argument_names(thing: Any) -> List[str]:
     import inspect
 
     try:
@@ -147,11 +160,11 @@ def _argument_names(thing):
         return []
 
 
-def _load(source, what):
+def _load(source: Any, what: str) -> Any:
     return load_source(source, what) if isinstance(source, str) else source
 
 
-def _handler(spec, facade):
+def _handler(spec: Json, facade: AppRunner) -> Tuple[Any, bool]:
     """(the callable that answers, whether it was there): made by a class or a builder where there is one."""
     thing = _load(spec["handler"], "handler of an endpoint")
     given = not isinstance(thing, type) and not hasattr(thing, "__code__")
@@ -181,16 +194,16 @@ def _handler(spec, facade):
 class App:
     """The custom endpoints, and the middleware around them and around invocations."""
 
-    def __init__(self, runner):
+    def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.facade = AppRunner(runner, self)
-        self.endpoints = []
-        self._middlewares = []
-        self._application = self._inner
-        self._pool = None
-        self._by_route = {}
-        self._lifespans = []
-        self._state = {}
+        self.endpoints: List[Endpoint] = []
+        self._middlewares: List[Json] = []
+        self._application: Application = self._inner
+        self._pool: Any = None
+        self._by_route: Dict[Tuple[str, str], Endpoint] = {}
+        self._lifespans: List[Lifespan] = []
+        self._state: Dict[str, Any] = {}
         self._proxies = Proxies()
         settings = runner.settings
         root, api = settings.get("root_url_path") or "", settings.get("api_url_path") or ""
@@ -207,28 +220,28 @@ class App:
         return bool(self._middlewares)
 
     @property
-    def routes(self):
+    def routes(self) -> List[Json]:
         """The custom endpoints, for the front."""
         return [{"method": method, "path": path, "auth_required": e.auth_required,
                  **({"mounted": True} if e.mounted else {})} for e in self.endpoints for method, path in e.routes]
 
     @property
-    def uploads(self):
+    def uploads(self) -> List[str]:
         """Of these, ["METHOD path", ...]: they take bodies that are still coming."""
         return [f"{method} {path}" for e in self.endpoints if e.streams for method, path in e.routes]
 
     @property
-    def on_loop(self):
+    def on_loop(self) -> List[str]:
         """Those whose requests hold no thread."""
         return [f"{method} {path}" for e in self.endpoints if e.is_asgi or e.is_async for method, path in e.routes]
 
-    def add_endpoint(self, spec):
+    def add_endpoint(self, spec: Json) -> None:
         endpoint = Endpoint(spec, self.facade)
         self.endpoints.append(endpoint)
         for route in endpoint.routes:
             self._by_route.setdefault(route, endpoint)
 
-    def add_middleware(self, spec):
+    def add_middleware(self, spec: Json) -> None:
         self._middlewares.append(spec)
 
     def start(self) -> None:
@@ -242,15 +255,17 @@ class App:
             self.add_endpoint(spec)
         for spec in settings.get("custom_middlewares") or []:
             self.add_middleware(spec)
-        application, taking_part = self._inner, False
+        application: Application = self._inner
+        taking_part = False
         for spec in sorted(self._middlewares, key=lambda s: -(s.get("order") or 0)):
             application, one = self._wrap(application, spec)
             taking_part = taking_part or one
         self._application = application
         self._begin_lifespans(taking_part)
 
-    def _begin_lifespans(self, middleware) -> None:
-        parts, seen = [], []
+    def _begin_lifespans(self, middleware: bool) -> None:
+        parts: List[Tuple[Any, str]] = []
+        seen: List[Any] = []
         for endpoint in self.endpoints:
             if endpoint.lifespan and not any(endpoint.handler is one for one in seen):
                 seen.append(endpoint.handler)
@@ -273,13 +288,13 @@ class App:
             if problem:
                 self.runner._log(f"clean-up failed: {problem}")
 
-    def _wrap(self, application, spec):
+    def _wrap(self, application: Application, spec: Json) -> Tuple[Application, bool]:
         """(the application with the middleware around it, whether the middleware takes part in the lifespan)."""
         thing = _load(spec["middleware"], "middleware")
         kwargs = {**(spec.get("init_kwargs") or {}), **(spec.get("extra_kwargs") or {})}
         names = _argument_names(thing)
         if not isinstance(thing, type) and names[:4] == ["app", "scope", "receive", "send"]:
-            async def made(scope, receive, send):
+            async def made(scope: Scope, receive: Receive, send: Send) -> None:
                 result = thing(application, scope, receive, send, **kwargs)
                 if hasattr(result, "__await__"):
                     await result
@@ -298,14 +313,15 @@ class App:
         if _takes_part(thing):
             return made, True
 
-        def around(scope, receive, send):
+        def around(scope: Scope, receive: Receive, send: Send) -> Awaitable[Any]:
             return (application if scope["type"] == "lifespan" else made)(scope, receive, send)
 
         return around, False
 
     # -- requests ---------------------------------------------------------------------------------
 
-    def handle(self, head, headers, body, run_id=None, open_wire=None):
+    def handle(self, head: Sequence[str], headers: Headers, body: Optional[bytes], run_id: Optional[str] = None,
+               open_wire: Optional[Callable[[], Wire]] = None) -> Optional[Answer]:
         """(status, headers, body) of one request; None when the answer goes through the wire that ``open_wire`` gave.
 
         ``head`` is the first line of the request's head, see docs/worker-protocol.md. ``body`` is None when it comes
@@ -321,21 +337,23 @@ class App:
                 if found is None:
                     return 404, _json_type(), b'{"detail":"Not Found"}'
                 if not found[0].is_asgi and not found[0].is_async:
-                    answer = self._call_sync(*found, scope, body)
-                    if type(answer) is tuple:
-                        return answer
-                    application = answer  # a response of another framework
-            wire = open_wire() if open_wire is not None else Collector(body)
+                    direct: Any = self._call_sync(*found, scope, body)
+                    if type(direct) is tuple:
+                        return direct
+                    application = direct  # a response of another framework
+            wire: Any = open_wire() if open_wire is not None else Collector(body or b"")
             task = self._serve(application, scope, wire, chosen, run_id)
             if open_wire is not None:
                 aio.spawn(task)
                 return None
             aio.run(task)
-            return wire.result
+            answer: Optional[Answer] = wire.result
+            return answer
         finally:
             _app.reset(token)
 
-    async def _serve(self, application, scope, wire, chosen, run_id):
+    async def _serve(self, application: Application, scope: Scope, wire: Union[Wire, Collector],
+                     chosen: Optional[Tuple[str, str]], run_id: Optional[str]) -> None:
         from .exchange import Exchange
 
         exchange = Exchange(scope, wire, self._failure, self._log)
@@ -344,9 +362,9 @@ class App:
         _exchange.set(exchange)
         await exchange.run(application)
 
-    def _scope(self, head, headers) -> dict:
+    def _scope(self, head: Sequence[str], headers: Headers) -> Scope:
         method, target, query = head[:3]
-        scope = {
+        scope: Scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
             "scheme": "http", "path": unquote(target) if "%" in target else target,
             "raw_path": target.encode("latin-1", "replace"), "root_path": self._root,
@@ -361,7 +379,7 @@ class App:
             self._proxies.apply(scope)
         return scope
 
-    def _find(self, scope, chosen=None):
+    def _find(self, scope: Scope, chosen: Optional[Tuple[str, str]] = None) -> Optional[Tuple[Endpoint, Dict[str, str]]]:
         """(endpoint, values) of a request: what the server chose, or else the first that fits."""
         method, path = scope["method"], scope["path"]
         endpoints = self.endpoints
@@ -377,7 +395,7 @@ class App:
                         return endpoint, values
         return None
 
-    def _own_kind(self, method, path):
+    def _own_kind(self, method: str, path: str) -> Optional[str]:
         for prefix in self._prefixes + [""]:
             if method == "POST" and path.startswith(prefix):
                 kind = self._own.get(_join(path[len(prefix):]))
@@ -385,7 +403,7 @@ class App:
                     return kind
         return None
 
-    async def _inner(self, scope, receive, send):
+    async def _inner(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             from .lifespan import pass_through
 
@@ -403,7 +421,8 @@ class App:
         else:
             await self._call_own(exchange, scope, receive, send)
 
-    def _call_asgi(self, endpoint, values, scope, receive, send):
+    def _call_asgi(self, endpoint: Endpoint, values: Dict[str, str], scope: Scope, receive: Receive,
+                   send: Send) -> Awaitable[Any]:
         scope = dict(scope)
         if endpoint.mounted:
             below = values.pop("_below") or ""
@@ -411,11 +430,12 @@ class App:
                 scope["app_root_path"] = scope.get("app_root_path", scope["root_path"])
                 scope["root_path"] = scope["path"][: len(scope["path"]) - len(below)]
         scope["path_params"] = {**scope.get("path_params", {}), **values}
-        return endpoint.handler(scope, receive, send)
+        answering: Awaitable[Any] = endpoint.handler(scope, receive, send)
+        return answering
 
     # -- what Kourou itself answers behind middleware ---------------------------------------------------
 
-    async def _call_own(self, exchange, scope, receive, send):
+    async def _call_own(self, exchange: Optional[Exchange], scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
         if body is None:
             return
@@ -426,7 +446,7 @@ class App:
         else:
             await _respond(send, await self._in_thread(self._answer_own, exchange, kind, body, run_id))
 
-    def _answer_own(self, exchange, kind, body, run_id):
+    def _answer_own(self, exchange: Optional[Exchange], kind: Optional[str], body: bytes, run_id: str) -> Answer:
         if kind == "invoke":
             status, content, flags = self.runner.invoke(body, run_id)
             if exchange is not None:
@@ -437,7 +457,8 @@ class App:
             status, content = 404, b'{"detail":"Not Found"}'
         return status, _json_type(), content
 
-    async def _stream_own(self, exchange, body, run_id, receive, send):
+    async def _stream_own(self, exchange: Optional[Exchange], body: bytes, run_id: str, receive: Receive,
+                          send: Send) -> None:
         """Each block goes out when it has come; a client that has gone ends the run at its next block."""
         import asyncio
 
@@ -466,7 +487,7 @@ class App:
 
     # -- typed handlers -------------------------------------------------------------------------------
 
-    async def _in_thread(self, function, *args):
+    async def _in_thread(self, function: AnyFunction, *args: Any) -> Any:
         import asyncio
 
         if self._pool is None:
@@ -484,7 +505,7 @@ class App:
             raise result
         return result
 
-    def _call_sync(self, endpoint, values, scope, body):
+    def _call_sync(self, endpoint: Endpoint, values: Dict[str, str], scope: Scope, body: bytes) -> Any:
         """An answer, or a response of another framework that is an application."""
         try:
             result = endpoint.handler(**endpoint.bind(Request(scope, body, values)))
@@ -492,12 +513,14 @@ class App:
         except BaseException as error:  # noqa: BLE001 - becomes the answer
             return self._failure(error)
 
-    async def _call_async(self, endpoint, values, scope, receive, send):
+    async def _call_async(self, endpoint: Endpoint, values: Dict[str, str], scope: Scope, receive: Receive,
+                          send: Send) -> None:
         body = b""
         if not endpoint.streams:
-            body = await _read(receive)
-            if body is None:
+            whole = await _read(receive)
+            if whole is None:
                 return
+            body = whole
             receive = _replay(body, receive)
         try:
             arguments = endpoint.bind(Request(scope, body, values), receive)
@@ -505,7 +528,7 @@ class App:
                 result = await endpoint.handler(**arguments)
             else:
                 result = await self._in_thread(lambda: endpoint.handler(**arguments))
-            answer = result if _is_response(result) else _answer(result)
+            answer: Any = result if _is_response(result) else _answer(result)
         except Exception as error:  # noqa: BLE001 - becomes the answer
             answer = self._failure(error)
         if type(answer) is tuple:
@@ -513,10 +536,10 @@ class App:
         else:
             await answer(scope, receive, send)
 
-    def _log(self, error):
+    def _log(self, error: BaseException) -> None:
         self.runner._log(f"custom endpoint failed\n{short_traceback(error, self.runner.root)}".rstrip())
 
-    def _failure(self, error):
+    def _failure(self, error: BaseException) -> Answer:
         from .schema import json_bytes
 
         if isinstance(error, Refused):
@@ -533,7 +556,7 @@ class App:
         return 500, _json_type(), json_bytes({"detail": one_line(error)})
 
 
-def _outcome(function, args):
+def _outcome(function: AnyFunction, args: Tuple[Any, ...]) -> Tuple[bool, Any]:
     """(True, result) or (False, exception): futures cannot carry all of them."""
     try:
         return True, function(*args)
@@ -541,22 +564,22 @@ def _outcome(function, args):
         return False, error
 
 
-def _join(*parts) -> str:
+def _join(*parts: str) -> str:
     text = "/".join(part.strip("/") for part in parts if part and part.strip("/"))
     return "/" + text if text else ""
 
 
-def _replay(body, receive):
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Gives a body that was read already, then goes on as ``receive`` does."""
     first = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def again():
+    async def again() -> Message:
         return first.pop() if first else await receive()
 
     return again
 
 
-async def _read(receive):
+async def _read(receive: Receive) -> Optional[bytes]:
     """The whole body; None when the client left before its end."""
     parts = []
     while True:
@@ -568,19 +591,19 @@ async def _read(receive):
             return b"".join(parts)
 
 
-async def _disconnected(receive):
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _respond(send, answer):
+async def _respond(send: Send, answer: Answer) -> None:
     status, headers, content = answer
     headers = [*headers, (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
 
-def _is_response(result) -> bool:
+def _is_response(result: Any) -> bool:
     """Whether a handler returned a response of another framework that has to answer by itself: in pieces, say, or with
     something to do afterwards."""
     if not callable(result) or not hasattr(result, "raw_headers"):
@@ -589,7 +612,7 @@ def _is_response(result) -> bool:
             or getattr(type(result).__call__, "__qualname__", "") != "Response.__call__")
 
 
-def _answer(result):
+def _answer(result: Any) -> Answer:
     """What a handler returned, as an answer."""
     if isinstance(result, Response):
         return checked_status(result.status_code), checked_headers(result.raw_headers())[0], result.body

@@ -11,7 +11,7 @@ from .errors import DeploymentError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional
+    from typing import IO, Any, Iterable, Iterator, List, Mapping, Optional
 
     from .artifacts import ArtifactVersion
     from .deploy import Deployment

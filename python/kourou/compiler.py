@@ -15,23 +15,32 @@ from ._version import SNAPSHOT_VERSION, __version__
 from .errors import KourouError, SettingsError
 from .streaming import uses_stream
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any, Dict, List, Optional, Sequence, Union
+
+    from ._typing import AnyPipeline, Json, Place
+    from .graph import Feed, Node
+
 # Keys of a configuration file that the code of the pipeline needs again when it is served.
 _AT_RUN_TIME = ("parameters", "steps", "retry", "run_name")
 
 
-def _sorted(value, as_is=False):
+def _sorted(value: Any, as_is: bool = False) -> Any:
     """A copy whose keys come in order, but for those of "properties": in a schema they are the parameters in theirs."""
     if isinstance(value, dict):
         return {key: _sorted(value[key], key == "properties") for key in (value if as_is else sorted(value))}
     return [_sorted(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def canonical_text(document) -> str:
+def canonical_text(document: Any) -> str:
     """JSON with sorted keys (see _sorted) and no spaces: equal documents give equal text."""
     return json.dumps(_sorted(document), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def snapshot_of(pipeline, config=None, name=None, root=None) -> dict:
+def snapshot_of(pipeline: Union[AnyPipeline, str], config: Optional[Json] = None, name: Optional[str] = None,
+                root: Optional[str] = None) -> Json:
     """The snapshot of a pipeline. KourouError says what cannot be expressed, and where."""
     from .runtime import find_pipeline
 
@@ -51,7 +60,7 @@ def snapshot_of(pipeline, config=None, name=None, root=None) -> dict:
         raise error.at(*place)
 
 
-def _build(pipeline, config, name, what, place):
+def _build(pipeline: AnyPipeline, config: Json, name: Optional[str], what: str, place: Place) -> Json:
     from .schema import InputTypes, OutputTypes
 
     graph = pipeline.graph
@@ -87,12 +96,12 @@ def _build(pipeline, config, name, what, place):
     return document
 
 
-def _description(pipeline) -> str:
+def _description(pipeline: AnyPipeline) -> str:
     text = (pipeline.__doc__ or "").strip()
     return " ".join(text.split("\n\n", 1)[0].split())
 
 
-def _step(node) -> dict:
+def _step(node: Node) -> Json:
     return {
         "name": node.name,
         "source": node.step.source,
@@ -102,7 +111,7 @@ def _step(node) -> dict:
     }
 
 
-def _feed(feed) -> dict:
+def _feed(feed: Feed) -> Json:
     if feed[0] == "parameter":
         return {"parameter": feed[1]}
     if feed[0] == "step":
@@ -119,20 +128,20 @@ def _feed(feed) -> dict:
     return {"value": value}
 
 
-def _settings(pipeline) -> dict:
+def _settings(pipeline: AnyPipeline) -> Json:
     """As they were given; deploying merges them and says what has no effect, like settings of steps."""
-    of_steps = {f"step.{node.name}": {} for node in pipeline.graph.nodes if node.step.options.get("settings")}
+    of_steps: Json = {f"step.{node.name}": {} for node in pipeline.graph.nodes if node.step.options.get("settings")}
     return {**(pipeline.options.get("settings") or {}), **of_steps}
 
 
-def _hooks(pipeline) -> dict:
+def _hooks(pipeline: AnyPipeline) -> Dict[str, str]:
     return {name: describe_source(pipeline.options[name]) if not isinstance(pipeline.options[name], str)
             else pipeline.options[name]
             for name in ("on_init", "on_cleanup", "on_success", "on_failure")
             if pipeline.options.get(name) is not None}
 
 
-def configuration_template(pipeline) -> str:
+def configuration_template(pipeline: AnyPipeline) -> str:
     """Text of a YAML configuration file with the pipeline's parameters and steps."""
     snapshot = snapshot_of(pipeline)
     lines = [f"# Configuration of the pipeline {pipeline.name}: kourou pipeline deploy {pipeline.source} "
@@ -153,7 +162,7 @@ def configuration_template(pipeline) -> str:
 
 # -- the program --------------------------------------------------------------------------------
 
-def _options(argv):
+def _options(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     import argparse
 
     parser = argparse.ArgumentParser(prog="kourou compile")
@@ -165,7 +174,7 @@ def _options(argv):
     return parser.parse_args(argv)
 
 
-def _read_config(path):
+def _read_config(path: Optional[str]) -> Json:
     if path is None:
         return {}
     try:
@@ -178,7 +187,7 @@ def _read_config(path):
     return data
 
 
-def error_document(error: BaseException, root) -> dict:
+def error_document(error: BaseException, root: str) -> Json:
     """What the compiler writes when it fails."""
     kind = error.kind if isinstance(error, KourouError) else "internal"
     file, line = getattr(error, "file", None), getattr(error, "line", None)
@@ -201,18 +210,18 @@ def error_document(error: BaseException, root) -> dict:
     return {"error": found}
 
 
-def _missing_module(error):
+def _missing_module(error: Optional[BaseException]) -> Optional[str]:
     """Name of the module that an import did not find, through all causes; None: it was something else."""
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__ or error.__context__
     return error.name if error is not None else None
 
 
-def _source_layout(source, root):
+def _source_layout(source: str, root: str) -> List[str]:
     """Folders below the root that hold the source's package when neither the root nor sys.path does."""
     top = source.split(".")[0]
 
-    def holds(folder):
+    def holds(folder: str) -> bool:
         return os.path.isdir(os.path.join(folder, top)) or os.path.isfile(os.path.join(folder, top + ".py"))
 
     if any(holds(folder) for folder in [root, *sys.path]):
@@ -220,16 +229,16 @@ def _source_layout(source, root):
     return [folder for folder in _declared_folders(root) if holds(os.path.join(root, folder))][:1]
 
 
-def _declared_folders(root):
+def _declared_folders(root: str) -> List[str]:
     """Where pyproject.toml says that packages lie, and `src`."""
     found = []
     try:
         try:
-            import tomllib
+            import tomllib as toml
         except ImportError:  # before Python 3.11
-            from pip._vendor import tomli as tomllib
+            toml = __import__("pip._vendor.tomli", fromlist=["load"])
         with open(os.path.join(root, "pyproject.toml"), "rb") as file:
-            tools = tomllib.load(file).get("tool") or {}
+            tools = toml.load(file).get("tool") or {}
         setuptools = tools.get("setuptools") or {}
         found += [(setuptools.get("package-dir") or {}).get("")]
         packages = setuptools.get("packages")
@@ -240,7 +249,7 @@ def _declared_folders(root):
             if isinstance(folder, str) and folder and not folder.startswith(("/", ".."))] + ["src"]
 
 
-def _add_needs(document, watch):
+def _add_needs(document: Json, watch: Watch) -> None:
     """What the deploy compares with what it sends, and where the served code finds its modules."""
     document["needs"] = watch.needs()
     paths, modules = watch.paths(), watch.modules()
@@ -250,7 +259,7 @@ def _add_needs(document, watch):
         document["python"]["modules"] = modules
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """The command ``compile``; the result is the exit status."""
     options = _options(argv)
     root = os.path.abspath(options.root)

@@ -23,7 +23,7 @@ from .signature import suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Type
+    from typing import Any, Dict, Iterable, Optional, Type
 
 __all__ = ["AppExtensionSpec", "BaseDeployerSettings", "CORSConfig", "DeploymentDefaultEndpoints", "DeploymentDefaultMiddleware",
            "DeploymentSettings", "DockerBuildConfig", "DockerDeployerSettings", "DockerSettings", "EndpointMethod", "EndpointSpec",
@@ -80,7 +80,8 @@ def _plain(value: Any, expected: Optional[Type[Settings]], key: str) -> Dict[str
         return make(expected, value).as_json(source_of)
     if key == "deployer":
         for name in value:
-            known = {field for flavor in FLAVORS.values() for field in flavor.field_names()}
+            flavors: Iterable[Type[Settings]] = FLAVORS.values()
+            known = {field for flavor in flavors for field in flavor.field_names()}
             if name not in known:
                 raise SettingsError(f"no deployer has a setting '{name}'{suggestion(name, known)}")
     return dict(value)

@@ -9,7 +9,7 @@ from .errors import ContextError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Union
+    from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set
 
     from ._typing import AnyPipeline, Json
     from .graph import Node

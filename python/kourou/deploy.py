@@ -17,7 +17,7 @@ from .errors import DeploymentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Optional
+    from typing import Any, Iterable, List, Mapping, Optional
 
     from ._typing import AnyPipeline, Json
 
@@ -97,7 +97,7 @@ def describe(name: str) -> Deployment:
     """A deployment by name, id or prefix."""
     text = call("deployment", "describe", name, "-o", "json")
     try:
-        about = json.loads(text)
+        about: Any = json.loads(text)
     except ValueError:
         raise DeploymentError(f"deployment describe {name} did not answer with JSON") from None
     if isinstance(about, dict) and isinstance(about.get("items"), list) and about["items"]:
@@ -170,7 +170,8 @@ def _config_file(folder: str, pipeline: AnyPipeline, arguments: Mapping[str, Any
     from .schema import canonical
 
     found = {}
-    parameters = {**(pipeline.options.get("parameters") or {}), **arguments}
+    given: Json = pipeline.options.get("parameters") or {}
+    parameters = {**given, **arguments}
     if parameters:
         found["parameters"] = canonical(parameters)
     imported = _as_imported(pipeline)

@@ -12,14 +12,22 @@ import asyncio
 from .http import checked_headers, checked_status
 from .wire import PIECE
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional, Tuple, Union
+
+    from ._typing import Answer, Application, Headers, Message, Scope
+    from .wire import Collector, Wire
+
 class Exchange:
     """Made and used on the event loop. ``failure(error)`` gives (status, headers, body) for an exception; ``log(text)``."""
 
-    def __init__(self, scope, wire, failure, log):
+    def __init__(self, scope: Scope, wire: Union[Wire, Collector], failure: Callable[[BaseException], Answer],
+                 log: Callable[[BaseException], None]) -> None:
         self.scope = scope
-        self.endpoint = None  # (endpoint, path) that the server has chosen
-        self.run_id = None
-        self.ok = None  # whether a run succeeded, when the application was one
+        self.endpoint: Optional[Tuple[Tuple[str, str], str]] = None  # (endpoint, path) that the server has chosen
+        self.run_id: Optional[str] = None
+        self.ok: Optional[bool] = None  # whether a run succeeded, when the application was one
         self._wire = wire
         self._failure = failure
         self._log = log
@@ -27,15 +35,15 @@ class Exchange:
         self._asked = self._read = False
         self._started = self._complete = False
         self._status = 0
-        self._head = None  # headers that were not sent yet
-        self._left = None  # bytes that the body still has to have
+        self._head: Optional[Headers] = None  # headers that were not sent yet
+        self._left: Optional[int] = None  # bytes that the body still has to have
         self._bodiless = False
         one = asyncio.get_running_loop()
         wire.wake = lambda: one.call_soon_threadsafe(self._event.set)
 
     # -- what the application calls -----------------------------------------------------------------
 
-    async def receive(self) -> dict:
+    async def receive(self) -> Message:
         """The next part of the body; after the last, waits until the client has gone or the answer is complete."""
         wire = self._wire
         while not (self._complete or wire.left):
@@ -52,7 +60,7 @@ class Exchange:
             await self._wait()
         return {"type": "http.disconnect"}
 
-    async def send(self, message) -> None:
+    async def send(self, message: Message) -> None:
         """Takes a message; waits while the client is slow. Does nothing when the client has gone."""
         wire = self._wire
         while wire.paused and not wire.gone:
@@ -71,13 +79,13 @@ class Exchange:
         """The request has held a thread so long."""
         self._wire.seconds += seconds
 
-    async def _wait(self):
+    async def _wait(self) -> None:
         self._event.clear()
         await self._event.wait()
 
     # -- the answer ---------------------------------------------------------------------------------
 
-    def _start(self, kind, message):
+    def _start(self, kind: str, message: Message) -> None:
         if kind != "http.response.start":
             raise RuntimeError(f"expected ASGI message 'http.response.start', but got '{kind}'")
         if message.get("trailers"):
@@ -90,7 +98,7 @@ class Exchange:
         # What answers at once has sent its body by then, and all of it goes in one piece.
         asyncio.get_running_loop().call_soon(self._send_head)
 
-    def _send_head(self, data=b""):
+    def _send_head(self, data: bytes = b"") -> None:
         if self._head is None or self._wire.gone:
             return
         head, self._head = self._head, None
@@ -98,7 +106,7 @@ class Exchange:
             head.append((b"content-length", str(self._length).encode()))
         self._wire.head(self._status, head, data)
 
-    async def _body(self, kind, message):
+    async def _body(self, kind: str, message: Message) -> None:
         if kind != "http.response.body":
             raise RuntimeError(f"expected ASGI message 'http.response.body', but got '{kind}'")
         data, more = message.get("body", b""), bool(message.get("more_body", False))
@@ -123,7 +131,7 @@ class Exchange:
             self._finish()
             self._wire.end(self._status, self._succeeded(), False)
 
-    async def _pieces(self, data):
+    async def _pieces(self, data: bytes) -> None:
         wire = self._wire
         if self._head is not None:
             self._send_head(data[:PIECE])
@@ -134,16 +142,16 @@ class Exchange:
             if not wire.gone:
                 wire.data(data[at : at + PIECE])
 
-    def _finish(self):
+    def _finish(self) -> None:
         self._complete = True
         self._event.set()
 
-    def _succeeded(self):
+    def _succeeded(self) -> bool:
         return self._status < 400 if self.ok is None else self.ok
 
     # -- the application ----------------------------------------------------------------------------
 
-    async def run(self, application) -> None:
+    async def run(self, application: Application) -> None:
         """Calls the application. Never raises."""
         try:
             await application(self.scope, self.receive, self.send)
@@ -156,7 +164,7 @@ class Exchange:
             self._wire.wake = None  # it refers to this object
             self._wire.done()
 
-    def _incomplete(self, error):
+    def _incomplete(self, error: BaseException) -> None:
         wire = self._wire
         if self._started or wire.gone:
             self._log(error)

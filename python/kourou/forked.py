@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Optional, Tuple
+
 _worker = 0  # the process that may answer requests; 0: none may, this is no worker
-_shared = ()  # descriptors that are the worker's alone
+_shared: Tuple[int, ...] = ()  # descriptors that are the worker's alone
 
 
 def is_worker_now(*descriptors: int) -> None:
@@ -30,7 +34,7 @@ def _after_fork() -> None:
         except OSError:
             pass
     _shared = ()
-    import _signal
+    import _signal  # type: ignore[import-not-found,unused-ignore]  # a part of signal in C, which no stubs describe
 
     try:  # a child that is told to end ends, and does not clean up for its parent
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
@@ -42,9 +46,9 @@ def in_child() -> bool:
     return _worker != 0 and os.getpid() != _worker
 
 
-def leave(error=None) -> None:
+def leave(error: Optional[BaseException] = None) -> NoReturn:
     """Ends a child as Python ends a program that this exception leaves."""
-    status = 0
+    status: Any = 0
     if isinstance(error, SystemExit):
         status = error.code
         if status is not None and not isinstance(status, int):

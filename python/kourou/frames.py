@@ -6,6 +6,12 @@ from __future__ import annotations
 import os
 from _struct import Struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Tuple
+
+    from ._typing import Headers
+
 VERSION = 1
 
 HEADER = Struct("<IIBBH")
@@ -77,7 +83,7 @@ def read_memory_file(fd: int, size: int) -> bytes:
         os.close(fd)
 
 
-def head_lines(headers) -> bytes:
+def head_lines(headers: Headers) -> bytes:
     """Headers (pairs of bytes) as the text of a HEAD block."""
     lines = []
     for name, value in headers:
@@ -87,7 +93,7 @@ def head_lines(headers) -> bytes:
     return b"".join(lines)
 
 
-def split_custom(body):
+def split_custom(body: bytes) -> Tuple[List[str], Headers, bytes]:
     """(fields of the first line, headers, HTTP body) of a custom request's body."""
     (n,) = U32.unpack_from(body, 0)
     lines = bytes(body[4 : 4 + n]).split(b"\n")

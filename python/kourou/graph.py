@@ -11,7 +11,7 @@ from .signature import ASYNC_GENERATOR, COROUTINE, GENERATOR, code_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Optional, Sequence, Tuple, Union
+    from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Optional, Tuple, Union
 
     from ._typing import AnyPipeline, AnyStep, Place
     from .outputs import Output

@@ -9,18 +9,27 @@ import json
 from .http import Request
 from .schema import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import AbstractSet, Any, Callable, Dict, List, Optional, Tuple
+
+    from ._typing import AnyFunction, Json, Message, Receive
+    from .asgi import AppRunner
+
+    Bind = Callable[..., Dict[str, Any]]
+
 _SCALARS = (str, int, float, bool)
 
 
 class Refused(Exception):
     """The request does not fit the handler's signature; ``problems`` is the detail of the 422 answer."""
 
-    def __init__(self, problems):
+    def __init__(self, problems: List[Json]) -> None:
         super().__init__("the request does not fit")
         self.problems = problems
 
 
-def _hints(function):
+def _hints(function: Any) -> Dict[str, Any]:
     import typing
 
     target = function if inspect.isfunction(function) or inspect.ismethod(function) else type(function).__call__
@@ -30,7 +39,7 @@ def _hints(function):
         return getattr(target, "__annotations__", {})
 
 
-def _is_body(annotation) -> bool:
+def _is_body(annotation: Any) -> bool:
     """Whether a parameter of this type is read from the body rather than the query, as FastAPI does."""
     origin = getattr(annotation, "__origin__", annotation)
     if origin in (dict, list, set, tuple, frozenset):
@@ -41,17 +50,17 @@ def _is_body(annotation) -> bool:
 
 
 class _Argument:
-    def __init__(self, parameter, annotation, place):
+    def __init__(self, parameter: inspect.Parameter, annotation: Any, place: str) -> None:
         self.name = parameter.name
         self.place = place
         self.default = parameter.default
-        self.adapter = None
+        self.adapter: Any = None
         if place in ("path", "query", "body"):
             self.adapter = TypeAdapter(annotation if annotation is not inspect.Parameter.empty else
                                        (str if place != "body" else object),
                                        config=None if place == "body" and _is_body(annotation) else ConfigDict())
 
-    def check(self, value, loc):
+    def check(self, value: Any, loc: List[Any]) -> Any:
         try:
             return self.adapter.validate_python(value)
         except ValidationError as error:
@@ -59,21 +68,21 @@ class _Argument:
                             "loc": [*loc, *p["loc"]]} for p in error.errors(include_url=False)]) from None
 
 
-def _foreign_request(annotation):
+def _foreign_request(annotation: Any) -> bool:
     return isinstance(annotation, type) and annotation.__name__ == "Request" and not issubclass(annotation, Request)
 
 
-def _receiver(body):
+def _receiver(body: bytes) -> Receive:
     """For a request whose handler is not on the event loop."""
     first = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive():
+    async def receive() -> Message:
         return first.pop() if first else {"type": "http.disconnect"}
 
     return receive
 
 
-def binder(function, path_names, facade):
+def binder(function: AnyFunction, path_names: AbstractSet[str], facade: AppRunner) -> Tuple[Bind, bool]:
     """(bind, reads): ``bind(request, receive)`` gives the keyword arguments of the function for one request, Refused when
     they do not fit; ``reads`` is whether it wants the body to be there."""
     hints = _hints(function)
@@ -97,7 +106,7 @@ def binder(function, path_names, facade):
     places = {argument.place for argument, _ in arguments}
     reads = "foreign" not in places or bool(places & {"body", "request"})
 
-    def bind(request, receive=None):
+    def bind(request: Request, receive: Optional[Receive] = None) -> Dict[str, Any]:
         result, body = {}, None
         for argument, annotation in arguments:
             if argument.place == "body" and body is None:
@@ -110,7 +119,7 @@ def binder(function, path_names, facade):
     return bind, reads
 
 
-def _parse(body):
+def _parse(body: bytes) -> Any:
     if not body.strip():
         return inspect.Parameter.empty
     try:
@@ -120,7 +129,8 @@ def _parse(body):
                         "msg": "JSON decode error", "input": {}, "ctx": {"error": str(error)}}]) from None
 
 
-def _find(argument, annotation, request, receive, facade, body, alone):
+def _find(argument: _Argument, annotation: Any, request: Request, receive: Optional[Receive], facade: AppRunner,
+          body: Any, alone: bool) -> Any:
     name, place, empty = argument.name, argument.place, inspect.Parameter.empty
     if place == "request":
         return request

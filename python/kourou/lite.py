@@ -12,12 +12,22 @@ from marshal import loads as arguments  # what docs/worker-protocol.md calls the
 from ._source import define
 from .signature import MISSING
 
-try:  # the C parts alone: `json` itself costs more to import than the rest of a worker's start
-    from _json import encode_basestring, make_scanner
-except ImportError:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from json.encoder import encode_basestring
     from json.scanner import make_scanner
+    from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
 
+    from ._typing import Buffer
+    from .signature import Parameter
+else:
+    try:  # the C parts alone: `json` itself costs more to import than the rest of a worker's start
+        from _json import encode_basestring, make_scanner
+    except ImportError:
+        from json.encoder import encode_basestring
+        from json.scanner import make_scanner
+
+__all__ = ["arguments", "encode_basestring"]  # for the other modules, beside what is defined here
 SCALARS = (str, int, float, bool)
 LONG = 16384  # characters from which on a text is worth the import of a faster encoder
 
@@ -30,18 +40,23 @@ class _Context:
     parse_float, parse_int, parse_constant = float, int, float
 
 
-def _make_scan():
+def _make_scan() -> Callable[[str, int], Tuple[Any, int]]:
+    context: Any = _Context()
+    scan: Callable[[str, int], Tuple[Any, int]]
     if make_scanner.__module__ == "_json":
-        return make_scanner(_Context())
+        scan = make_scanner(context)
+        return scan
     from json.decoder import JSONDecoder
 
-    return JSONDecoder().scan_once
+    decoder: Any = JSONDecoder()
+    scan = decoder.scan_once
+    return scan
 
 
 _scan = _make_scan()
 
 
-def parse(text: str):
+def parse(text: str) -> Any:
     """One JSON document."""
     return _scan(text.strip(), 0)[0]
 
@@ -50,13 +65,13 @@ class _NotLite(Exception):
     """Internal: this body needs the full validator."""
 
 
-def readable(parameters) -> bool:
+def readable(parameters: Iterable[Parameter]) -> bool:
     """Whether reader() can be used for these parameters."""
     return all(p.annotation in SCALARS and (p.default is MISSING or p.default is None or type(p.default) in SCALARS)
                for p in parameters)
 
 
-def writable(annotations) -> bool:
+def writable(annotations: Iterable[Any]) -> bool:
     """Whether writer() can be used for values of these types."""
     return all(annotation in SCALARS for annotation in annotations)
 
@@ -86,7 +101,7 @@ def read(body):
 """
 
 
-def reader(parameters):
+def reader(parameters: Iterable[Parameter]) -> Callable[[Buffer], Tuple[Tuple[Any, ...], Optional[str]]]:
     """``read(body)``: (a tuple of the parameters, run_name). Raises anything when the body needs pydantic."""
     names = {"scan": _scan, "NotLite": _NotLite, "MISSING": MISSING, "inf": float("inf"),
              "numbers": (type(None), int, float)}
@@ -110,7 +125,8 @@ def reader(parameters):
             lines += [f"{indent}if type({field}) is not t_{field}:", "        raise NotLite"]
         result.append(field + ", ")
     text = _READER.format(fields="\n".join(lines), result="".join(result))
-    return define("read", text, names)
+    read: Callable[[Buffer], Tuple[Tuple[Any, ...], Optional[str]]] = define("read", text, names)
+    return read
 
 
 def _long_text(text: str) -> str:
@@ -123,7 +139,7 @@ def _long_text(text: str) -> str:
         return encode_basestring(text)
 
 
-def _expression(value, annotation):
+def _expression(value: str, annotation: Any) -> str:
     if annotation is str:
         return "{es(%s) if len(%s) < %d else long_text(%s)}" % (value, value, LONG, value)
     if annotation is bool:
@@ -131,7 +147,7 @@ def _expression(value, annotation):
     return "{%s!r}" % value
 
 
-def _condition(value, annotation):
+def _condition(value: str, annotation: Any) -> str:
     if annotation is float:
         return f"type({value}) is float and -inf < {value} < inf"
     return f"type({value}) is {annotation.__name__}"
@@ -141,7 +157,7 @@ def _braces(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _source(names_and_values, condition):
+def _source(names_and_values: List[Tuple[str, str, Any]], condition: bool) -> str:
     """Text of a function body that gives the JSON object, or None when a value is not of its exact type."""
     parts = [f"{_braces(encode_basestring(name))}:{_expression(value, annotation)}"
              for name, value, annotation in names_and_values]
@@ -158,7 +174,7 @@ def _quoted(text: str) -> str:
     return "'''" + text.replace("\\", "\\\\").replace("'''", "\\'\\'\\'") + "'''"
 
 
-def tuple_writer(names, annotations):
+def tuple_writer(names: Sequence[str], annotations: Iterable[Any]) -> Callable[[Tuple[Any, ...]], Optional[bytes]]:
     """``write(values)``: a tuple of values as the JSON of an object with these names; None when one of them is
     not exactly of its type, as a default may be."""
     targets = [f"v{at}" for at in range(len(names))]
@@ -167,7 +183,7 @@ def tuple_writer(names, annotations):
     return _compile(text)
 
 
-def _default_text(value):
+def _default_text(value: Any) -> Optional[str]:
     """A default as JSON, or None when the server cannot read it as what it is."""
     if value is None:
         return "null"
@@ -190,7 +206,7 @@ _SAMPLE = (b"(\5\0\0\0u\2\0\0\0\xc3\xa9i\xfe\xff\xff\xffl\xfd\xff\xff\xff\0\0\0\
            ("\u00e9", -2, -(1 << 40), 0.5, True))
 
 
-def described(parameters):
+def described(parameters: Iterable[Parameter]) -> Optional[str]:
     """The parameters as JSON for the server, which then sends them as arguments(); None when it had better send the
     bodies as they are."""
     items = []
@@ -205,6 +221,7 @@ def described(parameters):
     return f"[{','.join(items)}]" if arguments(_SAMPLE[0]) == _SAMPLE[1] else None
 
 
-def _compile(text):
+def _compile(text: str) -> Callable[[Tuple[Any, ...]], Optional[bytes]]:
     names = {"es": encode_basestring, "long_text": _long_text, "inf": float("inf")}
-    return define("write", text, names)
+    write: Callable[[Tuple[Any, ...]], Optional[bytes]] = define("write", text, names)
+    return write

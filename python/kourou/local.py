@@ -13,11 +13,17 @@ from .graph import NodeRef, OutputRef, ParameterRef
 from .options import filled_run_name
 from .plan import compile_plan
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping, Tuple
+
+    from ._typing import AnyPipeline
+
 
 class Local:
     """What all runs of one pipeline in this process share."""
 
-    def __init__(self, pipeline):
+    def __init__(self, pipeline: AnyPipeline) -> None:
         from .schema import InputTypes
 
         self.app = AppContext(pipeline)
@@ -28,7 +34,7 @@ class Local:
         self.environment = pipeline.environment
 
 
-def run_here(pipeline, arguments):
+def run_here(pipeline: AnyPipeline, arguments: Dict[str, Any]) -> Any:
     """Runs the pipeline: on_init, its steps, on_cleanup. Gives what its function returned, with values in place
     of placeholders. Errors of steps come through unchanged."""
     with pipeline._lock:
@@ -57,7 +63,7 @@ def run_here(pipeline, arguments):
                 os.environ[name] = value
 
 
-def _run_once(pipeline, local, app, ctx, p):
+def _run_once(pipeline: AnyPipeline, local: Local, app: AppContext, ctx: RunContext, p: Dict[str, Any]) -> Any:
     options = pipeline.options
     if options.get("on_init") is not None:
         app.state = hooks.call(hooks.resolve(options["on_init"]), **(options.get("on_init_kwargs") or {}))
@@ -74,7 +80,7 @@ def _run_once(pipeline, local, app, ctx, p):
             hooks.call(hooks.resolve(options["on_cleanup"]))
 
 
-def _filled(returned, values, parameters):
+def _filled(returned: Any, values: Mapping[Tuple[str, int], Any], parameters: Mapping[str, Any]) -> Any:
     if isinstance(returned, OutputRef):
         return values[(returned.node.name, returned.index)]
     if isinstance(returned, ParameterRef):

@@ -34,7 +34,7 @@ def split_annotated(annotation: Any) -> Tuple[Any, Optional[str], Optional[Artif
     from .artifacts import ArtifactConfig
 
     name = config = None
-    kept = []
+    kept: List[Any] = []
     for item in metadata:
         if isinstance(item, ArtifactConfig):
             config, name = item, item.name or name
@@ -96,7 +96,7 @@ def outputs_of(annotation: Any, generator: bool, what: str,
     args: Tuple[Any, ...] = getattr(inner, "__args__", ())
     if name is None and config is None and getattr(inner, "__origin__", None) is tuple and args and \
             Ellipsis not in args and args != ((),):
-        found = []
+        found: List[Output] = []
         for at, item in enumerate(args):
             item_type, item_name, item_config = split_annotated(item)
             found.append(Output(item_name or f"output_{at}", item_type, item_config))

@@ -38,12 +38,13 @@ class Pipeline(Typed[P, R]):
         if not callable(entrypoint):
             raise TypeError(f"@pipeline goes on a function, not on {entrypoint!r}")
         self.entrypoint: Callable[..., Any] = entrypoint
-        self.name: str = name or str(getattr(entrypoint, "__name__"))
+        self.name = name or str(getattr(entrypoint, "__name__"))
         self.options: Options = options or {}
         self.run_name = run_name
         self.__name__ = self.name
         self.__qualname__ = getattr(entrypoint, "__qualname__", self.name)
-        self.__module__ = getattr(entrypoint, "__module__", None)
+        module: Any = getattr(entrypoint, "__module__", None)
+        self.__module__ = module
         self.__doc__ = entrypoint.__doc__
         self._own_source: Optional[str] = None
         self._graph: Optional[Graph] = None
@@ -61,7 +62,7 @@ class Pipeline(Typed[P, R]):
     def parameters(self) -> List[Parameter]:
         """The parameters, with defaults from the decorator and from configuration in place of the signature's."""
         found = parameters_of(self.entrypoint, "pipeline")
-        given = self.options.get("parameters") or {}
+        given: Dict[str, Any] = self.options.get("parameters") or {}
         names = {p.name for p in found}
         for name in given:
             if name not in names:
@@ -91,10 +92,12 @@ class Pipeline(Typed[P, R]):
 
     def step_parameters(self, name: str) -> Dict[str, Any]:
         """Parameters that the configuration gives to a step."""
-        return ((self.options.get("steps") or {}).get(name) or {}).get("parameters") or {}
+        steps: Dict[str, Any] = self.options.get("steps") or {}
+        step: Dict[str, Any] = steps.get(name) or {}
+        return step.get("parameters") or {}
 
     def _check_steps(self, graph: Graph) -> None:
-        configured = self.options.get("steps") or {}
+        configured: Dict[str, Dict[str, Any]] = self.options.get("steps") or {}
         names = {node.name for node in graph.nodes} | {node.step.name for node in graph.nodes}
         for name in configured:
             if name not in names:
@@ -184,7 +187,8 @@ class Pipeline(Typed[P, R]):
         result: Dict[str, str] = {}
         owner: Dict[str, str] = {}
         for node in self.graph.nodes:
-            for name, value in (node.step.options.get("environment") or {}).items():
+            own: Dict[str, str] = node.step.options.get("environment") or {}
+            for name, value in own.items():
                 if result.setdefault(name, value) != value:
                     raise SettingsError(
                         f"steps '{owner[name]}' and '{node.name}' set the environment variable {name} to different "
@@ -221,7 +225,7 @@ class Pipeline(Typed[P, R]):
 
     def _arguments(self, args: Any, kwargs: Dict[str, Any]) -> Dict[str, Any]:
         bound = bind(parameters_of(self.entrypoint, "pipeline"), args, kwargs, self._where(), ParameterError)
-        given = self.options.get("parameters") or {}
+        given: Dict[str, Any] = self.options.get("parameters") or {}
         for name, value in bound.items():
             if name in given and given[name] != value:
                 raise ParameterError(f"{self._where()}: '{name}' is {value!r} in the call and {given[name]!r} in the "

@@ -11,10 +11,19 @@ from .errors import OutputError
 from .outputs import returns_value
 from .signature import ASYNC_GENERATOR, COROUTINE, GENERATOR, code_flags
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+    from ._typing import AnyFunction, Options
+    from .context import RunContext
+    from .graph import Feed, Graph, Node
+    from .options import StepRetryConfig
+
 _ATOMS = (str, int, float, bool, bytes, type(None), complex)
 
 
-def make_call(node, pipeline_options):
+def make_call(node: Node, pipeline_options: Options) -> AnyFunction:
     """A function that runs one step: waits for coroutines, collects generators, repeats, calls hooks."""
     step = node.step
     function = step.entrypoint
@@ -36,24 +45,24 @@ def make_call(node, pipeline_options):
     return call
 
 
-def _awaiting(function):
+def _awaiting(function: AnyFunction) -> AnyFunction:
     from . import aio
 
-    def call(**kwargs):
+    def call(**kwargs: Any) -> Any:
         return aio.run(function(**kwargs))
 
     return call
 
 
-def _collecting(function, is_async, own_result):
+def _collecting(function: AnyFunction, is_async: bool, own_result: bool) -> AnyFunction:
     from . import aio
 
-    def call(**kwargs):
+    def call(**kwargs: Any) -> Any:
         run = _run.get()
         emit = run.emit if run is not None else None
         generator = function(**kwargs)
         items = aio.iterate(generator) if is_async else generator
-        kept = []
+        kept: List[Any] = []
         try:
             while True:
                 try:
@@ -70,10 +79,10 @@ def _collecting(function, is_async, own_result):
     return call
 
 
-def _iterating(function):
+def _iterating(function: AnyFunction) -> AnyFunction:
     """For a step that is no generator itself but returns an iterator."""
 
-    def call(**kwargs):
+    def call(**kwargs: Any) -> Any:
         run = _run.get()
         emit = run.emit if run is not None else None
         result = function(**kwargs)
@@ -91,8 +100,8 @@ def _iterating(function):
     return call
 
 
-def _repeating(call, name, retry):
-    def repeat(**kwargs):
+def _repeating(call: AnyFunction, name: str, retry: StepRetryConfig) -> AnyFunction:
+    def repeat(**kwargs: Any) -> Any:
         delay = retry.delay
         for left in range(retry.max_retries, -1, -1):
             try:
@@ -112,10 +121,10 @@ def _repeating(call, name, retry):
     return repeat
 
 
-def _hooked(call, success, failure):
+def _hooked(call: AnyFunction, success: Any, failure: Any) -> AnyFunction:
     from .hooks import after_step
 
-    def hooked(**kwargs):
+    def hooked(**kwargs: Any) -> Any:
         try:
             result = call(**kwargs)
         except Exception as error:
@@ -127,11 +136,11 @@ def _hooked(call, success, failure):
     return hooked
 
 
-def _unpacker(node):
+def _unpacker(node: Node) -> AnyFunction:
     names = [output.name for output in node.step.outputs]
     count = len(names)
 
-    def unpack(value):
+    def unpack(value: Any) -> Tuple[Any, ...]:
         if type(value) is tuple and len(value) == count:
             return value
         if isinstance(value, (tuple, list)) and len(value) == count:
@@ -143,7 +152,7 @@ def _unpacker(node):
     return unpack
 
 
-def _wants_inputs(function) -> bool:
+def _wants_inputs(function: Any) -> bool:
     """Whether the step's module uses get_step_context(), through which inputs can be asked for."""
     names = getattr(function, "__globals__", {})
     if any(value is get_step_context for value in names.values()):
@@ -153,29 +162,28 @@ def _wants_inputs(function) -> bool:
 
 
 class _Writer:
-    def __init__(self, graph, options):
+    def __init__(self, graph: Graph, options: Options) -> None:
         self.graph = graph
         self.options = options
-        self.names = {}
+        self.names: Dict[str, Any] = {}
         self.number = {id(node): at for at, node in enumerate(graph.nodes)}
-        self.lines = []
+        self.lines: List[str] = []
 
-    def constant(self, value, hint):
+    def constant(self, value: Any, hint: str) -> str:
         name = f"{hint}{len(self.names)}"
         self.names[name] = value
         return name
 
-    def variable(self, node, index):
+    def variable(self, node: Node, index: int) -> str:
         at = self.number[id(node)]
         return f"v{at}" if len(node.step.outputs) == 1 else f"v{at}_{index}"
 
-    def expression(self, feed, fields):
-        kind = feed[0]
-        if kind == "parameter":
+    def expression(self, feed: Feed, fields: Mapping[str, Any]) -> str:
+        if feed[0] == "parameter":
             return f"p[{fields[feed[1]]!r}]"
-        if kind == "step":
+        if feed[0] == "step":
             return self.variable(feed[1], feed[2])
-        if kind == "list":
+        if feed[0] == "list":
             items = "".join(self.expression(item, fields) + ", " for item in feed[2])
             return f"({items})" if feed[1] is tuple else f"[{items}]"
         name = self.constant(feed[1], "c")
@@ -186,7 +194,7 @@ class _Writer:
         self.names["deepcopy"] = deepcopy
         return f"deepcopy({name})"
 
-    def node(self, node, fields):
+    def node(self, node: Node, fields: Mapping[str, Any]) -> None:
         at = self.number[id(node)]
         call = self.constant(make_call(node, self.options), "f")
         inputs = {name: self.expression(feed, fields) for name, feed in node.inputs.items()}
@@ -206,7 +214,8 @@ class _Writer:
             self.lines.append(f"    {targets} = {self.constant(_unpacker(node), 'u')}({code})")
 
 
-def compile_plan(graph, fields, options, everything=False):
+def compile_plan(graph: Graph, fields: Mapping[str, Any], options: Options,
+                 everything: bool = False) -> Callable[[RunContext, Any], Any]:
     """``run(ctx, p)``: runs the steps and gives the pipeline's outputs as a tuple, in their order.
 
     ``fields`` maps the pipeline's parameters to keys of ``p``. With ``everything`` the result is a dictionary
@@ -221,4 +230,5 @@ def compile_plan(graph, fields, options, everything=False):
     else:
         result = "(" + "".join(writer.variable(ref.node, ref.index) + ", " for _, ref in graph.outputs) + ")"
     text = "def run(ctx, p):\n" + "\n".join(writer.lines) + f"\n    ctx.index = -1\n    return {result}\n"
-    return define("run", text, writer.names)
+    run: Callable[[RunContext, Any], Any] = define("run", text, writer.names)
+    return run

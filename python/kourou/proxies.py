@@ -6,10 +6,16 @@ from __future__ import annotations
 import ipaddress
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Tuple
+
+    from ._typing import Scope
+
 _SCHEMES = ("http", "https")
 
 
-def _address(text):
+def _address(text: str) -> Tuple[str, int]:
     """(host, port) of ``host``, ``host:port`` or ``[host]:port``; anything else is a host without a port."""
     host, port = text, ""
     if text.startswith("[") and "]" in text:
@@ -23,7 +29,7 @@ def _address(text):
 class Proxies:
     """FORWARDED_ALLOW_IPS: addresses and networks whose word is taken, separated by commas; ``*`` for all."""
 
-    def __init__(self, trusted=None):
+    def __init__(self, trusted: Optional[str] = None) -> None:
         text = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1") if trusted is None else trusted
         parts = [part.strip() for part in text.split(",") if part.strip()]
         self._all = "*" in parts
@@ -34,7 +40,7 @@ class Proxies:
             except ValueError:
                 self._names.add(part)
 
-    def trusts(self, host) -> bool:
+    def trusts(self, host: Optional[str]) -> bool:
         """Whether the word of this host is taken."""
         if self._all:
             return True
@@ -44,7 +50,7 @@ class Proxies:
             return host in self._names
         return any(address in network for network in self._networks)
 
-    def apply(self, scope) -> None:
+    def apply(self, scope: Scope) -> None:
         """Scheme and client of a request as a trusted proxy says them."""
         proto, hosts = None, []
         for name, value in scope["headers"]:
@@ -61,7 +67,7 @@ class Proxies:
             if host:
                 scope["client"] = (host, port)
 
-    def _nearest(self, hosts):
+    def _nearest(self, hosts: List[str]) -> Tuple[str, int]:
         """Each proxy adds the one that it saw: the last that is none of ours is the client."""
         if not self._all:
             for text in reversed(hosts):

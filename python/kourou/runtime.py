@@ -27,16 +27,27 @@ from .pipelines import Pipeline
 from .plan import compile_plan
 from .signature import field_names
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union
+
+    from ._typing import Answer, AnyPipeline, Buffer, Emit, Headers, Json
+    from .asgi import AppRunner
+    from .schema import InputTypes, OutputTypes
+    from .wire import Wire
+
+    Read = Tuple[Any, Optional[str], bytes]  # parameters, run_name, parameters as JSON; or None, None, body of a 422 answer
+
 _TEXT = lite.encode_basestring
 _SCALARS = lite.SCALARS
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     """A string as JSON; "null" for None."""
     return "null" if value is None else _TEXT(str(value))
 
 
-def find_pipeline(source: str, root=None) -> Pipeline:
+def find_pipeline(source: str, root: Optional[str] = None) -> AnyPipeline:
     """The pipeline that a source names. LoadError (import, attribute, not_a_pipeline) when there is none."""
     try:
         thing = load_source(source, "pipeline", root)
@@ -58,7 +69,7 @@ def find_pipeline(source: str, root=None) -> Pipeline:
     return thing
 
 
-def _not_a_pipeline(source, thing):
+def _not_a_pipeline(source: str, thing: Any) -> str:
     from .steps import Step
 
     kind = type(thing)
@@ -75,7 +86,7 @@ def _not_a_pipeline(source, thing):
     return f"{source} is of type {kind.__name__}, not a pipeline"
 
 
-def load(snapshot: dict, root: str, deployment=None) -> "Runner":
+def load(snapshot: Json, root: str, deployment: Optional[Json] = None) -> Runner:
     """Imports the pipeline of a snapshot and prepares everything that does not depend on a request."""
     root = os.path.abspath(root)
     python = snapshot.get("python") or {}
@@ -96,7 +107,7 @@ def load(snapshot: dict, root: str, deployment=None) -> "Runner":
         raise LoadError(one_line(error), "internal", traceback=short_traceback(error, root)) from error
 
 
-def _call_hook(hook, **kwargs):
+def _call_hook(hook: Any, **kwargs: Any) -> Any:
     from . import hooks
 
     return hooks.call(hooks.resolve(hook), **kwargs)
@@ -105,7 +116,7 @@ def _call_hook(hook, **kwargs):
 class Runner:
     """One pipeline, ready to answer requests. ``routes`` and ``middleware`` are for the worker's READY frame."""
 
-    def __init__(self, pipeline, snapshot, root, deployment):
+    def __init__(self, pipeline: AnyPipeline, snapshot: Json, root: str, deployment: Json) -> None:
         self.pipeline = pipeline
         self.snapshot = snapshot
         self.root = root
@@ -127,14 +138,14 @@ class Runner:
         self._prepare_reading()
         self._prepare_writing()
         self._prepare_frame()
-        self._custom = None
+        self._custom: Any = None
         if any(self.settings.get(key) for key in ("custom_endpoints", "custom_middlewares", "app_extensions")):
             from .asgi import App
 
             self._custom = App(self)
 
     @property
-    def routes(self):
+    def routes(self) -> List[Json]:
         """[{"method", "path", "auth_required"}] of the custom endpoints."""
         return self._custom.routes if self._custom is not None else []
 
@@ -144,7 +155,7 @@ class Runner:
         return self._custom is not None and self._custom.wrapped
 
     @property
-    def arguments(self):
+    def arguments(self) -> Optional[str]:
         """For the READY frame: what the server needs to know to send arguments instead of bodies, as JSON; None when it
         had better not."""
         parameters = lite.described(self._parameters) if self._lite and not self._template else None
@@ -152,27 +163,27 @@ class Runner:
 
     # -- preparation ------------------------------------------------------------------------------
 
-    def _prepare_reading(self):
-        self._inputs = None
-        self._write_fields = None
+    def _prepare_reading(self) -> None:
+        self._inputs: Optional[InputTypes] = None
+        self._write_fields: Any = None
         if self._lite:
             self._read = self._read_first
         else:
             self._input_types()
             self._read = self._read_full
 
-    def _input_types(self):
+    def _input_types(self) -> InputTypes:
         if self._inputs is None:
             from .schema import InputTypes
 
             self._inputs = InputTypes(self._parameters, f"pipeline '{self.pipeline.name}'")
         return self._inputs
 
-    def _prepare_writing(self):
+    def _prepare_writing(self) -> None:
         named = self._graph.outputs
         self._names = [name for name, _ in named]
         types = [ref.output.annotation for _, ref in named]
-        self._outputs = None
+        self._outputs: Optional[OutputTypes] = None
         self._write_lite = None
         if lite.writable(types):
             self._write_lite = lite.tuple_writer(self._names, types)
@@ -182,14 +193,14 @@ class Runner:
         self._exact = tuple(types) if all(
             t in _SCALARS or (isinstance(t, type) and hasattr(t, "__pydantic_serializer__")) for t in types) else None
 
-    def _output_types(self):
+    def _output_types(self) -> OutputTypes:
         if self._outputs is None:
             from .schema import OutputTypes
 
             self._outputs = OutputTypes(self._graph.outputs, f"pipeline '{self.pipeline.name}'")
         return self._outputs
 
-    def _prepare_frame(self):
+    def _prepare_frame(self) -> None:
         d = self.deployment
         known = (
             '"deployment_id":' + _text(d["id"]) + ',"deployment_name":' + _text(d["name"]) +
@@ -219,7 +230,8 @@ class Runner:
                 self._custom.start()
         except Exception as error:
             if not hasattr(error, "traceback"):
-                error.traceback = short_traceback(error, self.root)
+                failed: Any = error
+                failed.traceback = short_traceback(error, self.root)
             raise
         finally:
             _app.reset(token)
@@ -247,7 +259,7 @@ class Runner:
         finally:
             _app.reset(token)
 
-    def _clean_up(self, hook, **kwargs):
+    def _clean_up(self, hook: Any, **kwargs: Any) -> None:
         if hook is None:
             return
         try:
@@ -255,17 +267,17 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the other hook still has to run
             self._log(f"clean-up failed: {one_line(error)}\n{short_traceback(error, self.root)}")
 
-    def _facade(self):
+    def _facade(self) -> AppRunner:
         from .asgi import AppRunner
 
         return self._custom.facade if self._custom is not None else AppRunner(self)
 
-    def _log(self, text):
+    def _log(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     # -- one request ------------------------------------------------------------------------------
 
-    def invoke(self, body, run_id: str):
+    def invoke(self, body: Buffer, run_id: str) -> Tuple[int, bytes, int]:
         """(HTTP status, body, flags of the RESPONSE frame) of one invocation; flags are 0 when the run did not succeed."""
         started = perf_counter()
         p, run_name, used = self._read(body)
@@ -283,7 +295,7 @@ class Runner:
             _run.reset(token)
         return 200, self._succeeded(ctx, out, used, started), F_RUN_OK
 
-    def invoke_arguments(self, body, run_id: str):
+    def invoke_arguments(self, body: Buffer, run_id: str) -> Tuple[int, bytes, int]:
         """The same for arguments that the server has read from the body. It also writes the answer around small outputs."""
         started = perf_counter()
         p = arguments(body)
@@ -299,12 +311,12 @@ class Runner:
             return 200, out, F_RUN_OK | F_OUTPUTS
         return 200, self._succeeded(ctx, out, self._used(p), started), F_RUN_OK
 
-    def _used(self, p) -> bytes:
+    def _used(self, p: Any) -> bytes:
         if self._write_fields is None:
             self._write_fields = lite.tuple_writer(list(self._fields), [p.annotation for p in self._parameters])
         return self._write_fields(p) or self._write_used(p)
 
-    def _written(self, values) -> bytes:
+    def _written(self, values: Tuple[Any, ...]) -> bytes:
         try:
             return self._write_lite and self._write_lite(values) or self._write(values)
         except OutputError:
@@ -312,19 +324,19 @@ class Runner:
         except Exception:  # noqa: BLE001 - whatever it was, this way says which output of which step
             return self._output_types().write(dict(zip(self._names, values)))
 
-    def _succeeded(self, ctx, out, used, started) -> bytes:
+    def _succeeded(self, ctx: RunContext, out: bytes, used: bytes, started: float) -> bytes:
         name = ctx.given_name
         text = _TEXT(name) if name else f'{self._run_prefix_text}{ctx.run_id[:8]}"'
         return self._answer % (b"true", out, perf_counter() - started, f'"{ctx.run_id}"'.encode(), text.encode(), used,
                                b"null")
 
-    def _read_first(self, body):
+    def _read_first(self, body: Buffer) -> Read:
         """Makes the reader only now: as a rule the server reads the bodies, and a start is waited for."""
         self._read_lite = lite.reader(self._parameters)
         self._read = self._read_small
         return self._read(body)
 
-    def _read_small(self, body):
+    def _read_small(self, body: Buffer) -> Read:
         """Like _read_full(), without pydantic as long as everything is exactly of its type."""
         try:
             p, run_name = self._read_lite(body)
@@ -332,7 +344,7 @@ class Runner:
         except Exception:  # noqa: BLE001 - whatever it was, pydantic knows better
             return self._read_full(body)
 
-    def _read_full(self, body):
+    def _read_full(self, body: Buffer) -> Read:
         """(parameters, run_name, parameters as JSON), or (None, None, body of a 422 answer)."""
         inputs = self._input_types()
         if type(body) is memoryview:
@@ -354,19 +366,19 @@ class Runner:
                 return None, None, json_bytes({"detail": problems_of(error, body)})
             raise
 
-    def _write_used(self, p) -> bytes:
+    def _write_used(self, p: Any) -> bytes:
         from .schema import json_bytes
 
         return json_bytes({name: p[field] for name, field in self._fields.items()})
 
-    def _write(self, values) -> bytes:
+    def _write(self, values: Tuple[Any, ...]) -> bytes:
         types = self._output_types()
         named = dict(zip(self._names, values))
         if self._exact is not None and tuple(map(type, values)) == self._exact:
             return types.write_exact(named)
         return types.write(named)
 
-    def _failed(self, ctx, used, error, started) -> bytes:
+    def _failed(self, ctx: RunContext, used: bytes, error: BaseException, started: float) -> bytes:
         from .streaming import StreamClosed
 
         if forked.in_child():
@@ -378,13 +390,13 @@ class Runner:
         self._log(f"run {ctx.run_id} failed in {where or 'the pipeline: '}\n{short_traceback(error, self.root)}".rstrip())
         return self._frame(False, b"null", ctx, used, text, perf_counter() - started)
 
-    def _frame(self, success, out, ctx, used, error, seconds) -> bytes:
+    def _frame(self, success: bool, out: bytes, ctx: RunContext, used: bytes, error: Optional[str], seconds: float) -> bytes:
         return self._answer % (b"true" if success else b"false", out, seconds, _text(ctx.run_id).encode(),
                                _text(ctx.run_name).encode(), used, _text(error).encode("utf-8", "replace"))
 
     # -- streams ----------------------------------------------------------------------------------
 
-    def stream(self, body, run_id: str):
+    def stream(self, body: Buffer, run_id: str) -> Union[Iterator[bytes], Tuple[int, bytes, bool]]:
         """An iterator of event-stream blocks; (422, body, False) when the request is refused.
 
         ``run_started``, then a ``user_message`` for everything that a step streams, then ``run_finished`` with
@@ -399,7 +411,7 @@ class Runner:
         ctx.given_name = run_name or filled_run_name(self._template)
         return self._blocks(ctx, used, started, self._count)
 
-    def _blocks(self, ctx, used, started, count):
+    def _blocks(self, ctx: RunContext, used: bytes, started: float, count: int) -> Iterator[bytes]:
         from .schema import json_bytes
         from .streaming import Relay, event
 
@@ -411,7 +423,7 @@ class Runner:
             else:
                 yield event("user_message", data)
 
-    def _run_streaming(self, ctx, used, started, emit):
+    def _run_streaming(self, ctx: RunContext, used: bytes, started: float, emit: Emit) -> bytes:
         from .schema import message_bytes
 
         ctx.emit = lambda data: emit(message_bytes(data if isinstance(data, dict) else {"value": data}))
@@ -428,7 +440,7 @@ class Runner:
 
     # -- batches ----------------------------------------------------------------------------------
 
-    def batch(self, body, run_id: str):
+    def batch(self, body: Buffer, run_id: str) -> Tuple[int, bytes]:
         """(status, body): a list of invocations (or {"items": [...]}) gives the list of their answers, in order.
 
         An item that is refused has ``success: false`` and the usual ``detail``. Runs are called
@@ -460,7 +472,7 @@ class Runner:
             answers.append(self._refused(answer, f"{run_id}-{at}") if status == 422 else answer)
         return 200, b"[" + b",".join(answers) + b"]"
 
-    def _refused(self, answer: bytes, run_id) -> bytes:
+    def _refused(self, answer: bytes, run_id: str) -> bytes:
         ctx = RunContext(self._app, run_id, {})
         whole = self._frame(False, b"null", ctx, b"null", "The request does not fit the input schema", 0.0)
         return whole[:-1] + b"," + answer[1:]
@@ -468,17 +480,20 @@ class Runner:
     # -- everything of the user's own ---------------------------------------------------------------
 
     @property
-    def uploads(self):
+    def uploads(self) -> Optional[List[str]]:
         """["METHOD path", ...] of the routes whose bodies may still be coming when custom() is called; None when there is
         nothing but invocations."""
         return self._custom.uploads if self._custom is not None else None
 
     @property
-    def on_loop(self):
+    def on_loop(self) -> List[str]:
         """["METHOD path", ...] of the routes whose requests hold no thread; for those with ``uploads``."""
-        return self._custom.on_loop
+        routes: List[str] = self._custom.on_loop
+        return routes
 
-    def custom(self, method, path, query, headers, body, run_id=None, more=(), open_wire=None):
+    def custom(self, method: str, path: str, query: str, headers: Headers, body: Optional[bytes],
+               run_id: Optional[str] = None, more: Sequence[str] = (),
+               open_wire: Optional[Callable[[], Wire]] = None) -> Optional[Answer]:
         """(status, headers, body) of a custom endpoint, or of any request when there is middleware.
 
         ``more``: the rest of the head's first line (docs/worker-protocol.md). With ``open_wire`` the answer may come
@@ -486,4 +501,5 @@ class Runner:
         """
         if self._custom is None:
             return 404, [(b"content-type", b"application/json")], b'{"detail":"Not Found"}'
-        return self._custom.handle((method, path, query, *more), headers, body, run_id, open_wire)
+        answer: Optional[Answer] = self._custom.handle((method, path, query, *more), headers, body, run_id, open_wire)
+        return answer

@@ -12,7 +12,7 @@ from .errors import PipelineDefinitionError
 
 TYPE_CHECKING = False  # not of typing, see above
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Generic, Iterable, List, Mapping, Optional, Sequence, Tuple, Type
+    from typing import Any, Dict, Generic, Iterable, List, Mapping, Sequence, Type
 
     from typing_extensions import ParamSpec, TypeVar
 
@@ -73,7 +73,7 @@ def _fail(function: Any, what: str, text: str) -> PipelineDefinitionError:
 
 def annotations_of(function: Any, what: str = "step") -> Dict[str, Any]:
     """The function's annotations with strings evaluated."""
-    raw = getattr(function, "__annotations__", None) or {}
+    raw: Dict[str, Any] = getattr(function, "__annotations__", None) or {}
     plain = unwrap(function)
     names = getattr(plain, "__globals__", {})
     if all(not isinstance(a, str) for a in raw.values()):
@@ -114,8 +114,8 @@ def _from_code(function: Any, what: str) -> List[Parameter]:
     names = code.co_varnames
     count, keywords = code.co_argcount, code.co_kwonlyargcount
     defaults = function.__defaults__ or ()
-    keyword_defaults = function.__kwdefaults__ or {}
-    result = []
+    keyword_defaults: Dict[str, Any] = function.__kwdefaults__ or {}
+    result: List[Parameter] = []
     for at, name in enumerate(names[: count + keywords]):
         if at < count:
             index = at - (count - len(defaults))
@@ -131,7 +131,7 @@ def _from_inspect(function: Any, what: str) -> List[Parameter]:
     import inspect
 
     hints = annotations_of(function, what)
-    result = []
+    result: List[Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             star = "*args" if parameter.kind == parameter.VAR_POSITIONAL else "**kwargs"
@@ -152,7 +152,7 @@ def field_names(parameters: Iterable[Parameter]) -> Dict[str, str]:
 def bind(parameters: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any], what: str,
          error: Type[Exception] = TypeError) -> Dict[str, Any]:
     """{name: value} of the arguments that were passed; wrong ones are an error. Missing ones are not."""
-    bound = {}
+    bound: Dict[str, Any] = {}
     places = [p for p in parameters if not p.keyword_only]
     if len(args) > len(places):
         raise error(f"{what} takes {len(places)} positional arguments, {len(args)} were given")
@@ -184,7 +184,7 @@ def accepts_argument(function: Any) -> bool:
     plain = unwrap(function)
     code = getattr(plain, "__code__", None)
     if code is None:
-        call = getattr(type(plain), "__call__", None)
+        call: Any = getattr(type(plain), "__call__", None)
         code = getattr(call, "__code__", None)
         return code is not None and code.co_argcount > 1
     bound = 1 if getattr(function, "__self__", None) is not None else 0

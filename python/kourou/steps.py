@@ -13,7 +13,7 @@ from .signature import (ASYNC_GENERATOR, COROUTINE, GENERATOR, MISSING, P, R, Ty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, AsyncIterator, Callable, Coroutine, Dict, Generator, Iterator, List, Mapping, Optional, TypeVar, overload
+    from typing import Any, AsyncIterator, Callable, Coroutine, Dict, Generator, Iterator, List, Optional, TypeVar, overload
 
     from typing_extensions import Self, Unpack
 
@@ -42,12 +42,13 @@ class Step(Typed[P, R]):
             raise TypeError(f"@step goes on a function, not on {entrypoint!r}")
         if not TYPE_CHECKING:
             self.entrypoint = entrypoint
-        self.name: str = name or str(getattr(entrypoint, "__name__"))
+        self.name = name or str(getattr(entrypoint, "__name__"))
         self.options: Options = options or {}
         self.origin: Step[..., Any] = origin or self
         self.__name__ = self.name
         self.__qualname__ = getattr(entrypoint, "__qualname__", self.name)
-        self.__module__ = getattr(entrypoint, "__module__", None)
+        module: Any = getattr(entrypoint, "__module__", None)
+        self.__module__ = module
         self.__doc__ = entrypoint.__doc__
         self._parameters: Optional[List[Parameter]] = None
         self._outputs: Optional[List[Output]] = None

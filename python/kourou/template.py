@@ -8,7 +8,7 @@ all, stays held in the child for ever.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found,unused-ignore]  # a part of signal in C, which no stubs describe
 import _socket
 import os
 import sys
@@ -16,10 +16,16 @@ import sys
 from . import forked
 from .frames import T_HELLO, T_REFUSED, T_SPAWNED, U32, VERSION
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List, Optional, Tuple
+
+    from .worker import Channel
+
 PR_SET_PDEATHSIG = 1
 
 
-def serve(channel, runner, descriptors) -> None:
+def serve(channel: Channel, runner: Half, descriptors: Tuple[int, ...]) -> None:
     """Forks as often as the front asks. Returns when it asks for an end."""
     prctl, front = _prctl(), os.getppid()
     while channel.read():
@@ -35,7 +41,7 @@ def serve(channel, runner, descriptors) -> None:
             return
 
 
-def _prctl():
+def _prctl() -> Any:
     """To end with the front in whatever it does; without it, a child ends when it reads next."""
     try:
         import ctypes
@@ -45,7 +51,7 @@ def _prctl():
         return None
 
 
-def _obstacle():
+def _obstacle() -> Optional[str]:
     """Why this process cannot be forked, or None."""
     try:
         threads = len(os.listdir("/proc/self/task"))
@@ -62,7 +68,7 @@ def _obstacle():
     return None
 
 
-def _spawn(channel, rid, fds, what) -> None:
+def _spawn(channel: Channel, rid: int, fds: List[int], what: Tuple[Half, Any, int, Tuple[int, ...]]) -> None:
     problem = "the template has no descriptor left" if min(fds) < 0 else _obstacle()
     if problem is not None:
         channel.send(T_REFUSED, rid, problem.encode())
@@ -95,7 +101,7 @@ def _spawn(channel, rid, fds, what) -> None:
         channel.send(T_REFUSED, rid, b"a process cannot be forked: no memory or no process left")
 
 
-def _worker(fds, parent, runner, prctl, front, descriptors) -> None:
+def _worker(fds: List[int], parent: int, runner: Half, prctl: Any, front: int, descriptors: Tuple[int, ...]) -> None:
     """The forked process, from here to its end."""
     from .worker import Channel, hello, ready, run
 
@@ -131,11 +137,11 @@ def _worker(fds, parent, runner, prctl, front, descriptors) -> None:
 class Half:
     """A runner whose start and end are those of what is shared, or of what a process has of its own."""
 
-    def __init__(self, runner, shared: bool):
+    def __init__(self, runner: Any, shared: bool) -> None:
         self.whole = self._runner = runner
         self._which = {"shared": shared, "own": not shared}
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
 
     def start(self) -> None:

@@ -7,9 +7,18 @@ the reader changes is told by ``wake``. A Collector has the same face and no cha
 
 from __future__ import annotations
 
-from _collections import deque
 
 from .frames import F_CUT, F_HEAD, F_RUN_OK, FD_THRESHOLD, T_RESPONSE, T_TAKEN, U32, head_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from typing import Any, Callable, List, Optional, Tuple
+
+    from ._typing import Headers
+    from .worker import Channel
+else:
+    from _collections import deque
 
 PIECE = 128 * 1024  # bytes of one CHUNK: the reader of the answer is asked between them
 
@@ -21,11 +30,11 @@ class Body:
     left = False  # the client has gone, or at least will send nothing more
     gone = False  # nobody takes an answer any more
     paused = False  # the client is slow in taking the answer
-    wake = None
+    wake: Optional[Callable[[], Any]] = None
     seconds = 0.0  # for which the request held a thread
 
-    def __init__(self, body=None):
-        self._parts = deque()
+    def __init__(self, body: Optional[bytes] = None) -> None:
+        self._parts: deque[bytes] = deque()
         self.whole = body is not None
         if body:
             self._parts.append(body)
@@ -41,12 +50,12 @@ class Body:
 class Wire(Body):
     """One request of a channel. ``done`` is called when nothing more of it runs."""
 
-    def __init__(self, channel, rid: int, body=None, head: bytes = b""):
+    def __init__(self, channel: Channel, rid: int, body: Optional[bytes] = None, head: bytes = b"") -> None:
         super().__init__(body)
         self.coming = body is None
         self.first = head  # the head of a request whose body is still coming
-        self.on_done = None
-        self.run_id = None  # once it is started
+        self.on_done: Optional[Callable[[], Any]] = None
+        self.run_id: Optional[str] = None  # once it is started
         self._channel = channel
         self._rid = rid
         self._ended = False
@@ -81,7 +90,7 @@ class Wire(Body):
         if self.coming and not self._ended:
             self._channel.send(T_TAKEN, self._rid, U32.pack(n))
 
-    def head(self, status: int, headers, data: bytes) -> None:
+    def head(self, status: int, headers: Headers, data: bytes) -> None:
         """Begins an answer that comes in pieces."""
         head = head_lines(headers)
         self._channel.send_chunk(self._rid, b"".join((U32.pack(len(head)), head, data)), status, F_HEAD)
@@ -93,12 +102,12 @@ class Wire(Body):
         """Ends such an answer; cut: it must not look whole."""
         self._finish(status, (F_RUN_OK if ok else 0) | (F_CUT if cut else 0), ())
 
-    def answer(self, status: int, headers, data: bytes, ok: bool) -> None:
+    def answer(self, status: int, headers: Headers, data: bytes, ok: bool) -> None:
         """The whole answer at once."""
         head = head_lines(headers)
         self._finish(status, F_HEAD | (F_RUN_OK if ok else 0), (U32.pack(len(head)), head, data))
 
-    def _finish(self, status, flags, parts) -> None:
+    def _finish(self, status: int, flags: int, parts: Tuple[bytes, ...]) -> None:
         if self._ended:
             return
         self._ended = True
@@ -114,33 +123,34 @@ class Wire(Body):
         """Nothing of the request runs any more."""
         if not self._ended:
             self.end(499, False, True)
-        self.on_done()
+        if self.on_done is not None:
+            self.on_done()
 
 
 class Collector(Body):
     """Keeps the answer: ``result`` is (status, headers, body), without the declared length."""
 
-    def __init__(self, body: bytes):
+    def __init__(self, body: bytes) -> None:
         super().__init__(body)
-        self.result = None
-        self._data = []
+        self.result: Any = None
+        self._data: List[bytes] = []
 
-    def taken(self, n):
+    def taken(self, n: int) -> None:
         pass
 
-    def head(self, status, headers, data):
+    def head(self, status: int, headers: Headers, data: bytes) -> None:
         self.result = status, [pair for pair in headers if pair[0] != b"content-length"]
         self._data.append(data)
 
-    def data(self, data):
+    def data(self, data: bytes) -> None:
         self._data.append(data)
 
-    def end(self, status, ok, cut):
+    def end(self, status: int, ok: bool, cut: bool) -> None:
         if self.result is not None and len(self.result) == 2:
             self.result = (*self.result, b"".join(self._data))
 
-    def answer(self, status, headers, data, ok):
+    def answer(self, status: int, headers: Headers, data: bytes, ok: bool) -> None:
         self.result = status, headers, data
 
-    def done(self):
+    def done(self) -> None:
         pass

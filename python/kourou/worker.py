@@ -13,12 +13,11 @@ it takes the thread that imports it for the main one.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found,unused-ignore]  # a part of signal in C, which no stubs describe
 import _socket
 import gc
 import os
 import sys
-from _collections import deque
 from _thread import allocate_lock
 from time import perf_counter
 
@@ -30,6 +29,17 @@ from .frames import (
     T_READY, T_RECALL, T_SPAWN, T_REQUEST, T_RESPONSE, T_RESUME, T_RETURNED, U32, U64, VERSION, head_lines, memory_file,
     read_memory_file, split_custom,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from types import ModuleType
+    from typing import Any, Dict, List, Optional, Set, Tuple, Union
+
+    from ._typing import Answer
+    from .wire import Wire
+else:
+    from _collections import deque
 
 SLOW = 0.001  # seconds: longer runs hand the leadership over before they start
 HOLD = 0.0002  # seconds an answer may wait for others to be sent with it
@@ -44,13 +54,13 @@ _NOT_SENT = b"The worker has no descriptor or no memory left to send this answer
 _NOT_TAKEN = b"The worker has no descriptor or no memory left to take this request"
 
 
-def _threading():
+def _threading() -> ModuleType:
     import threading
 
     return threading
 
 
-def wire_for(channel, rid: int, body, head: bytes = b""):
+def wire_for(channel: Channel, rid: int, body: Optional[bytes], head: bytes = b"") -> Wire:
     """A Wire; the module is imported when the first is needed."""
     from .wire import Wire
 
@@ -62,24 +72,24 @@ class _Running:
 
     __slots__ = ("id", "run_id")
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.id, self.run_id = 0, ""
 
 
 class Channel:
     """The socket: reads frames into ``pending``, writes answers in batches."""
 
-    def __init__(self, sock):
+    def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
-        self.pending = deque()  # (id, kind, run id, body)
-        self.outbox = []
-        self.running = []  # a _Running for each thread that leads or has led
-        self.cancelled = set()  # ids of running requests that nobody waits for
-        self.paused = {}  # id of a running stream: what it waits for
-        self.wires = {}  # by id: requests that are answered on the event loop, or whose body is still coming
-        self.spawns = deque()  # of a template: (id, descriptors) of the processes that are to be forked
+        self.pending: deque[Any] = deque()  # (id, kind, run id, body)
+        self.outbox: List[bytes] = []
+        self.running: List[_Running] = []  # a _Running for each thread that leads or has led
+        self.cancelled: Set[int] = set()  # ids of running requests that nobody waits for
+        self.paused: Dict[int, Any] = {}  # id of a running stream: what it waits for
+        self.wires: Dict[int, Wire] = {}  # by id: requests that are answered on the event loop, or whose body is still coming
+        self.spawns: deque[Tuple[int, List[int]]] = deque()  # of a template: (id, descriptors) of the processes that are to be forked
         self.draining = False
-        self._fds = deque()
+        self._fds: deque[int] = deque()
         self._buf = bytearray(READ_SIZE + 64)
         self._view = memoryview(self._buf)
         self._have = 0
@@ -93,7 +103,7 @@ class Channel:
         except BlockingIOError:
             return True
         except (ConnectionResetError, InterruptedError):
-            n, anc, seen = 0, (), 0
+            n, anc, seen = 0, [], 0
         if n == 0:
             self.draining = True
             return False
@@ -116,7 +126,7 @@ class Channel:
                     raise ValueError("frame too long")
                 break
             if ftype == T_REQUEST:
-                body = bytes(view[at + 52 : end])
+                body: Any = bytes(view[at + 52 : end])
                 if flags & F_FD:
                     body = (self._fds.popleft(), U64.unpack(body)[0])
                 elif flags & F_MORE:
@@ -164,7 +174,7 @@ class Channel:
         elif ftype == T_SPAWN:
             self.spawns.append((rid, [self._fds.popleft() if self._fds else -1 for _ in range(3)]))
 
-    def _tell(self, wire, rid: int, ftype: int, flags: int, data: bytes) -> None:
+    def _tell(self, wire: Wire, rid: int, ftype: int, flags: int, data: bytes) -> None:
         if ftype == T_BODY:
             wire.put(data, not flags & F_MORE)
         elif ftype == T_CANCEL:
@@ -190,7 +200,7 @@ class Channel:
         if resume is not None:
             resume.set()
 
-    def _runs(self, rid: int):
+    def _runs(self, rid: int) -> Optional[_Running]:
         """The _Running of a request that runs, or None."""
         for one in tuple(self.running):
             if one.id == rid:
@@ -246,7 +256,7 @@ class Channel:
         for at in range(0, len(data) or 1, MAX_PAYLOAD):
             self.send(T_CHUNK, rid, data[at : at + MAX_PAYLOAD], status, 0 if at else flags)
 
-    def send_large(self, rid: int, status: int, flags: int, run_us: int, parts) -> None:
+    def send_large(self, rid: int, status: int, flags: int, run_us: int, parts: Tuple[bytes, ...]) -> None:
         """Sends a RESPONSE whose body travels as a memory file; in the frame, when no descriptor can be had or sent."""
         try:
             self._send_file(rid, status, flags, run_us, parts)
@@ -258,7 +268,7 @@ class Channel:
             with self._write_lock:
                 self._send(RESPONSE.pack(len(body) + 4, rid, T_RESPONSE, flags, status, run_us) + body)
 
-    def _send_file(self, rid: int, status: int, flags: int, run_us: int, parts) -> None:
+    def _send_file(self, rid: int, status: int, flags: int, run_us: int, parts: Tuple[bytes, ...]) -> None:
         fd = memory_file(*parts)
         size = sum(map(len, parts))
         data = RESPONSE.pack(12, rid, T_RESPONSE, flags | F_FD, status, run_us) + U64.pack(size)
@@ -277,7 +287,7 @@ class Channel:
 class Worker:
     """Runs requests of one channel on up to ``threads`` threads."""
 
-    def __init__(self, channel: Channel, runner, wake_r: int, wake_w: int, mark, threads: int):
+    def __init__(self, channel: Channel, runner: Any, wake_r: int, wake_w: int, mark: memoryview, threads: int) -> None:
         self._channel = channel
         self._runner = runner
         self._wake_r, self._wake_w = wake_r, wake_w
@@ -290,7 +300,7 @@ class Worker:
         self._idle = 0  # threads that wait for the leadership
         self._away = 0  # requests that run, and not in the leader
         self._looping = 0  # of these, on the event loop: they hold no thread
-        self._offer = []
+        self._offer: List[None] = []
         self._mean = [0.0, 1.0, 0.0, 0.0, 0.0]  # seconds per kind, moving average; streams are always long
         self._state = _threading().Condition()
         self._done = False
@@ -317,7 +327,7 @@ class Worker:
         except BaseException as error:
             self._broken(error)
 
-    def _broken(self, error) -> None:
+    def _broken(self, error: BaseException) -> None:
         """Nobody would lead any more: the process ends, and the front starts another."""
         forked.leave(error)
 
@@ -381,11 +391,11 @@ class Worker:
         finally:
             self._channel.running.remove(me)
 
-    def _lead_as(self, me) -> bool:
+    def _lead_as(self, me: _Running) -> bool:
         channel = self._channel
         pending, outbox, cancelled = channel.pending, channel.outbox, channel.cancelled
         offer, mean, mark = self._offer, self._mean, self._mark
-        short = [None] * 5  # by kind: what runs it and gives the whole answer at once
+        short: List[Any] = [None] * 5  # by kind: what runs it and gives the whole answer at once
         short[K_INVOKE], short[K_ARGUMENTS] = self._runner.invoke, getattr(self._runner, "invoke_arguments", None)
         pack = RESPONSE.pack
         clock, read, flush = perf_counter, channel.read, channel.flush
@@ -445,7 +455,7 @@ class Worker:
 
     # -- everything but small invocations -------------------------------------------------------
 
-    def _skip(self, rid: int, kind: int, body) -> None:
+    def _skip(self, rid: int, kind: int, body: Any) -> None:
         if type(body) is tuple and body[0] >= 0:
             os.close(body[0])
         self._channel.wires.pop(rid, None)
@@ -454,7 +464,8 @@ class Worker:
         else:
             self._answer(rid, 499, b"", False, 0.0)
 
-    def _answer(self, rid: int, status: int, data: bytes, ok: bool, seconds: float, head=None) -> None:
+    def _answer(self, rid: int, status: int, data: bytes, ok: Union[bool, int], seconds: float,
+                head: Optional[bytes] = None) -> None:
         flags = (F_RUN_OK if ok else 0) | (0 if head is None else F_HEAD)
         run_us = min(int(seconds * 1e6), 0xFFFFFFFF)
         parts = (data,) if head is None else (U32.pack(len(head)), head, data)
@@ -474,7 +485,7 @@ class Worker:
         print(f"request failed outside of the pipeline: {text}", file=sys.stderr, flush=True)
         return json.dumps({"detail": text}).encode()
 
-    def _other(self, rid: int, kind: int, run_id: str, body, t0: float) -> None:
+    def _other(self, rid: int, kind: int, run_id: str, body: Any, t0: float) -> None:
         head = None
         if type(body) is tuple and body[0] < 0:
             self._channel.outbox.append(RESPONSE.pack(len(_NOT_TAKEN) + 4, rid, T_RESPONSE, F_FAILED, 503, 0) + _NOT_TAKEN)
@@ -501,22 +512,24 @@ class Worker:
             status, data, ok, head = 500, self._failure(error), False, None
         self._answer(rid, status, data, ok, perf_counter() - t0, head)
 
-    def _custom(self, rid: int, run_id: str, body, t0: float):
+    def _custom(self, rid: int, run_id: str, body: Any, t0: float) -> Optional[Answer]:
         """(status, headers, body); None when the event loop goes on with it."""
         wire = None if type(body) is bytes else body
         fields, headers, content = split_custom(body if wire is None else wire.first)
         if getattr(self._runner, "uploads", None) is None:
-            return self._runner.custom(*fields[:3], headers, content, run_id)
+            whole: Optional[Answer] = self._runner.custom(*fields[:3], headers, content, run_id)
+            return whole
 
-        def open_wire():
+        def open_wire() -> Wire:
             one = wire or wire_for(self._channel, rid, content)
             self._open(one, rid, run_id, t0)
             return one
 
-        return self._runner.custom(*fields[:3], headers, content if wire is None else None, run_id, fields[3:],
-                                   open_wire)
+        answer: Optional[Answer] = self._runner.custom(*fields[:3], headers, content if wire is None else None, run_id, fields[3:],
+                                                       open_wire)
+        return answer
 
-    def _open(self, wire, rid: int, run_id: str, t0: float) -> None:
+    def _open(self, wire: Wire, rid: int, run_id: str, t0: float) -> None:
         """The request goes on by itself: the worker does not end before it."""
         channel = self._channel
         with self._state:
@@ -536,7 +549,7 @@ class Worker:
             self._looping -= 1
         return self._step_down()
 
-    def _stream(self, rid: int, run_id: str, body: bytes):
+    def _stream(self, rid: int, run_id: str, body: bytes) -> Tuple[int, bytes, bool]:
         """Sends the blocks of a stream as they come. The result ends the request."""
         channel = self._channel
         result = self._runner.stream(body, run_id)
@@ -561,13 +574,14 @@ class Worker:
 class _Options:
     """The arguments of docs/worker-protocol.md."""
 
-    snapshot = root = None
+    snapshot: Any = None
+    root: Any = None
     deployment = "{}"
     fd = wake_r = wake_w = mark = -1
     threads = 40
     template = 0
 
-    def __init__(self, argv):
+    def __init__(self, argv: List[str]) -> None:
         for name, value in zip(argv[::2], argv[1::2]):
             field = name[2:].replace("-", "_")
             if not name.startswith("--") or not hasattr(_Options, field):
@@ -577,10 +591,10 @@ class _Options:
             raise SystemExit("kourou worker: this program is started by kourou-serve")
 
 
-def _on_sigterm(runner) -> None:
+def _on_sigterm(runner: Any) -> None:
     """SIGTERM cleans up without finishing requests."""
 
-    def stop(_signum, _frame):
+    def stop(_signum: int, _frame: object) -> None:
         if forked.in_child():
             os._exit(143)
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
@@ -593,7 +607,7 @@ def _on_sigterm(runner) -> None:
     _signal.signal(_signal.SIGTERM, stop)
 
 
-def _start(channel: Channel, options):
+def _start(channel: Channel, options: _Options) -> Any:
     """The started runner, or None after a FATAL frame. A template starts only what can be shared."""
     # What is imported stays: collecting garbage meanwhile would only look at it again and again.
     gc.disable()
@@ -605,7 +619,7 @@ def _start(channel: Channel, options):
         with open(options.snapshot, encoding="utf-8") as file:
             snapshot = parse(file.read())
         with Loading():
-            runner = runtime.load(snapshot, options.root, parse(options.deployment))
+            runner: Any = runtime.load(snapshot, options.root, parse(options.deployment))
         gc.enable()
         if options.template:
             from .template import Half
@@ -637,7 +651,7 @@ def _start(channel: Channel, options):
     return runner
 
 
-def ready(channel: Channel, runner) -> None:
+def ready(channel: Channel, runner: Any) -> None:
     """Says what the front needs to know to send requests."""
     routes = list(getattr(runner, "routes", None) or ())
     middleware = bool(getattr(runner, "middleware", None))
@@ -662,7 +676,7 @@ def hello() -> bytes:
     return b'{"language":"python %s"}' % sys.version.split(" ", 1)[0].encode()
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[List[str]] = None) -> int:
     """Runs a worker on inherited descriptors; the result is the exit status."""
     options = _Options(sys.argv[2:] if argv is None else argv)
     for fd in (options.fd, options.wake_r, options.wake_w, options.mark):
@@ -684,7 +698,7 @@ def main(argv=None) -> int:
     return 0
 
 
-def run(channel: Channel, runner, wake_r: int, wake_w: int, mark: int, threads: int) -> None:
+def run(channel: Channel, runner: Any, wake_r: int, wake_w: int, mark: int, threads: int) -> None:
     """From READY to the end of a worker."""
     import mmap  # as late as `threading`
 
