@@ -11,6 +11,7 @@
 #include "base/proc.h"
 #include "base/redact.h"
 #include "deployers/docker.h"
+#include "oci/interpreter.h"
 #include "oci/wheels.h"
 
 #include <stdio.h>
@@ -164,21 +165,26 @@ static void python(struct kr_app *app)
 /* Nothing is installed, so what there is to see is that nothing comes of it and why. */
 static void wheels(bool uv)
 {
-    const struct kr_base_python target = {
-        .minor = 11, .bin = (char *)(uintptr_t) "/usr/bin", .site = (char *)(uintptr_t) "/usr/lib"};
+    const struct kr_base_python target = {.minor = 11,
+                                          .executable = (char *)(uintptr_t) "/usr/bin/python3",
+                                          .purelib = (char *)(uintptr_t) "/usr/lib",
+                                          .platlib = (char *)(uintptr_t) "/usr/lib",
+                                          .scripts = (char *)(uintptr_t) "/usr/bin",
+                                          .headers = (char *)(uintptr_t) "/usr/include",
+                                          .data = (char *)(uintptr_t) "/usr"};
     const struct kr_wheels what = {.python = "python3",
                                    .requirements = "numpy\n",
                                    .constraints = "",
                                    .uv = uv,
                                    .target = &target,
                                    .temp_dir = fuzz_folder()};
-    kr_auto_files struct kr_files site = {0}, bin = {0};
+    kr_auto_files struct kr_files files = {0};
     kr_auto_free char *dir = NULL;
     struct kr_err err = KR_ERR_INIT;
 
-    if (kr_wheels_install(&what, &dir, &site, &bin, &err) < 0)
+    if (kr_wheels_install(&what, &dir, &files, &err) < 0)
         FUZZ_CHECK(err.code != KR_OK && err.msg[0] != '\0' && strchr(err.msg, '\n') == NULL);
-    FUZZ_CHECK(site.n == 0 && bin.n == 0);
+    FUZZ_CHECK(files.n == 0);
     if (dir != NULL)
         FUZZ_CHECK(kr_remove_tree(dir, NULL) == 0);
 }

@@ -21,6 +21,7 @@ void kr_build_finish(struct kr_build *build)
     kr_gate_close(build->gate);
     free(build->name);
     free(build->cache);
+    json_decref(build->moved);
     *build = (struct kr_build){0};
 }
 
@@ -140,12 +141,6 @@ int kr_build_init(struct kr_app *app, struct kr_target *target, struct kr_build 
 
 /* -- using an equal image again ---------------------------------------------------------------- */
 
-static void add_some(json_t *all, const char *key, json_t *value)
-{
-    if (value != NULL)
-        kr_json_set(all, key, json_incref(value));
-}
-
 /* The gate for an image, which others may be able to read. */
 static int open_gate(struct kr_build *b, struct kr_err *err)
 {
@@ -185,43 +180,6 @@ int kr_build_context(const struct kr_build *b, const char *root, struct kr_files
     if (kr_bundle_collect(&what, out, warnings, err) < 0)
         return kr_wrap(err, "build_context_root");
     return kr_gate_judge(b->gate, warnings, err);
-}
-
-/* Digest of everything that goes in. What a tag of a base image means is taken as it was then. */
-static int key_of(struct kr_build *b, char key[KR_SHA256_HEX], struct kr_err *err)
-{
-    kr_auto_files struct kr_files files = {0}, context = {0};
-    kr_auto_json json_t *warnings = json_array(), *all = json_object();
-    const char *folder = kr_json_str(b->docker, "build_context_root", NULL);
-    char digest[7 + KR_SHA256_HEX];
-    kr_auto_free char *text = NULL;
-    struct kr_launch in = b->launch;
-
-    in.cache_dir = b->cache;
-    if (folder == NULL) {
-        if (kr_launch_files(&in, &files, warnings, err) < 0)
-            return -(int)err->code;
-    } else {
-        kr_auto_free char *root = kr_path_join(in.root, folder);
-
-        if (kr_launch_source(&in, &files, warnings, err) < 0 ||
-            kr_build_context(b, root, &context, warnings, err) < 0)
-            return -(int)err->code;
-        kr_json_set(all, "docker", json_incref((json_t *)(uintptr_t)b->docker));
-    }
-    kr_files_digest(&files, digest);
-    kr_json_set_str(all, "files", digest);
-    kr_files_digest(&context, digest);
-    kr_json_set_str(all, "context", digest);
-    kr_json_set_str(all, "builder", b->builder);
-    kr_json_set_str(all, "name", b->name);
-    add_some(all, "options", json_object_get(b->docker, "build_config"));
-    add_some(all, "older_options", json_object_get(b->docker, "build_options"));
-    if (b->config != NULL)
-        kr_json_set(all, "config", json_incref((json_t *)(uintptr_t)b->config));
-    text = kr_json_canonical(all);
-    kr_sha256_hex(text, strlen(text), key);
-    return 0;
 }
 
 /* Whether the image is still where it was. Not being able to find out counts as no. */
@@ -318,7 +276,7 @@ static int build(struct kr_build *b, char **image, struct kr_err *err)
                  kr_json_bool(b->docker, "prevent_build_reuse", false);
     char key[KR_SHA256_HEX];
 
-    if (open_gate(b, err) < 0 || key_of(b, key, err) < 0 ||
+    if (open_gate(b, err) < 0 || kr_build_key(b, key, err) < 0 ||
         (!again && find_equal(b, key, image, err) < 0))
         return -(int)err->code;
     if (*image != NULL) {

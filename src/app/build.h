@@ -6,6 +6,7 @@
 
 #include "app/target.h"
 #include "deployers/engine.h"
+#include "base/digest.h"
 #include "oci/repo.h"
 #include "pack/launch.h"
 
@@ -21,6 +22,7 @@ struct kr_build {
     char *cache;             /* the data folder's cache/ */
     struct kr_launch launch; /* with the gate that all of it passes */
     struct kr_gate *gate;
+    json_t *moved; /* ["python:3.11-slim"]: tags that the engine has as they were before */
 };
 void kr_build_finish(struct kr_build *build);
 #define kr_auto_build kr_auto(kr_build_finish)
@@ -42,6 +44,11 @@ int kr_build_plan(struct kr_app *app, struct kr_target *target, struct kr_err *e
  * with what .dockerignore leaves of it, and without credentials and what belongs to Kourou. */
 int kr_build_context(const struct kr_build *build, const char *root, struct kr_files *out,
                      json_t *warnings, struct kr_err *err) KR_MUST_USE;
+
+/* build_key.c: digest of everything that goes in: files, settings, what the tags of base images
+ * mean now, wheels and sources of this machine. What cannot be found out about a tag counts as
+ * unchanged. */
+int kr_build_key(struct kr_build *build, char key[KR_SHA256_HEX], struct kr_err *err) KR_MUST_USE;
 
 /* build_local.c, build_daemonless.c: make the image; *image is the caller's. */
 int kr_build_local(const struct kr_build *build, char **image, struct kr_err *err) KR_MUST_USE;

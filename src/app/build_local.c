@@ -124,6 +124,31 @@ static int stage_context(const struct local *l, char **context, struct kr_err *e
     return 0;
 }
 
+/* An engine that cannot pull builds on what it has, and says why. */
+static int pull_moved(const struct local *l, struct kr_err *err)
+{
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(l->b->moved, i, name)
+    {
+        kr_auto_call struct kr_engine_call call = {.timeout_ms = 0};
+        struct kr_err why = KR_ERR_INIT;
+
+        kr_words_add(&call.words, "pull");
+        kr_words_add(&call.words, json_string_value(name));
+        if (run(l, &call, "docker pull", &why) == 0)
+            continue;
+        if (why.code == KR_E_CANCELLED) {
+            *err = why;
+            return -(int)err->code;
+        }
+        kr_denv_note(&l->b->target->env, true, "%s is another image now, but %s",
+                     json_string_value(name), why.msg);
+    }
+    return 0;
+}
+
 /* The user's own Dockerfile with a context of its own is built first; its image is what is built
  * on. */
 static int build_parent(struct local *l, struct kr_err *err)
@@ -326,7 +351,7 @@ int kr_build_local(const struct kr_build *b, char **image, struct kr_err *err)
     kr_auto_free char *file = NULL;
 
     if (need_engine(&l, err) < 0 || kr_tree_temp(b->cache, &l.dir, err) < 0 ||
-        build_parent(&l, err) < 0 || build_image(&l, err) < 0)
+        pull_moved(&l, err) < 0 || build_parent(&l, err) < 0 || build_image(&l, err) < 0)
         return -(int)err->code;
     if (b->push)
         return push(&l, image, err);

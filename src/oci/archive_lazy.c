@@ -14,7 +14,9 @@ static struct kr_lazy lib = {.files = {"libarchive.so.13"}};
 
 /* clang-format off */
 KR_LAZY(&lib, ENTRY *, archive_entry_clear, (ENTRY *e), (e))
+KR_LAZY(&lib, __LA_MODE_T, archive_entry_filetype, (ENTRY *e), (e))
 KR_LAZY_VOID(&lib, archive_entry_free, (ENTRY *e), (e))
+KR_LAZY(&lib, const char *, archive_entry_hardlink, (ENTRY *e), (e))
 KR_LAZY(&lib, ENTRY *, archive_entry_new, (void), ())
 KR_LAZY(&lib, const char *, archive_entry_pathname, (ENTRY *e), (e))
 KR_LAZY(&lib, const char *, archive_entry_symlink, (ENTRY *e), (e))
@@ -26,6 +28,7 @@ KR_LAZY_VOID(&lib, archive_entry_set_perm, (ENTRY *e, __LA_MODE_T mode), (e, mod
 KR_LAZY_VOID(&lib, archive_entry_set_size, (ENTRY *e, la_int64_t size), (e, size))
 KR_LAZY_VOID(&lib, archive_entry_set_uid, (ENTRY *e, la_int64_t uid), (e, uid))
 KR_LAZY(&lib, const char *, archive_error_string, (ARCHIVE *a), (a))
+KR_LAZY(&lib, la_ssize_t, archive_read_data, (ARCHIVE *a, void *p, size_t n), (a, p, n))
 KR_LAZY(&lib, int, archive_read_free, (ARCHIVE *a), (a))
 KR_LAZY(&lib, ARCHIVE *, archive_read_new, (void), ())
 KR_LAZY(&lib, int, archive_read_next_header, (ARCHIVE *a, ENTRY **e), (a, e))

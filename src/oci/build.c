@@ -7,6 +7,9 @@
 #include "core/image_layout.h"
 #include "oci/assemble.h"
 #include "oci/base_image.h"
+#include "oci/base_python.h"
+#include "oci/inputs.h"
+#include "oci/interpreter.h"
 #include "oci/push.h"
 #include "oci/tree.h"
 #include "oci/wheels.h"
@@ -29,6 +32,7 @@ struct build {
     struct kr_image image;
     struct kr_base_python python;
     char local_python[32]; /* version, or "" */
+    size_t local_inputs;   /* files of this machine that the requirements name */
     uint32_t uid, gid;
     struct kr_layer layers[LAYERS_MAX];
     const char *titles[LAYERS_MAX];
@@ -186,8 +190,8 @@ static int look_at_base(struct build *b, struct kr_err *err)
         return -(int)err->code;
     if (kr_base_get(b->base, b->cache, b->base_digest, &b->image, err) < 0)
         return kr_wrap(err, "base image");
-    if (!b->in->native &&
-        kr_base_find_python(b->base, b->cache, &b->image, b->in->base, &b->python, err) < 0)
+    if (!b->in->native && kr_base_find_python(b->base, b->cache, &b->image, b->in->environment,
+                                              b->in->base, &b->python, err) < 0)
         return -(int)err->code;
     if (!b->in->native && b->in->python != NULL && local_python(b, err) < 0)
         return -(int)err->code;
@@ -267,24 +271,58 @@ static int runtime_layer(struct build *b, struct kr_err *err)
 
 /* Everything that decides about the packages, but for what the index offers: that is asked again
  * only when a fresh build is wanted. */
-static char *requirements_key(const struct build *b)
+static int requirements_key(struct build *b, char **key, struct kr_err *err)
 {
     const struct kr_image_build *in = b->in;
+    struct kr_inputs inputs = {in->requirements, in->constraints, in->installer_args,
+                               in->installer_env};
     kr_auto_free char *args =
         in->installer_args != NULL ? kr_json_canonical(in->installer_args) : kr_strdup("[]");
     kr_auto_free char *all = kr_asprintf("%s\n--\n%s\n--\n%s\n--\n%s %s", in->requirements,
                                          in->constraints != NULL ? in->constraints : "", args,
-                                         b->python.site, b->python.bin);
-    char hex[KR_SHA256_HEX];
+                                         b->python.executable, b->python.purelib);
+    char hex[KR_SHA256_HEX], local[KR_DIGEST_SIZE];
 
+    if (kr_inputs_digest(b->cache, &inputs, local, &b->local_inputs, err) < 0)
+        return -(int)err->code;
     kr_sha256_hex(all, strlen(all), hex);
-    return kr_asprintf("requirements 1 %s %s %s local %s", kr_packer_version(in->zstd),
-                       in->uv ? "uv" : "pip", hex, b->local_python);
+    *key = kr_asprintf("requirements 2 %s %s %s local %s base %s inputs %s",
+                       kr_packer_version(in->zstd), in->uv ? "uv" : "pip", hex, b->local_python,
+                       b->image.digest, local);
+    return 0;
+}
+
+static bool is_there(const void *data, const char *folder)
+{
+    return kr_base_tree_at(data, folder, NULL, NULL) == KR_BASE_FOLDER;
+}
+
+/* Into the places that the base's links lead to: an entry for a folder would take the place of a
+ * link. */
+static int pack_over_base(struct build *b, struct kr_files *files, struct kr_layer *layer,
+                          struct kr_err *err)
+{
+    kr_auto_base_tree struct kr_base_tree tree;
+    struct kr_tar_part part = {
+        .prefix = "", .files = files, .fixed_prefix = true, .there = is_there, .data = &tree};
+    bool made;
+
+    kr_base_tree_init(&tree);
+    if (kr_base_read(b->base, b->cache, &b->image, &tree, err) < 0)
+        return kr_wrap(err, "base image");
+    for (size_t i = 0; i < files->n; i++) {
+        char *place = kr_base_tree_place(&tree, files->v[i].path);
+
+        free(files->v[i].path);
+        files->v[i].path = place;
+    }
+    kr_files_sort(files);
+    return kr_layer_make(b->cache, &part, 1, b->in->zstd, layer, &made, err);
 }
 
 static int pack_requirements(struct build *b, struct kr_layer *layer, struct kr_err *err)
 {
-    kr_auto_files struct kr_files site = {0}, bin = {0};
+    kr_auto_files struct kr_files files = {0};
     kr_auto_free char *dir = NULL;
     struct kr_wheels wheels = {.python = b->in->python,
                                .requirements = b->in->requirements,
@@ -292,20 +330,16 @@ static int pack_requirements(struct build *b, struct kr_layer *layer, struct kr_
                                .args = b->in->installer_args,
                                .environment = b->in->installer_env,
                                .uv = b->in->uv,
+                               .local = b->local_inputs > 0,
                                .target = &b->python,
                                .temp_dir = b->in->cache_dir,
                                .data = b->in->data,
                                .line = b->in->line,
                                .cancelled = b->in->cancelled};
-    struct kr_tar_part parts[] = {
-        {.prefix = BELOW_ROOT(b->python.site), .files = &site, .fixed_prefix = true},
-        {.prefix = BELOW_ROOT(b->python.bin), .files = &bin, .fixed_prefix = true},
-    };
-    bool made;
-    int rc = kr_wheels_install(&wheels, &dir, &site, &bin, err);
+    int rc = kr_wheels_install(&wheels, &dir, &files, err);
 
     if (rc == 0)
-        rc = kr_layer_make(b->cache, parts, KR_ARRAY_LEN(parts), b->in->zstd, layer, &made, err);
+        rc = pack_over_base(b, &files, layer, err);
     if (dir != NULL)
         (void)!kr_remove_tree(dir, NULL);
     return rc;
@@ -320,7 +354,8 @@ static int requirements_layer(struct build *b, struct kr_err *err)
     if (b->in->native || b->in->requirements == NULL || b->in->requirements[0] == '\0')
         return 0;
     layer = next_layer(b, "requirements");
-    key = requirements_key(b);
+    if (requirements_key(b, &key, err) < 0)
+        return kr_wrap(err, "requirements");
     old = b->fresh ? NULL : kr_cache_note(b->cache, key);
     if (kr_layer_of_note(b->cache, old, layer))
         return 0;

@@ -2,6 +2,7 @@
 #include "oci/tar.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -49,13 +50,14 @@ static void add_folders(struct list *list, const char *path, const char *before,
 {
     for (const char *p = path; (p = strchr(p, '/')) != NULL; p++) {
         size_t n = (size_t)(p - path);
+        kr_auto_free char *folder = NULL;
 
         if (before != NULL && strncmp(path, before, n + 1) == 0)
             continue;
-        add_item(list,
-                 part->prefix[0] != '\0' ? kr_asprintf("%s/%.*s", part->prefix, (int)n, path)
-                                         : kr_strndup(path, n),
-                 NULL, part);
+        folder = part->prefix[0] != '\0' ? kr_asprintf("%s/%.*s", part->prefix, (int)n, path)
+                                         : kr_strndup(path, n);
+        if (part->there == NULL || !part->there(part->data, folder))
+            add_item(list, kr_steal(&folder), NULL, part);
     }
 }
 
@@ -223,12 +225,60 @@ int kr_tar_write(const struct kr_tar_part *parts, size_t n,
     return rc;
 }
 
-int kr_tar_list(int fd, bool (*on_entry)(void *data, const char *path, const char *link),
-                void *data, struct kr_err *err)
+/* The entry as readers see it; *path is the caller's. False: it has no name. */
+static bool entry_of(struct archive_entry *from, struct kr_tar_entry *out, char **path)
+{
+    const char *name = archive_entry_pathname(from);
+    const char *link = archive_entry_symlink(from), *hard = archive_entry_hardlink(from);
+    size_t n;
+
+    if (name == NULL)
+        return false;
+    while (name[0] == '/' || (name[0] == '.' && name[1] == '/'))
+        name++;
+    n = strlen(name);
+    while (n > 0 && name[n - 1] == '/')
+        n--;
+    *path = kr_strndup(name, n);
+    *out = (struct kr_tar_entry){.path = *path, .type = KR_TAR_OTHER};
+    if (hard != NULL) {
+        out->type = KR_TAR_HARD_LINK;
+        out->target = hard;
+    } else if (link != NULL) {
+        out->type = KR_TAR_LINK;
+        out->target = link;
+    } else if (archive_entry_filetype(from) == AE_IFDIR) {
+        out->type = KR_TAR_FOLDER;
+    } else if (archive_entry_filetype(from) == AE_IFREG) {
+        out->type = KR_TAR_FILE;
+    }
+    return true;
+}
+
+/* Damage shows itself at the next head. */
+static void read_contents(struct archive *a, const struct kr_tar_reader *reader,
+                          const struct kr_tar_entry *entry, size_t wanted)
+{
+    kr_auto_buf struct kr_buf bytes = KR_BUF_INIT(wanted);
+    char chunk[65536];
+
+    while (bytes.n < wanted) {
+        size_t left = wanted - bytes.n;
+        la_ssize_t n = archive_read_data(a, chunk, left < sizeof(chunk) ? left : sizeof(chunk));
+
+        if (n <= 0)
+            break;
+        kr_buf_add(&bytes, chunk, (size_t)n);
+    }
+    reader->contents(reader->data, entry, kr_buf_str(&bytes), bytes.n);
+}
+
+int kr_tar_read(int fd, const struct kr_tar_reader *reader, struct kr_err *err)
 {
     struct archive *a = archive_read_new();
     struct archive_entry *entry;
     int rc = 0, got = ARCHIVE_EOF;
+    bool more = true;
 
     if (a == NULL)
         abort();
@@ -237,17 +287,17 @@ int kr_tar_list(int fd, bool (*on_entry)(void *data, const char *path, const cha
         archive_read_support_filter_zstd(a) < ARCHIVE_WARN ||
         archive_read_open_fd(a, fd, 65536) != ARCHIVE_OK)
         rc = kr_fail(err, KR_E_INVALID, "layer cannot be read: %s", archive_error_string(a));
-    while (rc == 0 && (got = archive_read_next_header(a, &entry)) >= ARCHIVE_WARN &&
+    while (rc == 0 && more && (got = archive_read_next_header(a, &entry)) >= ARCHIVE_WARN &&
            got != ARCHIVE_EOF) {
-        const char *path = archive_entry_pathname(entry);
-        const char *link = archive_entry_symlink(entry);
+        kr_auto_free char *path = NULL;
+        struct kr_tar_entry seen;
+        size_t wanted = 0;
 
-        if (path == NULL)
+        if (!entry_of(entry, &seen, &path))
             continue;
-        while (path[0] == '/' || (path[0] == '.' && path[1] == '/'))
-            path++;
-        if (!on_entry(data, path, link))
-            break;
+        more = reader->entry(reader->data, &seen, &wanted);
+        if (more && wanted > 0 && seen.type == KR_TAR_FILE)
+            read_contents(a, reader, &seen, wanted);
     }
     if (rc == 0 && got < ARCHIVE_WARN)
         rc = kr_fail(err, KR_E_INVALID, "layer cannot be read: %s", archive_error_string(a));

@@ -17,6 +17,9 @@ struct kr_tar_part {
     const struct kr_files *files; /* NULL: only the folder */
     uint32_t uid, gid;
     bool fixed_prefix; /* no entry for the prefix itself: the folder has an owner already */
+    /* Whether a folder of the archive ("usr/lib") is there without it and gets no entry; or NULL */
+    bool (*there)(const void *data, const char *folder);
+    const void *data;
 };
 
 /* Calls sink with the bytes of the archive. A file that changed since its digest was made is an
@@ -28,10 +31,24 @@ int kr_tar_write(const struct kr_tar_part *parts, size_t n,
 /* "sha256:..." over everything that decides about the archive's bytes. */
 void kr_tar_key(const struct kr_tar_part *parts, size_t n, char key[7 + KR_SHA256_HEX]);
 
-/* Reads an archive (plain, gzip or zstd) and calls entry with each path (without leading "./" or
- * "/") until it gives false. link: target of a link, or NULL. */
-int kr_tar_list(int fd, bool (*entry)(void *data, const char *path, const char *link), void *data,
-                struct kr_err *err) KR_MUST_USE;
+enum kr_tar_type { KR_TAR_FILE, KR_TAR_FOLDER, KR_TAR_LINK, KR_TAR_HARD_LINK, KR_TAR_OTHER };
+
+struct kr_tar_entry {
+    const char *path; /* without leading "./" or "/", or slashes at the end */
+    enum kr_tar_type type;
+    const char *target; /* of links of both kinds: as it stands there; else NULL */
+};
+
+struct kr_tar_reader {
+    void *data;
+    /* Each entry in turn, until it gives false. *wanted: how many bytes of a file contents() is to
+     * get at most; 0 without a call. */
+    bool (*entry)(void *data, const struct kr_tar_entry *entry, size_t *wanted);
+    void (*contents)(void *data, const struct kr_tar_entry *entry, const char *bytes, size_t n);
+};
+
+/* Reads an archive (plain, gzip or zstd). */
+int kr_tar_read(int fd, const struct kr_tar_reader *reader, struct kr_err *err) KR_MUST_USE;
 
 /* Loads libarchive while there is time for it; otherwise the first layer does. */
 void kr_tar_warm(void);

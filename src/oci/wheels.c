@@ -5,138 +5,47 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/view.h"
+#include "oci/interpreter.h"
 #include "oci/tree.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
-#define OUTPUT_MAX ((size_t)1 << 20)
-#define SCRIPT_MAX ((size_t)1 << 20)
-#define PROBE_MS   30000
+extern const char kr_lay_script[]; /* lay.py */
 
-/* glibc as far back as Debian 10 and Ubuntu 20.04: what current base images have at least. */
-static const char *const platforms[] = {"manylinux_2_28_x86_64", "manylinux_2_27_x86_64",
-                                        "manylinux_2_24_x86_64", "manylinux_2_17_x86_64",
-                                        "manylinux2014_x86_64",  "manylinux_2_12_x86_64",
-                                        "manylinux2010_x86_64",  "manylinux_2_5_x86_64",
-                                        "manylinux1_x86_64",     "linux_x86_64"};
+#define COMPLAINT_MAX ((size_t)65536)
 
-struct words {
-    char **v;
-    size_t n;
+/* Options of `pip install` that say how to install, which is not pip's part here. With a value when
+ * it is true. */
+static const struct {
+    const char *name;
+    bool value;
+} install_only[] = {
+    {"--break-system-packages", false},
+    {"--compile", false},
+    {"--force-reinstall", false},
+    {"--ignore-installed", false},
+    {"--no-compile", false},
+    {"--no-warn-conflicts", false},
+    {"--no-warn-script-location", false},
+    {"--prefix", true},
+    {"--root", true},
+    {"--root-user-action", true},
+    {"--target", true},
+    {"--upgrade", false},
+    {"--upgrade-strategy", true},
+    {"--user", false},
+    {"-I", false},
+    {"-U", false},
+    {"-t", true},
 };
-
-static void words_add(struct words *w, const char *word)
-{
-    w->v = kr_reallocarray(w->v, w->n + 2, sizeof(char *));
-    w->v[w->n++] = kr_strdup(word);
-    w->v[w->n] = NULL;
-}
-
-static void words_finish(struct words *w)
-{
-    kr_env_free(w->v);
-}
-
-int kr_python_version(const char *python, char version[32], struct kr_err *err)
-{
-    kr_auto_free char *program = kr_strdup(python);
-    kr_auto_buf struct kr_buf out = KR_BUF_INIT(4096), complaint = KR_BUF_INIT(4096);
-    char flag[] = "-c", code[] = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
-    char *argv[] = {program, flag, code, NULL};
-    struct kr_proc_opts opts = {.out = &out, .err_out = &complaint, .timeout_ms = PROBE_MS};
-    struct kr_view text;
-    int status;
-
-    if (kr_proc_run(argv, &opts, &status, err) < 0)
-        return kr_wrap(err, "Python %s", python);
-    text = kr_view_trim((struct kr_view){kr_buf_str(&out), out.n});
-    if (status != 0 || text.n == 0 || text.n >= 32 || text.p[0] < '0' || text.p[0] > '9')
-        return kr_fail(err, KR_E_INVALID, "%s does not say its version", python);
-    (void)snprintf(version, 32, KR_VIEW_FMT, KR_VIEW_ARG(text));
-    return 0;
-}
-
-int kr_python_compile(const char *python, const char *dir, const char *image_dir,
-                      bool (*cancelled)(void *data), void *data, struct kr_err *err)
-{
-    kr_auto(words_finish) struct words w = {0};
-    kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(65536), out = KR_BUF_INIT(OUTPUT_MAX);
-    char **env = kr_env_copy();
-    struct kr_proc_opts opts = {.env = env,
-                                .out = &out,
-                                .err_out = &complaint,
-                                .cancelled = cancelled,
-                                .cancel_data = data};
-    const char *const flags[] = {
-        "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s"};
-    int status, rc;
-
-    words_add(&w, python);
-    for (size_t i = 0; i < KR_ARRAY_LEN(flags); i++)
-        words_add(&w, flags[i]);
-    words_add(&w, dir);
-    words_add(&w, "-p");
-    words_add(&w, image_dir);
-    words_add(&w, dir);
-    kr_env_set(&env, "PYTHONHASHSEED", "0");
-    opts.env = env;
-    rc = kr_proc_run(w.v, &opts, &status, err);
-    kr_env_free(env);
-    return rc; /* a status: some file is for another Python; it stays without byte code */
-}
-
-static void add_pip(struct words *w, const struct kr_wheels *what)
-{
-    char number[16], abi[24];
-
-    (void)snprintf(number, sizeof(number), "3.%d", what->target->minor);
-    (void)snprintf(abi, sizeof(abi), "cp3%d", what->target->minor);
-    words_add(w, what->python);
-    words_add(w, "-m");
-    words_add(w, "pip");
-    words_add(w, "install");
-    words_add(w, "--disable-pip-version-check");
-    words_add(w, "--no-input");
-    words_add(w, "--no-compile");
-    words_add(w, "--no-warn-script-location");
-    words_add(w, "--only-binary=:all:");
-    words_add(w, "--implementation=cp");
-    words_add(w, "--python-version");
-    words_add(w, number);
-    for (int i = 0; i < 3; i++) {
-        words_add(w, "--abi");
-        words_add(w, i == 0 ? abi : i == 1 ? "abi3" : "none");
-    }
-    for (size_t i = 0; i < KR_ARRAY_LEN(platforms); i++) {
-        words_add(w, "--platform");
-        words_add(w, platforms[i]);
-    }
-}
-
-static void add_uv(struct words *w, const struct kr_wheels *what)
-{
-    char number[16];
-
-    (void)snprintf(number, sizeof(number), "3.%d", what->target->minor);
-    words_add(w, "uv");
-    words_add(w, "pip");
-    words_add(w, "install");
-    words_add(w, "--no-progress");
-    words_add(w, "--link-mode=copy");
-    words_add(w, "--only-binary=:all:");
-    words_add(w, "--python");
-    words_add(w, what->python);
-    words_add(w, "--python-version");
-    words_add(w, number);
-    words_add(w, "--python-platform");
-    words_add(w, "x86_64-manylinux_2_28");
-}
 
 struct talk {
     const struct kr_wheels *what;
     struct kr_buf missing; /* the requirement no wheel was found for */
     struct kr_buf last;    /* the last line that says "error" */
+    json_t *resolved;      /* {"https://host/repo": "commit"} */
 };
 
 static void take_after(struct kr_buf *to, const char *text, const char *mark)
@@ -149,11 +58,28 @@ static void take_after(struct kr_buf *to, const char *text, const char *mark)
     kr_buf_add(to, at, strcspn(at, "\r\n"));
 }
 
+/* "Resolved https://host/repo to commit 1234". */
+static void take_commit(json_t *resolved, const char *text)
+{
+    static const char begin[] = "Resolved ", middle[] = " to commit ";
+    const char *from = strstr(text, begin), *to = from != NULL ? strstr(from, middle) : NULL;
+    kr_auto_free char *url = NULL, *commit = NULL;
+
+    if (to == NULL)
+        return;
+    from += strlen(begin);
+    url = kr_strndup(from, (size_t)(to - from));
+    commit = kr_strdup(to + strlen(middle));
+    if (kr_json_is_text(url) && kr_json_is_text(commit))
+        kr_json_set_str(resolved, url, commit);
+}
+
 static void on_line(const char *text, bool is_stderr, void *data)
 {
     struct talk *talk = data;
 
     (void)is_stderr;
+    take_commit(talk->resolved, text);
     take_after(&talk->missing, text, "No matching distribution found for ");
     if (strcasestr(text, "error") != NULL || strstr(text, "\xe2\x95\xb0") != NULL ||
         strstr(text, "no usable wheels") != NULL || strstr(text, "no wheels") != NULL) {
@@ -180,79 +106,223 @@ static int fail_install(const struct talk *talk, const char *tool, int status, s
                    talk->last.n > 0 ? kr_buf_str(&talk->last) : "no message");
 }
 
-static int run_installer(const struct kr_wheels *what, bool uv, const char *dir, const char *files,
-                         struct kr_err *err)
+/* -- pip and uv -------------------------------------------------------------------------------- */
+
+static const char *text_at(const json_t *list, size_t i)
 {
-    kr_auto(words_finish) struct words w = {0};
-    kr_auto_free char *requirements = kr_path_join(files, "requirements.txt");
-    kr_auto_free char *constraints = kr_path_join(files, "constraints.txt");
-    struct talk talk = {.what = what, .missing = KR_BUF_INIT(1000), .last = KR_BUF_INIT(1000)};
+    const char *text = json_string_value(json_array_get(list, i));
+
+    return text != NULL ? text : "";
+}
+
+static void add_pip(struct kr_argv *w, const struct kr_wheels *what, const char *command)
+{
+    kr_argv_add(w, what->python);
+    kr_argv_add(w, "-m");
+    kr_argv_add(w, "pip");
+    kr_argv_add(w, command);
+    kr_argv_add(w, "--disable-pip-version-check");
+    kr_argv_add(w, "--no-input");
+}
+
+static void add_target(struct kr_argv *w, const struct kr_base_python *target)
+{
+    kr_auto_json json_t *platforms = kr_libc_tags(&target->libc);
+    char number[16], abi[24];
+
+    (void)snprintf(number, sizeof(number), "3.%d", target->minor);
+    (void)snprintf(abi, sizeof(abi), "cp3%d", target->minor);
+    kr_argv_add(w, "--only-binary=:all:");
+    kr_argv_add(w, "--implementation=cp");
+    kr_argv_add(w, "--python-version");
+    kr_argv_add(w, number);
+    for (int i = 0; i < 3; i++) {
+        kr_argv_add(w, "--abi");
+        kr_argv_add(w, i == 0 ? abi : i == 1 ? "abi3" : "none");
+    }
+    for (size_t i = 0; i < json_array_size(platforms); i++) {
+        kr_argv_add(w, "--platform");
+        kr_argv_add(w, text_at(platforms, i));
+    }
+}
+
+static void add_uv(struct kr_argv *w, const struct kr_wheels *what)
+{
+    kr_auto_free char *platform = kr_libc_uv_platform(&what->target->libc);
+    char number[16];
+
+    (void)snprintf(number, sizeof(number), "3.%d", what->target->minor);
+    kr_argv_add(w, "uv");
+    kr_argv_add(w, "pip");
+    kr_argv_add(w, "install");
+    kr_argv_add(w, "--no-progress");
+    kr_argv_add(w, "--link-mode=copy");
+    kr_argv_add(w, "--only-binary=:all:");
+    kr_argv_add(w, "--python");
+    kr_argv_add(w, what->python);
+    kr_argv_add(w, "--python-version");
+    kr_argv_add(w, number);
+    kr_argv_add(w, "--python-platform");
+    kr_argv_add(w, platform);
+    if (what->local)
+        kr_argv_add(w, "--refresh");
+}
+
+/* The user's options; for pip without those that only say how to install. */
+static void add_options(struct kr_argv *w, const json_t *args, bool uv)
+{
+    for (size_t i = 0; i < json_array_size(args); i++) {
+        const char *arg = text_at(args, i);
+        size_t n = strcspn(arg, "="), k = 0;
+
+        while (!uv && k < KR_ARRAY_LEN(install_only) &&
+               (strlen(install_only[k].name) != n || strncmp(arg, install_only[k].name, n) != 0))
+            k++;
+        if (uv || k == KR_ARRAY_LEN(install_only))
+            kr_argv_add(w, arg);
+        else if (install_only[k].value && arg[n] == '\0')
+            i++; /* its value stands by itself */
+    }
+}
+
+static int run(const struct kr_wheels *what, struct talk *talk, const struct kr_argv *argv,
+               const char *tool, struct kr_err *err)
+{
     char **env = kr_env_copy();
     struct kr_proc_opts opts = {
-        .line = on_line, .data = &talk, .cancelled = what->cancelled, .cancel_data = what->data};
+        .line = on_line, .data = talk, .cancelled = what->cancelled, .cancel_data = what->data};
     const char *name;
     json_t *value;
     int status, rc;
 
-    (uv ? add_uv : add_pip)(&w, what);
-    words_add(&w, "--target");
-    words_add(&w, dir);
-    for (size_t i = 0; i < json_array_size(what->args); i++)
-        words_add(&w, json_string_value(json_array_get(what->args, i)));
-    words_add(&w, "-r");
-    words_add(&w, requirements);
-    if (what->constraints[0] != '\0') {
-        words_add(&w, "-c");
-        words_add(&w, constraints);
-    }
     json_object_foreach((json_t *)(uintptr_t)what->environment, name, value)
         kr_env_set(&env, name, json_string_value(value));
     kr_env_set(&env, "SOURCE_DATE_EPOCH", "315619200");
     opts.env = env;
-    rc = kr_proc_run(w.v, &opts, &status, err);
+    rc = kr_proc_run(argv->v, &opts, &status, err);
     if (rc == 0 && status != 0)
-        rc = fail_install(&talk, uv ? "uv" : "pip", status, err);
+        rc = fail_install(talk, tool, status, err);
     kr_env_free(env);
-    kr_buf_finish(&talk.missing);
-    kr_buf_finish(&talk.last);
     return rc;
 }
 
-static bool skip_site(const char *path)
+/* What has to be made of a source that was named by its address: pip leaves it as it came. */
+static int build_source(const struct kr_wheels *what, struct talk *talk, const char *wheels,
+                        const char *file, struct kr_err *err)
 {
-    return strcmp(path, "bin") == 0 || strcmp(path, ".lock") == 0 || kr_ends_with(path, ".pyc.tmp");
+    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_free char *path = kr_path_join(wheels, file);
+
+    add_pip(&w, what, "wheel");
+    kr_argv_add(&w, "--no-deps");
+    kr_argv_add(&w, "--wheel-dir");
+    kr_argv_add(&w, wheels);
+    add_options(&w, what->args, false);
+    kr_argv_add(&w, path);
+    return run(what, talk, &w, "pip wheel", err);
 }
 
-/* Programs name the interpreter of this machine in their first line. */
-static int add_programs(const struct kr_wheels *what, const char *dir, struct kr_files *bin,
-                        struct kr_err *err)
+static int build_sources(const struct kr_wheels *what, struct talk *talk, const char *wheels,
+                         struct kr_err *err)
 {
-    kr_auto_free char *folder = kr_path_join(dir, "bin");
-    kr_auto_files struct kr_files found = {0};
+    struct dirent **list = NULL;
+    int n = scandir(wheels, &list, NULL, alphasort), rc = 0;
 
-    if (!kr_path_is_dir(folder))
-        return 0;
-    if (kr_tree_read(folder, NULL, &found, err) < 0)
-        return -(int)err->code;
-    for (size_t i = 0; i < found.n; i++) {
-        kr_auto_buf struct kr_buf text = KR_BUF_INIT(SCRIPT_MAX),
-                                  made = KR_BUF_INIT(SCRIPT_MAX + 4096);
-        const char *end;
+    for (int i = 0; i < n; i++) {
+        const char *name = list[i]->d_name;
 
-        if (found.v[i].size < SCRIPT_MAX && kr_file_read(found.v[i].disk, &text, err) < 0)
-            return -(int)err->code;
-        end = text.n > 2 && memcmp(text.p, "#!", 2) == 0 ? memchr(text.p, '\n', text.n) : NULL;
-        if (end == NULL || memmem(text.p, (size_t)(end - text.p), "python", 6) == NULL) {
-            if (kr_files_add_known(bin, &found.v[i], err) < 0)
-                return -(int)err->code;
-            continue;
-        }
-        kr_buf_addf(&made, "#!%s/python3", what->target->bin);
-        kr_buf_add(&made, end, text.n - (size_t)(end - text.p));
-        if (kr_files_add_bytes(bin, found.v[i].path, made.p, made.n, true, err) < 0)
-            return -(int)err->code;
+        if (rc == 0 && name[0] != '.' && !kr_ends_with(name, ".whl"))
+            rc = build_source(what, talk, wheels, name, err);
+        free(list[i]);
     }
-    return 0;
+    free(list);
+    return rc;
+}
+
+static int install(const struct kr_wheels *what, struct talk *talk, bool uv, const char *dir,
+                   struct kr_err *err)
+{
+    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_free char *requirements = kr_path_join(dir, "requirements.txt");
+    kr_auto_free char *constraints = kr_path_join(dir, "constraints.txt");
+    kr_auto_free char *to = kr_path_join(dir, uv ? "prefix" : "wheels");
+
+    if (kr_mkdir_p(to, 0755, err) < 0)
+        return -(int)err->code;
+    if (uv) {
+        add_uv(&w, what);
+    } else {
+        add_pip(&w, what, "download");
+        add_target(&w, what->target);
+    }
+    kr_argv_add(&w, uv ? "--prefix" : "--dest");
+    kr_argv_add(&w, to);
+    add_options(&w, what->args, uv);
+    kr_argv_add(&w, "-r");
+    kr_argv_add(&w, requirements);
+    if (what->constraints[0] != '\0') {
+        kr_argv_add(&w, "-c");
+        kr_argv_add(&w, constraints);
+    }
+    if (run(what, talk, &w, uv ? "uv" : "pip", err) < 0)
+        return -(int)err->code;
+    return uv ? 0 : build_sources(what, talk, to, err);
+}
+
+/* -- laying out -------------------------------------------------------------------------------- */
+
+static int write_plan(const struct kr_wheels *what, const struct talk *talk, bool uv,
+                      const char *dir, const char *path, struct kr_err *err)
+{
+    const struct kr_base_python *target = what->target;
+    kr_auto_json json_t *plan = json_object();
+    kr_auto_free char *out = kr_path_join(dir, "out"), *text = NULL;
+    kr_auto_free char *from = kr_path_join(dir, uv ? "prefix" : "wheels");
+
+    kr_json_set_str(plan, "out", out);
+    kr_json_set_str(plan, uv ? "prefix" : "wheels", from);
+    kr_json_set_str(plan, "local", what->python);
+    kr_json_set_str(plan, "requirements", what->requirements);
+    kr_json_set(plan, "resolved", json_incref(talk->resolved));
+    kr_json_set_int(plan, "minor", target->minor);
+    kr_json_set_str(plan, "executable", target->executable);
+    kr_json_set_str(plan, "purelib", target->purelib);
+    kr_json_set_str(plan, "platlib", target->platlib);
+    kr_json_set_str(plan, "scripts", target->scripts);
+    kr_json_set_str(plan, "headers", target->headers);
+    kr_json_set_str(plan, "data", target->data);
+    text = kr_json_canonical(plan);
+    return kr_mkdir_p(out, 0755, err) < 0
+               ? -(int)err->code
+               : kr_file_write_atomic(path, text, strlen(text), 0600, err);
+}
+
+static int lay(const struct kr_wheels *what, const struct talk *talk, bool uv, const char *dir,
+               struct kr_err *err)
+{
+    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(COMPLAINT_MAX), out = KR_BUF_INIT(65536);
+    kr_auto_free char *plan = kr_path_join(dir, "plan.json");
+    struct kr_proc_opts opts = {.out = &out,
+                                .err_out = &complaint,
+                                .cancelled = what->cancelled,
+                                .cancel_data = what->data};
+    struct kr_view last;
+    int status;
+
+    if (write_plan(what, talk, uv, dir, plan, err) < 0)
+        return -(int)err->code;
+    kr_argv_add(&w, what->python);
+    kr_argv_add(&w, "-I");
+    kr_argv_add(&w, "-c");
+    kr_argv_add(&w, kr_lay_script);
+    kr_argv_add(&w, plan);
+    if (kr_proc_run(w.v, &opts, &status, err) < 0)
+        return kr_wrap(err, "unpack wheels");
+    if (status == 0)
+        return 0;
+    last = kr_view_last_line((struct kr_view){kr_buf_str(&complaint), complaint.n});
+    return kr_fail(err, KR_E_INVALID, "unpack wheels: " KR_VIEW_FMT, KR_VIEW_ARG(last));
 }
 
 static int write_inputs(const struct kr_wheels *what, const char *dir, struct kr_err *err)
@@ -275,13 +345,56 @@ static bool use_uv(const struct kr_wheels *what, bool same_version)
     return what->uv || (!same_version && uv != NULL);
 }
 
-int kr_wheels_install(const struct kr_wheels *what, char **dir, struct kr_files *site,
-                      struct kr_files *bin, struct kr_err *err)
+/* Byte code of the packages, which the image's user could not write. */
+static int compile_packages(const struct kr_wheels *what, const char *out, struct kr_err *err)
 {
-    kr_auto_free char *inputs = NULL;
+    const char *const places[] = {what->target->purelib, what->target->platlib};
+    size_t n = strcmp(places[0], places[1]) == 0 ? 1 : 2;
+
+    for (size_t i = 0; i < n; i++) {
+        kr_auto_free char *dir = kr_asprintf("%s%s", out, places[i]);
+
+        if (kr_path_is_dir(dir) &&
+            kr_python_compile(what->python, dir, places[i], what->cancelled, what->data, err) < 0)
+            return -(int)err->code;
+    }
+    return 0;
+}
+
+static bool is_left_over(const char *path)
+{
+    return kr_ends_with(path, ".pyc.tmp");
+}
+
+static int install_into(const struct kr_wheels *what, bool same, const char *dir,
+                        struct kr_files *files, struct kr_err *err)
+{
+    struct talk talk = {.what = what,
+                        .missing = KR_BUF_INIT(1000),
+                        .last = KR_BUF_INIT(1000),
+                        .resolved = json_object()};
+    kr_auto_free char *out = kr_path_join(dir, "out");
+    bool uv = use_uv(what, same);
+    int rc = write_inputs(what, dir, err);
+
+    if (rc == 0)
+        rc = install(what, &talk, uv, dir, err);
+    if (rc == 0)
+        rc = lay(what, &talk, uv, dir, err);
+    if (rc == 0 && same)
+        rc = compile_packages(what, out, err);
+    if (rc == 0)
+        rc = kr_tree_read(out, is_left_over, files, err);
+    kr_buf_finish(&talk.missing);
+    kr_buf_finish(&talk.last);
+    json_decref(talk.resolved);
+    return rc;
+}
+
+int kr_wheels_install(const struct kr_wheels *what, char **dir, struct kr_files *files,
+                      struct kr_err *err)
+{
     char version[32], wanted[16];
-    bool same;
-    int rc;
 
     if (what->python == NULL)
         return kr_fail(err, KR_E_NOT_FOUND,
@@ -289,20 +402,7 @@ int kr_wheels_install(const struct kr_wheels *what, char **dir, struct kr_files 
     if (kr_python_version(what->python, version, err) < 0)
         return -(int)err->code;
     (void)snprintf(wanted, sizeof(wanted), "3.%d.", what->target->minor);
-    same = kr_starts_with(version, wanted);
-    if (kr_tree_temp(what->temp_dir, &inputs, err) < 0 ||
-        kr_tree_temp(what->temp_dir, dir, err) < 0)
+    if (kr_tree_temp(what->temp_dir, dir, err) < 0)
         return -(int)err->code;
-    rc = write_inputs(what, inputs, err);
-    if (rc == 0)
-        rc = run_installer(what, use_uv(what, same), *dir, inputs, err);
-    (void)!kr_remove_tree(inputs, NULL);
-    if (rc == 0 && same)
-        rc = kr_python_compile(what->python, *dir, what->target->site, what->cancelled, what->data,
-                               err);
-    if (rc == 0)
-        rc = kr_tree_read(*dir, skip_site, site, err);
-    if (rc == 0)
-        rc = add_programs(what, *dir, bin, err);
-    return rc;
+    return install_into(what, kr_starts_with(version, wanted), *dir, files, err);
 }

@@ -47,6 +47,10 @@ char *kr_default_base(bool native, const char *python) KR_MUST_USE;
 int kr_dockerfile_own(const char *text, const char *name, struct kr_buf *out, char **stage,
                       struct kr_err *err) KR_MUST_USE;
 
+/* ["python:3.11-slim"]: the images that a Dockerfile builds on, in their order; without its own
+ * stages, `scratch`, and names that arguments decide about. The caller's. */
+json_t *kr_dockerfile_bases(const char *text) KR_MUST_USE;
+
 /* Appends ENV NAME="value"; false when no ENV line can hold the value (it has a control
  * character). */
 bool kr_dockerfile_env(struct kr_buf *out, const char *name, const char *value);

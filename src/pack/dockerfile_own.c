@@ -156,3 +156,51 @@ int kr_dockerfile_own(const char *text, const char *name, struct kr_buf *out, ch
     *stage = as.n == 0 ? kr_strdup(OWN_STAGE) : kr_view_dup(as);
     return kr_buf_check(out, err);
 }
+
+/* The word behind FROM and its options. */
+static struct kr_view image_of(struct kr_view from)
+{
+    size_t at = strlen("FROM"), end;
+
+    for (;;) {
+        while (at < from.n && isspace((unsigned char)from.p[at]))
+            at++;
+        for (end = at; end < from.n && !isspace((unsigned char)from.p[end]);)
+            end++;
+        if (end == at || from.p[at] != '-')
+            return (struct kr_view){from.p + at, end - at};
+        at = end;
+    }
+}
+
+/* A FROM instruction: its image goes to bases, the name of its stage to stages. */
+static void take_from(struct kr_view line, json_t *bases, json_t *stages)
+{
+    struct kr_view image = image_of(line), as = stage_name(line);
+    kr_auto_free char *name = kr_view_dup(image), *stage = kr_view_dup(as);
+
+    if (name[0] != '\0' && strpbrk(name, "$\\`") == NULL && kr_json_is_text(name) &&
+        strcmp(name, "scratch") != 0 && json_object_get(stages, name) == NULL)
+        (void)json_array_append_new(bases, json_string(name));
+    if (as.n > 0 && kr_json_is_text(stage))
+        kr_json_set_bool(stages, stage, true);
+}
+
+json_t *kr_dockerfile_bases(const char *text)
+{
+    struct scan s = {.escape = '\\', .directives = true};
+    kr_auto_json json_t *stages = json_object();
+    json_t *bases = json_array();
+    struct kr_view rest = kr_view_of(text), line;
+    bool more = true;
+
+    while (more) {
+        const char *before = s.from.p;
+
+        more = kr_view_cut(&rest, '\n', &line);
+        scan_line(&s, line);
+        if (s.from.p != before && is_word(s.from, "FROM"))
+            take_from(s.from, bases, stages);
+    }
+    return bases;
+}

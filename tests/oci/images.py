@@ -11,15 +11,38 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 def layer(names):
-    """A layer of empty files (and links, where a pair is given); (blob, digest of the tar)."""
+    """A layer of empty files, links where (name, target) is given, files where (name, bytes) is, hard links where
+    (name, [target]) is; a name with a slash at its end is a folder. (blob, digest of the tar)."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:
         for name in names:
-            info = tarfile.TarInfo(name if isinstance(name, str) else name[0])
-            if not isinstance(name, str):
-                info.type, info.linkname = tarfile.SYMTYPE, name[1]
-            tar.addfile(info)
+            name, content = (name, b"") if isinstance(name, str) else name
+            info = tarfile.TarInfo(name.rstrip("/"))
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+            elif isinstance(content, list):
+                info.type, info.linkname = tarfile.LNKTYPE, content[0]
+            elif name.endswith("/"):
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+            else:
+                info.size = len(content)
+            tar.addfile(info, io.BytesIO(content) if info.isreg() else None)
     return gzip.compress(plain.getvalue(), mtime=0), digest_of(plain.getvalue())
+
+
+def elf(text):
+    """As much of a program or library for x86-64 as is looked at."""
+    head = bytearray(64)
+    head[:6], head[18] = b"\x7fELF\x02\x01", 62
+    return bytes(head) + text
+
+
+def glibc(minor):
+    return elf(b"\0GLIBC_2.2.5\0GLIBC_2.4\0GNU C Library (Test GLIBC 2.%d-1) stable release version 2.%d.\n" % (minor, minor))
+
+
+def musl(minor):
+    return elf(b"musl libc (x86_64)\nVersion %%s\n\0" + b"1.%d.3\0" % minor)
 
 
 def digest_of(data):
@@ -52,20 +75,23 @@ def push_index(registry, name, entries):
                        "platform": platform} for digest, size, platform in entries]})
 
 
-def wheel(folder, name="tiny", version="1.0", requires=(), entry=True):
-    """A pure wheel with a module and a program."""
+def wheel(folder, name="tiny", version="1.0", requires=(), entry=True, tag="py3-none-any", more=(), body=None):
+    """A pure wheel with a module and a program. `more`: further files by their path in the wheel, as text or bytes; those
+    in scripts can be executed."""
     info = f"{name}-{version}.dist-info"
-    files = {f"{name}/__init__.py": f"VERSION = '{version}'\n\n\ndef main():\n    print('{name}', VERSION)\n",
+    files = {f"{name}/__init__.py": body or f"VERSION = '{version}'\n\n\ndef main():\n    print('{name}', VERSION)\n",
              f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" +
              "".join(f"Requires-Dist: {line}\n" for line in requires),
-             f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+             f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n", **dict(more)}
     if entry:
         files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name}-run = {name}:main\n"
     files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
-    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as out:
         for file, text in files.items():
-            out.writestr(file, text)
+            entry = zipfile.ZipInfo(file)
+            entry.external_attr = (0o100755 if ".data/scripts/" in file else 0o100644) << 16
+            out.writestr(entry, text)
     return path
 
 

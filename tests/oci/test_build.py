@@ -22,6 +22,7 @@ from tests.support.registry import Registry
 MINOR = sys.version_info[1]
 PYTHON = (["usr/bin/", f"usr/bin/python3.{MINOR}", ("usr/bin/python3", f"python3.{MINOR}"),
            "lib64/ld-linux-x86-64.so.2", "usr/lib/python3/dist-packages/x.py"], ["etc/hosts"])
+LOCAL = ["bin/sh", f"usr/local/bin/python3.{MINOR}", ("usr/local/bin/python3", f"python3.{MINOR}")]  # as official images have it
 OFFICIAL = dict(env=[f"PYTHON_VERSION=3.{MINOR}.1", "PATH=/usr/local/bin:/usr/bin", "A=base"],
                 history=["/bin/sh -c apt-get update", "second"])
 
@@ -30,7 +31,7 @@ OFFICIAL = dict(env=[f"PYTHON_VERSION=3.{MINOR}.1", "PATH=/usr/local/bin:/usr/bi
 def base(registry):
     """Names of base images in the registry."""
     images.push(registry, "bases/debian:1", PYTHON)
-    images.push(registry, "bases/official:1", [["bin/sh"], ["etc/x"]], **OFFICIAL)
+    images.push(registry, "bases/official:1", [LOCAL, ["etc/x"]], **OFFICIAL)
     return f"{registry.host}/bases"
 
 
@@ -119,7 +120,7 @@ def test_python_found_in_the_layers(tool, registry, base, source):
     name, manifest, _ = image_of(registry, done["reference"])
     packages = files_of(registry, name, manifest["layers"][3])
     assert f"usr/local/lib/python3.{MINOR}/dist-packages/tiny/__init__.py" in packages
-    assert packages["usr/bin/tiny-run"][1].startswith(b"#!/usr/bin/python3\n")
+    assert packages["usr/local/bin/tiny-run"][1].startswith(b"#!/usr/bin/python3\n")  # as Debian's pip has it
 
 
 def test_only_the_changed_code_travels(tool, registry, base, source):
@@ -257,10 +258,16 @@ def test_disk_full(tool, registry, base, source, tmp_path):
 
 @pytest.mark.parametrize("layers,options,part", [
     ([["bin/sh"]], {}, "has no Python 3"),
-    ([["lib/ld-musl-x86_64.so.1", f"usr/local/bin/python3.{MINOR}"]], {}, "uses musl"),
-    ([["etc/x"]], dict(env=[f"PYTHON_VERSION=3.{MINOR}.1"], history=["apk add python"]), "uses musl"),
-    ([["usr/bin/python3.8", "lib64/ld-linux-x86-64.so.2"]], {}, "has Python 3.8, older than 3.9"),
-    ([["etc/x"]], dict(env=["PYTHON_VERSION=3.7.1"], history=["apt-get x"]), "has Python 3.7"),
+    ([["etc/x"]], dict(env=[f"PYTHON_VERSION=3.{MINOR}.1"], history=["apk add python"]), "has no Python 3 in its PATH"),
+    ([["usr/bin/python3", "usr/bin/python3.8", "lib64/ld-linux-x86-64.so.2"]], {}, "does not say which Python its entry point runs"),
+    ([["usr/bin/python3.8", ("usr/bin/python3", "python3.8")]], {}, "has Python 3.8, older than 3.9"),
+    ([["usr/bin/python3.13t", ("usr/bin/python3", "python3.13t")]], {}, "/usr/bin/python3.13t is a build of its own kind"),
+    ([[("root/.pyenv/shims/python3", b"#!/usr/bin/env bash\n")]], dict(env=["PATH=/root/.pyenv/shims:/usr/bin"]),
+     "/root/.pyenv/shims/python3 is a script"),
+    ([LOCAL], dict(env=["PATH=/usr/bin:/bin"]), "has no Python 3 in its PATH"),
+    ([LOCAL, ["usr/local/bin/.wh.python3.%d" % MINOR]], {}, "has no Python 3 in its PATH"),
+    ([LOCAL, ["usr/local/.wh..wh..opq"]], {}, "has no Python 3 in its PATH"),
+    ([[("usr/bin/python3", "python3")]], {}, "has no Python 3 in its PATH"),
     ([["etc/x"]], dict(arch="arm64"), "is for linux/arm64, not linux/amd64"),
 ])
 def test_bases_that_do_not_fit(tool, registry, source, layers, options, part):

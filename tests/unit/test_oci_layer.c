@@ -47,10 +47,10 @@ static void make(struct ctx *c, bool zstd, struct kr_layer *layer, bool *made)
         fail_msg("%s", c->err.msg);
 }
 
-static bool note_name(void *data, const char *path, const char *link)
+static bool note_name(void *data, const struct kr_tar_entry *entry, size_t *wanted)
 {
-    (void)link;
-    kr_buf_addf(data, "%s ", path);
+    (void)wanted;
+    kr_buf_addf(data, "%s%s ", entry->path, entry->type == KR_TAR_FOLDER ? "/" : "");
     return true;
 }
 
@@ -59,10 +59,11 @@ static void check_list(struct ctx *c, const struct kr_layer *layer, const char *
     kr_auto_buf struct kr_buf names = KR_BUF_INIT(65536);
     kr_auto_fd int fd = -1;
     uint64_t size;
+    struct kr_tar_reader reader = {.data = &names, .entry = note_name};
 
     assert_int_equal(kr_cache_read(c->cache, layer->digest, &fd, &size, &c->err), 0);
     assert_int_equal(size, layer->size);
-    assert_int_equal(kr_tar_list(fd, note_name, &names, &c->err), 0);
+    assert_int_equal(kr_tar_read(fd, &reader, &c->err), 0);
     assert_string_equal(kr_buf_str(&names), want);
 }
 

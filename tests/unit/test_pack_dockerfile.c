@@ -202,6 +202,18 @@ static void test_image_mode(void **state)
         "USER 1000\nENTRYPOINT [\"env\",\"C=x\\ny\",\"/opt/kourou/bin/kourou-serve\"]\nCMD []\n");
 }
 
+static void test_images_that_a_dockerfile_builds_on(void **state)
+{
+    static const char text[] = "ARG V=3.11\nFROM --platform=linux/amd64 python:3.11-slim AS one\n"
+                               "RUN <<EOF\nFROM nothing\nEOF\nFROM one AS two\nfrom\tdebian:12\n"
+                               "FROM python:${V}\nFROM scratch\nCOPY --from=one / /\n";
+    kr_auto_json json_t *bases = kr_dockerfile_bases(text);
+    kr_auto_free char *got = kr_json_canonical(bases);
+
+    (void)state;
+    assert_string_equal(got, "[\"python:3.11-slim\",\"debian:12\"]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_skip_build_installs_nothing),
         cmocka_unit_test(test_wrong_values_are_refused),
         cmocka_unit_test(test_image_mode),
+        cmocka_unit_test(test_images_that_a_dockerfile_builds_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
