@@ -20,6 +20,7 @@ ALLOWED = {
     ("app/doctor.c", "docker"): "the program, and the check about it",
     ("app/make.c", "docker"): "section of the settings",
     ("app/build.c", "docker"): "section of the settings",
+    ("app/build_key.c", "docker"): "section of the settings",
     ("app/build_local.c", "docker"): "section of the settings",
     ("app/needs.c", "docker"): "section of the settings",
     ("app/packages.c", "docker"): "section of the settings",
