@@ -8,8 +8,8 @@ import subprocess
 FAKE = """#!/bin/sh
 echo "$(basename "$0") $* in $PWD" >>"$TOLD"
 case $0 in *meson) folder=$2 ;; *) folder=$2; touch "$folder/src/cli/kourou" "$folder/src/serve/kourou-serve" \
-"$folder/src/serve/kourou-native" ;; esac
-mkdir -p "$folder/src/cli" "$folder/src/serve"
+"$folder/src/serve/kourou-native" "$folder/tests/serve/kourou-serve-dynamic" ;; esac
+mkdir -p "$folder/src/cli" "$folder/src/serve" "$folder/tests/serve"
 """
 
 

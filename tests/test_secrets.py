@@ -308,7 +308,7 @@ def layers(registry, repository, tag):
 def test_image_in_a_registry_with_a_password(world):
     minor = sys.version_info[1]
     with Registry("alice", SECRETS["password"], folder=None) as registry:
-        tiny.push(registry, "bases/python:1", (["usr/bin/", f"usr/bin/python3.{minor}"], ["etc/hosts"]))
+        tiny.push(registry, "bases/python:1", (["usr/bin/", f"usr/bin/python3.{minor}", ("usr/bin/python3", f"python3.{minor}")], ["etc/hosts"]))
         world.run("container-registry", "register", "private", "--flavor=default", f"--uri={registry.host}",
                   "--authentication_secret=reg")
         world.run("image-builder", "register", "daemonless", "--flavor=daemonless")

@@ -11,8 +11,6 @@
 #include "cli/opt.h"
 #include "core/flavor.h"
 
-enum { NAMES_MAX = 100 };
-
 struct completion {
     struct kr_cli *cli;
     const struct kr_cmd *cmd;
@@ -39,10 +37,12 @@ static bool names_are_wanted(void)
            !kr_env_truthy("ZENML_CLI_DISABLE_DYNAMIC_COMPLETION");
 }
 
+/* Every name that begins as the current word: of a part of them, a shell would insert what only
+ * that part has in common. */
 static void offer_names(struct completion *c, enum kr_entity entity, int type)
 {
     kr_auto_json json_t *filters = NULL, *scope = NULL, *page = NULL;
-    struct kr_query query = {.sort_by = "asc:name", .page = 1, .size = NAMES_MAX};
+    struct kr_query query = {.sort_by = "asc:name", .page = 1, .size = 0};
     struct kr_ui ui = {0};
     struct kr_err err = KR_ERR_INIT;
     const json_t *item;

@@ -37,7 +37,8 @@ static const char bash[] =
     "    value=${candidate%%$'\\t'*}\n"
     "    [[ $value == *= ]] && compopt -o nospace 2>/dev/null\n"
     "    if [[ $current == --*=* && $COMP_WORDBREAKS == *=* ]]; then value=${value#*=}; fi\n"
-    "    COMPREPLY+=(\"$(printf '%q' \"$value\")\")\n"
+    "    printf -v value '%q' \"$value\"\n"
+    "    COMPREPLY+=(\"$value\")\n"
     "  done\n"
     "}\n"
     "complete -F _@_complete @\n";

@@ -271,8 +271,9 @@ bool kr_control_is_listener(int fd)
 /* The first line, as one that can be shown. */
 static int not_handed_over(struct kr_buf *said, struct kr_err *err)
 {
-    char *text = (char *)(uintptr_t)kr_buf_str(said);
-    size_t n = strcspn(text, "\n");
+    char *text = said->p;
+    const char *end = memchr(text, '\n', said->n);
+    size_t n = end != NULL ? (size_t)(end - text) : said->n;
 
     for (size_t i = 0; i < n; i++)
         text[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');

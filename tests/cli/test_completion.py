@@ -68,17 +68,51 @@ def test_deployments(offers, deployed):
     assert offers("pipeline", "delete", "") == ["my_pipeline"]
 
 
-def test_at_most_a_hundred(kourou, offers, home):
+@pytest.fixture
+def many(kourou, home):
+    """10,000 names; the first 9,999 have more in common than all of them."""
     import sqlite3
     kourou("stack", "list", check=0)
+    every = [f"name-0{i:04}" for i in range(9_999)] + ["name-1"]
     store = sqlite3.connect(home / "kourou/store.db")
-    for i in range(150):
-        store.execute("INSERT INTO secrets (id, name, private, user, created, updated) VALUES (?, ?, 0, 'u', '', '')",
-                      (f"id-{i}", f"name-{i:03}"))
+    store.executemany("INSERT INTO secrets (id, name, private, user, created, updated) VALUES (?, ?, 0, 'u', '', '')",
+                      [(f"id-{name}", name) for name in every])
     store.commit()
     store.close()
-    assert len(offers("secret", "get", "")) == 100
-    assert offers("secret", "get", "name-14") == [f"name-14{i}" for i in range(10)]
+    return every
+
+
+def test_all_of_many_names(offers, many):
+    assert offers("secret", "get", "") == many
+    assert offers("secret", "get", "name-014") == \
+        [name for name in many if name.startswith("name-014")]
+    assert offers("secret", "get", "name-1") == ["name-1"]
+
+
+def test_bash_inserts_what_all_of_many_names_have_in_common(build_dir, shell, many):
+    from tests.cli.conftest import Terminal
+    t = Terminal([shell("bash"), "--norc", "--noprofile", "-i"], PATH=shell_env(build_dir)["PATH"], PS1="$ ", TERM="xterm")
+    t.expect("$ ").type("source <(kourou completion bash); echo ready$((1+1))\n").expect("ready2")
+    t.type("kourou secret get na\t").expect("me-")
+    t.type("1\t").expect("1 ")
+    t.type("\x15exit\n")
+    t.end()
+
+
+def test_fish_is_offered_all_of_many_names(build_dir, shell, many):
+    script = "kourou completion fish | source\ncomplete -C 'kourou secret get na'\n"
+    done = subprocess.run([shell("fish"), "-N", "-c", script], env=shell_env(build_dir), capture_output=True, text=True,
+                          timeout=60)
+    assert sorted(line.split("\t")[0] for line in done.stdout.splitlines()) == many
+
+
+def test_zsh_inserts_what_all_of_many_names_have_in_common(build_dir, shell, many):
+    from tests.cli.conftest import Terminal
+    t = Terminal([shell("zsh"), "-f", "-i"], PATH=shell_env(build_dir)["PATH"], PS1="zsh> ", TERM="xterm")
+    t.expect("zsh> ").type("source <(kourou completion zsh); echo ready$((1+1))\n").expect("ready2")
+    t.type("kourou secret get na\t").expect("me-")
+    t.type("1\t").expect("1").type("\x15exit\n")
+    t.end()
 
 
 def test_never_fails(kourou, offers, home, monkeypatch):

@@ -56,7 +56,7 @@ def test_life(project):
 
 def test_secrets_are_not_in_inspect(project):
     source = project.folder / "my_module.py"
-    source.write_text(source.read_text().replace("import Annotated", "import Annotated\nimport os").replace(
+    source.write_text(source.read_text().replace("from typing", "import os\nfrom typing").replace(
         'f"Hello, {name}!"', "f\"{len(os.environ['api_key'])} {os.environ.get('KOUROU_AUTH_KEY')}\""))
     project.run("secret", "create", "app", "--api_key=v3ry-secret-value", check=0)
     project.stack("docker", f"--run_args={json.dumps(NETWORK)}", "--auth_key=the-auth-key-9", "--secret=app")

@@ -20,6 +20,18 @@ PYTHON = os.environ.get("KOUROU_TEST_PYTHON", str(ROOT / ".venv" / "bin" / "pyth
 SCHEMA = {"type": "object", "properties": {"op": {"type": "string"}}}
 
 
+def stop(pid):
+    """SIGSTOP, and waits until it has: a process on another processor goes on for a moment."""
+    def stands():
+        try:
+            return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] in "TtZX"
+        except OSError:
+            return True  # it was ended meanwhile
+
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(stands, f"process {pid} stands still")
+
+
 def wait_for(check, what, seconds=30.0):
     """Polls a condition; the result is its first true value."""
     deadline = time.monotonic() + seconds

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from tests.serve.serve_client import head, read_all, statuses
-from tests.serve.serve_harness import Preload, Server, children_of, wait_for
+from tests.serve.serve_harness import Preload, Server, children_of, stop, wait_for
 from tests.serve.test_isolation import ISOLATED
 from tests.serve.test_schema import build_native
 from tests.serve.test_workers import failed, in_background
@@ -89,7 +89,7 @@ def test_what_has_its_time_ends_in_its_time(start, preload, jump):
     began = time.monotonic()
     answer = server.invoke("sleep", seconds=300, _request={"timeout": 0.5})
     assert answer.status == 504 and failed(answer, retryable=False) and 0.4 < time.monotonic() - began < 15
-    os.kill(first[0], signal.SIGSTOP)
+    stop(first[0])
     began = time.monotonic()
     assert server.invoke("echo", value=2).status == 200
     assert 0.9 < time.monotonic() - began < 20

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.serve_client import head
-from tests.serve.serve_harness import BIN, ROOT, Server, wait_for
+from tests.serve.serve_harness import BIN, ROOT, Server, stop, wait_for
 from tests.serve.test_schema import NATIVE, build_native
 from tests.serve.test_workers import failed
 
@@ -318,7 +318,7 @@ def test_answers_wait_for_a_front_that_does_not_read(bad):
     with ThreadPoolExecutor(len(sizes)) as pool:
         answers = [pool.submit(op, server, "slow_big", size) for size in sizes]
         wait_for(lambda: server.metric("kourou_in_flight") + server.metric("kourou_queue_length") == len(sizes), "all are sent")
-        os.kill(server.pid, signal.SIGSTOP)
+        stop(server.pid)
         (server.folder / "go").touch()
         worker = server.workers()[0]
         try:

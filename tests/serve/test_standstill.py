@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.serve_client import head, read_all, statuses
-from tests.serve.serve_harness import children_of, wait_for
+from tests.serve.serve_harness import children_of, stop, wait_for
 from tests.serve.test_isolation import gated, isolated, template_of
 from tests.serve.test_workers import failed, in_background
 
@@ -18,7 +18,7 @@ LONG = 4.5  # longer than each of them, and than the grace of a worker that is t
 
 def signal_all(pids, number):
     for pid in pids:
-        os.kill(pid, number)
+        stop(pid) if number == signal.SIGSTOP else os.kill(pid, number)
 
 
 def stand_still(pids, seconds):
@@ -134,7 +134,7 @@ def test_a_template_that_is_stopped_for_a_moment_goes_on(start, tmp_path):
     """Requests for which a process has to be forked wait for it."""
     server = isolated(start, args=["--stall-timeout", "10"])
     template = template_of(server)
-    os.kill(template, signal.SIGSTOP)
+    stop(template)
     boxes = [in_background(server.invoke, "gate", gate=str(tmp_path / "go"), begun=str(tmp_path / f"begun-{i}")) for i in range(5)]
     wait_for(lambda: server.metric("kourou_in_flight") + server.metric("kourou_queue_length") == 5, "they wait or run")
     os.kill(template, signal.SIGCONT)

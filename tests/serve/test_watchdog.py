@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.serve_client import head
-from tests.serve.serve_harness import children_of, wait_for
+from tests.serve.serve_harness import children_of, stop, wait_for
 from tests.serve.test_workers import failed, in_background
 
 STALL = ["--stall-timeout", "1"]
@@ -33,7 +33,7 @@ result = "left"
 
 
 def stop_worker(server):
-    os.kill(server.workers()[0], signal.SIGSTOP)
+    stop(server.workers()[0])
 
 
 def leave_holder(server):
@@ -133,7 +133,7 @@ def test_time_that_the_server_had_not_itself_is_not_held_against_a_worker(start)
     server = start(args=STALL)
     workers = server.workers()
     for pid in (*workers, server.pid):
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
     began = time.monotonic()
     wait_for(lambda: time.monotonic() - began > 2.5, "it is frozen for longer than the bound")
     os.kill(server.pid, signal.SIGCONT)

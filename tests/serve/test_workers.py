@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.serve_client import head, read_all, statuses
-from tests.serve.serve_harness import wait_for
+from tests.serve.serve_harness import stop, wait_for
 
 
 def in_background(call, *args, **more):
@@ -410,7 +410,7 @@ def test_answers_wait_for_a_front_that_does_not_read(start, tmp_path):
     with ThreadPoolExecutor(len(sizes)) as pool:
         answers = [pool.submit(server.invoke, "python", code=code % (str(tmp_path / "go"), size)) for size in sizes]
         wait_for(lambda: server.metric("kourou_in_flight") == len(sizes), "all run")
-        os.kill(server.pid, signal.SIGSTOP)
+        stop(server.pid)
         (tmp_path / "go").touch()
         try:
             wait_for(lambda: waits_in_send(worker), "a thread of it waits for the socket")
