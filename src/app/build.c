@@ -30,11 +30,6 @@ static const json_t *docker_of(const struct kr_target *target)
     return kr_json_at(target->what.snapshot, "settings", "docker", NULL);
 }
 
-static const struct kr_deployer_traits *traits_of(const struct kr_target *target)
-{
-    return kr_deployer_traits(kr_deployer_find(kr_json_str(target->row, "flavor", NULL)));
-}
-
 /* -- whether and how --------------------------------------------------------------------------- */
 
 static int fail_no_registry(struct kr_app *app, const char *why, struct kr_err *err)
@@ -54,9 +49,9 @@ static int wants_image(struct kr_app *app, const struct kr_target *target, bool 
     *needed = false;
     if (target->what.image != NULL || kr_json_bool(docker_of(target), "skip_build", false))
         return 0;
-    if (traits_of(target)->takes == KR_TAKES_IMAGE) {
+    if (kr_target_traits(target)->takes == KR_TAKES_IMAGE) {
         *needed = true;
-    } else if (traits_of(target)->takes == KR_TAKES_SOURCE) {
+    } else if (kr_target_traits(target)->takes == KR_TAKES_SOURCE) {
         *needed = strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry);
         if (*needed && !registry)
             return fail_no_registry(app, "build mode 'image'", err);
@@ -147,7 +142,7 @@ static int open_gate(struct kr_build *b, struct kr_err *err)
     struct kr_gate_policy policy = {
         .root = b->launch.root,
         .cache_dir = b->cache,
-        .readers = traits_of(b->target)->image_readers,
+        .readers = kr_target_traits(b->target)->image_readers,
         .allow = b->target->what.allow_secrets,
     };
 
@@ -305,7 +300,7 @@ int kr_build_image(struct kr_app *app, struct kr_target *target, struct kr_err *
     } else {
         kr_build_log_use(app, target->what.id, NULL);
     }
-    if (target->what.image == NULL || traits_of(target)->image_readers == NULL)
+    if (target->what.image == NULL || kr_target_traits(target)->image_readers == NULL)
         return 0;
     return kr_registry_check_public(app, target, target->what.image, err);
 }

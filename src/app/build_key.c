@@ -10,6 +10,7 @@
 #include "oci/manifest.h"
 #include "pack/dockerfile.h"
 #include "pack/gate.h"
+#include "pack/requirements.h"
 
 #include <string.h>
 
@@ -99,7 +100,7 @@ static char *base_digest(struct kr_build *b, const char *reference)
     return kr_strdup(there);
 }
 
-static int add_dockerfile(struct kr_build *b, const char *text, json_t *bases)
+static void add_dockerfile(struct kr_build *b, const char *text, json_t *bases)
 {
     kr_auto_json json_t *names = kr_dockerfile_bases(text);
     const json_t *name;
@@ -114,7 +115,6 @@ static int add_dockerfile(struct kr_build *b, const char *text, json_t *bases)
         digest = base_digest(b, json_string_value(name));
         kr_json_set_str(bases, json_string_value(name), digest);
     }
-    return 0;
 }
 
 /* Of the Dockerfile that is built, and of the user's own that is built before it. */
@@ -129,13 +129,13 @@ static int add_bases(struct kr_build *b, const struct kr_files *files, json_t *a
     json_decref(b->moved);
     b->moved = json_array();
     if (made != NULL && made->bytes != NULL)
-        (void)add_dockerfile(b, made->bytes, bases);
+        add_dockerfile(b, made->bytes, bases);
     if (own != NULL && kr_json_str(b->docker, "build_context_root", NULL) != NULL) {
         kr_auto_free char *path = kr_path_join(b->launch.root, own);
 
         if (kr_file_read(path, &text, err) < 0)
             return kr_wrap(err, "docker setting dockerfile");
-        (void)add_dockerfile(b, kr_buf_str(&text), bases);
+        add_dockerfile(b, kr_buf_str(&text), bases);
     }
     kr_json_set(all, "bases", json_incref(bases));
     return 0;
@@ -154,22 +154,16 @@ static int add_local_inputs(const struct kr_build *b, const struct kr_files *fil
                             struct kr_err *err)
 {
     kr_auto_cache struct kr_cache *cache = NULL;
-    kr_auto_json json_t *args = json_array();
+    kr_auto_json json_t *args = NULL;
     struct kr_inputs inputs = {.requirements = text_of(files, ".kourou/requirements.txt"),
                                .constraints = text_of(files, ".kourou/constraints.txt"),
-                               .args = args,
                                .environment = b->launch.variables};
-    const char *name;
-    json_t *value;
     char digest[KR_DIGEST_SIZE];
     size_t count;
 
-    json_object_foreach(json_object_get(b->docker, "python_package_installer_args"), name, value)
-    {
-        if (json_is_string(value))
-            (void)json_array_append_new(args, json_sprintf("%s%s=%s", name[0] == '-' ? "" : "--",
-                                                           name, json_string_value(value)));
-    }
+    if (kr_requirements_args(b->docker, &args, err) < 0)
+        return -(int)err->code;
+    inputs.args = args;
     if (kr_cache_open(b->cache, 0, &cache, err) < 0 ||
         kr_inputs_digest(cache, &inputs, digest, &count, err) < 0)
         return -(int)err->code;

@@ -105,8 +105,7 @@ int kr_code_copy(const struct kr_files *files, const char *folder, struct kr_err
 
         if (kr_path_under(folder, file->path, &to, err) < 0)
             return -(int)err->code;
-        parent = kr_strdup(to);
-        parent[strlen(to) - strlen(basename(to)) - 1] = '\0';
+        parent = kr_path_parent(to);
         if (kr_mkdir_p(parent, 0700, err) < 0)
             return -(int)err->code;
         if (file->bytes == NULL ? copy_file(file->disk, to, file->executable, err) < 0

@@ -20,19 +20,6 @@ struct place {
     const struct kr_files *there; /* its code as it is now */
 };
 
-/* Whether the path is a file of that code, or a folder with some. */
-static bool is_code(const struct kr_files *files, const char *path)
-{
-    size_t n = strlen(path);
-
-    for (size_t i = 0; i < files->n; i++) {
-        if (strncmp(files->v[i].path, path, n) == 0 &&
-            (files->v[i].path[n] == '\0' || files->v[i].path[n] == '/'))
-            return true;
-    }
-    return false;
-}
-
 static bool is_never_read(const char *name)
 {
     static const char *const names[] = {".", "..", ".git", ".hg", ".svn", "__pycache__"};
@@ -56,7 +43,7 @@ static int link_one(const struct place *p, const char *path, const char *name, c
 
     if (lstat(to, &st) == 0)
         return S_ISDIR(st.st_mode) && kr_path_is_dir(from) ? link_rest(p, path, to, err) : 0;
-    if (is_code(p->there, path))
+    if (kr_files_covers(p->there, path))
         return 0;
     if (symlink(from, to) < 0)
         return kr_fail_errno(err, errno, "link %s", to);
@@ -87,21 +74,19 @@ static int link_large(struct kr_files *files, const char *library, const char *f
 {
     for (size_t i = files->n; i > 0; i--) {
         const struct kr_file *file = &files->v[i - 1];
-        kr_auto_free char *path = NULL, *to = NULL;
+        kr_auto_free char *parent = NULL, *to = NULL;
 
         if (file->size <= LINKED_ABOVE || file->disk == NULL ||
             (library != NULL && strcmp(file->path, library) == 0))
             continue;
         if (kr_path_under(folder, file->path, &to, err) < 0)
             return -(int)err->code;
-        path = kr_strndup(to, strlen(to) - strlen(strrchr(to, '/')));
-        if (kr_mkdir_p(path, 0700, err) < 0)
+        parent = kr_path_parent(to);
+        if (kr_mkdir_p(parent, 0700, err) < 0)
             return -(int)err->code;
         if (symlink(file->disk, to) < 0)
             return kr_fail_errno(err, errno, "link %s", to);
-        free(path);
-        path = kr_strdup(file->path);
-        kr_files_remove(files, path);
+        kr_files_remove(files, file->path);
     }
     return 0;
 }
@@ -115,25 +100,31 @@ static uint64_t bytes_to_copy(const struct kr_files *files)
     return sum;
 }
 
+/* False: the folder cannot be read whole any more. */
+static bool read_code(struct kr_app *app, const char *origin, struct kr_files *files)
+{
+    kr_auto_free char *cache = kr_path_join(app->data_dir, "cache");
+    kr_auto_json json_t *warnings = json_array();
+    struct kr_bundle bundle = {.root = origin, .cache_dir = cache};
+    struct kr_err ignored = KR_ERR_INIT;
+
+    return kr_path_is_dir(origin) && kr_bundle_collect(&bundle, files, warnings, &ignored) == 0;
+}
+
 static int fill(struct kr_app *app, const json_t *snapshot, const char *root,
                 struct kr_files *files, const char *folder, struct kr_err *err)
 {
     kr_auto_free char *library = kr_code_library(json_object_get(snapshot, "document"));
-    kr_auto_free char *cache = kr_path_join(app->data_dir, "cache");
     const char *origin = kr_json_str(snapshot, "source_root", root);
+    bool kept = strcmp(origin, root) != 0; /* root is a copy of former code */
     kr_auto_files struct kr_files there = {0};
-    kr_auto_json json_t *warnings = json_array();
-    struct kr_bundle bundle = {.root = origin, .cache_dir = cache};
-    struct place p = {.origin = origin, .there = &there};
-    struct kr_err ignored = KR_ERR_INIT;
+    const struct place p = {.origin = origin, .there = kept ? &there : files};
+    bool links = !kept || read_code(app, origin, &there);
 
-    /* A folder that cannot be read whole any more has nothing to be linked to. */
-    if (kr_path_is_dir(origin) && kr_bundle_collect(&bundle, &there, warnings, &ignored) < 0)
-        p.origin = NULL;
     if (kr_remove_tree(folder, err) < 0 || kr_mkdir_p(folder, 0700, err) < 0 ||
         link_large(files, library, folder, err) < 0 || kr_code_copy(files, folder, err) < 0)
         return -(int)err->code;
-    return p.origin != NULL && kr_path_is_dir(origin) ? link_rest(&p, "", folder, err) : 0;
+    return links ? link_rest(&p, "", folder, err) : 0;
 }
 
 int kr_code_place(struct kr_app *app, const json_t *snapshot, const char *root, const char *folder,

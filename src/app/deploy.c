@@ -114,7 +114,7 @@ static const json_t *document_of(const struct deploy *d)
 static int load_build(struct deploy *d, struct kr_err *err)
 {
     kr_auto_json json_t *build = NULL;
-    const char *ref = d->request->build, *image;
+    const char *ref = d->request->build, *image, *flavor;
 
     if (ref == NULL)
         return 0;
@@ -130,10 +130,10 @@ static int load_build(struct deploy *d, struct kr_err *err)
     if (image == NULL)
         return kr_fail(err, KR_E_INVALID, "--build %s names no image", ref);
     d->image = kr_strdup(image);
-    if (kr_deployer_traits(kr_deployer_find(kr_json_str(d->deployer, "flavor", "")))->takes ==
-        KR_TAKES_FOLDER)
+    flavor = kr_json_str(d->deployer, "flavor", "");
+    if (kr_deployer_traits(flavor)->takes == KR_TAKES_FOLDER)
         kr_note(d->app, KR_NOTE_WARN, "the %s deployer runs the code itself: --build is not used",
-                kr_json_str(d->deployer, "flavor", ""));
+                flavor);
     return 0;
 }
 

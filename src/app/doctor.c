@@ -115,7 +115,7 @@ static bool deployer_has_token(struct kr_app *app)
     {
         const json_t *config = json_object_get(row, "config");
 
-        if (!kr_deployer_traits(kr_deployer_find(kr_json_str(row, "flavor", NULL)))->calls_hub)
+        if (!kr_deployer_traits(kr_json_str(row, "flavor", NULL))->calls_hub)
             continue;
         if (json_object_get(config, "token") != NULL ||
             json_object_get(config, "secret_name") != NULL)
@@ -308,7 +308,7 @@ int kr_doctor(struct kr_app *app, const struct kr_err *why, json_t **rows, struc
 
 json_t *kr_doctor_deployer(struct kr_app *app, const char *flavor)
 {
-    const struct kr_deployer_traits *traits = kr_deployer_traits(kr_deployer_find(flavor));
+    const struct kr_deployer_traits *traits = kr_deployer_traits(flavor);
     json_t *rows = json_array();
 
     check_python(app, rows);

@@ -5,9 +5,9 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/view.h"
+#include "base/words.h"
 #include "core/name.h"
 #include "deployers/deployer.h"
-#include "deployers/engine.h"
 #include "pack/integration.h"
 
 #include <string.h>
@@ -137,10 +137,15 @@ void kr_integrations_look(const struct kr_pip_target *target, json_t *rows)
     }
 }
 
+static bool runs_uv(const struct kr_pip_target *target, const struct kr_pip_how *how)
+{
+    return how->uv || !target->has_pip;
+}
+
 int kr_pip_check(struct kr_app *app, const struct kr_pip_target *target,
                  const struct kr_pip_how *how, struct kr_err *err)
 {
-    kr_auto_free char *uv = how->uv || !target->has_pip ? kr_path_find_program("uv") : NULL;
+    kr_auto_free char *uv = runs_uv(target, how) ? kr_path_find_program("uv") : NULL;
 
     if (target->managed && !how->break_system) {
         (void)kr_fail(err, KR_E_INVALID,
@@ -166,7 +171,7 @@ static void add_words(struct kr_words *words, const struct kr_pip_target *target
                       const struct kr_pip_how *how)
 {
     static const char *const verbs[] = {"install", "uninstall", "install"};
-    bool uv = how->uv || !target->has_pip;
+    bool uv = runs_uv(target, how);
     kr_auto_free char *program = uv ? kr_path_find_program("uv") : NULL;
 
     kr_words_add(words, uv && program != NULL ? program : target->python.path);
@@ -211,7 +216,7 @@ int kr_pip_run(struct kr_app *app, const struct kr_pip_target *target, const str
         return -(int)err->code;
     if (status != 0)
         return kr_fail(err, KR_E_REMOTE, "%s failed with exit status %d",
-                       how->uv || !target->has_pip ? "uv pip" : "pip", status),
+                       runs_uv(target, how) ? "uv pip" : "pip", status),
                kr_hint(err, "its own messages are above");
     return 0;
 }

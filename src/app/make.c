@@ -217,11 +217,6 @@ int kr_code_digest(struct kr_app *app, const char *root, const json_t *document,
     return 0;
 }
 
-static const struct kr_deployer_traits *traits_of(const char *flavor)
-{
-    return kr_deployer_traits(kr_deployer_find(flavor));
-}
-
 /* How much code may go where it is built; 0: any. What is built here goes into an image instead.
  */
 static uint64_t code_max(const struct kr_deploy_request *request, const json_t *stack,
@@ -231,14 +226,14 @@ static uint64_t code_max(const struct kr_deploy_request *request, const json_t *
     bool skip = kr_json_bool(json_object_get(settings, "docker"), "skip_build", false);
     bool registry = json_is_object(kr_json_at(stack, "components", "container_registry", NULL));
 
-    if (stack == NULL || traits_of(flavor)->source_max == 0 || request->build != NULL)
+    if (stack == NULL || kr_deployer_traits(flavor)->source_max == 0 || request->build != NULL)
         return 0;
     if (kr_dockerignore_setting(json_object_get(settings, "docker"), "build_config") != NULL)
         return 0; /* what it leaves out does not count, which is seen when the files are put
                      together */
     if (!skip && (strcmp(mode, "image") == 0 || (strcmp(mode, "auto") == 0 && registry)))
         return 0;
-    return traits_of(flavor)->source_max;
+    return kr_deployer_traits(flavor)->source_max;
 }
 
 static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor, uint64_t max,
@@ -247,7 +242,7 @@ static int add_code(struct kr_app *app, struct kr_made *made, const char *flavor
     kr_auto_files struct kr_files files = {0};
     kr_auto_json json_t *warnings = json_array();
     char digest[KR_SHA256_HEX + 7];
-    bool stays = traits_of(flavor)->takes == KR_TAKES_FOLDER;
+    bool stays = kr_deployer_traits(flavor)->takes == KR_TAKES_FOLDER;
     json_t *code = json_object();
 
     kr_json_set(made->document, "code", code);
@@ -298,7 +293,7 @@ static void (*preparation(const json_t *stack, const json_t *deployer))(void)
 {
     if (json_is_object(kr_json_at(stack, "components", "container_registry", NULL)))
         return prepare_image;
-    return stack != NULL ? traits_of(kr_json_str(deployer, "flavor", NULL))->warm : NULL;
+    return stack != NULL ? kr_deployer_traits(kr_json_str(deployer, "flavor", NULL))->warm : NULL;
 }
 
 int kr_make(struct kr_app *app, const struct kr_deploy_request *request, const char *root,

@@ -9,11 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct kr_deployer_traits *traits_of(const struct kr_target *target)
-{
-    return kr_deployer_traits(kr_deployer_find(kr_json_str(target->row, "flavor", NULL)));
-}
-
 static const json_t *docker_of(const struct kr_target *target)
 {
     return kr_json_at(target->what.snapshot, "settings", "docker", NULL);
@@ -72,9 +67,9 @@ static void choose_machine(const struct kr_target *target, char machine[16])
 {
     struct kr_err ignored = KR_ERR_INIT; /* no engine: the deploy says that in its own words */
 
-    if (traits_of(target)->machine == NULL ||
+    if (kr_target_traits(target)->machine == NULL ||
         json_object_get(target->stack, "container_registry") != NULL ||
-        traits_of(target)->machine(machine, &ignored) < 0)
+        kr_target_traits(target)->machine(machine, &ignored) < 0)
         (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
 }
 
@@ -86,7 +81,7 @@ int kr_needs_check(struct kr_target *target, char machine[16], struct kr_err *er
                                .snapshot = target->what.snapshot};
 
     (void)snprintf(machine, 16, "%s", KR_MACHINE_DEFAULT);
-    if (traits_of(target)->takes == KR_TAKES_FOLDER || target->what.image != NULL)
+    if (kr_target_traits(target)->takes == KR_TAKES_FOLDER || target->what.image != NULL)
         return 0; /* a finished image has all it needs */
     choose_machine(target, machine);
     if (kr_launch_check_machine(&launch, err) < 0)

@@ -194,9 +194,8 @@ int kr_packages_check(struct kr_app *app, const struct kr_deploy_request *reques
         .app = app, .made = made, .docker = kr_json_at(made->document, "settings", "docker", NULL)};
     kr_auto_requirements struct kr_requirements reqs = {0};
 
-    if (kr_deployer_traits(kr_deployer_find(flavor))->takes == KR_TAKES_FOLDER ||
-        request->build != NULL || made->python == NULL ||
-        json_array_size(json_object_get(made->needs, "packages")) == 0 ||
+    if (kr_deployer_traits(flavor)->takes == KR_TAKES_FOLDER || request->build != NULL ||
+        made->python == NULL || json_array_size(json_object_get(made->needs, "packages")) == 0 ||
         kr_json_bool(c.docker, "skip_build", false))
         return 0;
     if (find_unnamed(&c, &reqs, err) < 0)

@@ -115,7 +115,6 @@ static int judge(struct kr_app *app, const struct kr_python *python, const json_
 {
     const char *version = kr_json_str(facts, "version", "unknown");
     const char *pydantic = kr_json_str(facts, "pydantic", NULL);
-    kr_auto_free char *nearby = NULL;
 
     if (!is_new_enough(version)) {
         (void)kr_fail(err, KR_E_INVALID, "%s is Python %s; pipelines need 3.9 or newer",
@@ -126,9 +125,8 @@ static int judge(struct kr_app *app, const struct kr_python *python, const json_
         return 0;
     (void)kr_fail(err, KR_E_INVALID, "%s has %s%s; pipelines need pydantic 2", python->path,
                   pydantic != NULL ? "pydantic " : "no pydantic", pydantic != NULL ? pydantic : "");
-    nearby = kr_python_nearby(app, "pydantic", python->path);
-    if (nearby != NULL)
-        return kr_python_hint(app, python, "pydantic", err);
+    if (kr_python_hint_nearby(app, python, "pydantic", err))
+        return -(int)err->code;
     return kr_hint(err,
                    "%s -m pip install 'pydantic>=2' (it was used: %s; --python names another one)",
                    python->path, python->why);

@@ -28,14 +28,6 @@ static char *python_in(const char *environment)
     return kr_path_find_program(path);
 }
 
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL || slash == path ? kr_strdup("/")
-                                          : kr_strndup(path, (size_t)(slash - path));
-}
-
 static bool has_file(const char *folder, const char *name)
 {
     kr_auto_free char *path = kr_path_join(folder, name);
@@ -94,7 +86,7 @@ static bool is_below_project(const char *folder)
             return true;
         if (!goes_on_above(at))
             return false;
-        up = parent_of(at);
+        up = kr_path_parent(at);
         free(at);
         at = up;
     }
@@ -136,7 +128,7 @@ static bool look_in_project(struct search *s)
             return true;
         if (!below || !goes_on_above(at))
             return false;
-        up = parent_of(at);
+        up = kr_path_parent(at);
         free(at);
         at = up;
     }
@@ -179,7 +171,7 @@ static bool has_key(const char *name, const char *key)
 
 static bool look_for_key(struct search *s, const char *folder, const char *key, const char *tool)
 {
-    DIR *dir = opendir(folder);
+    kr_auto_dir DIR *dir = opendir(folder);
     struct dirent *entry;
     bool enough = false;
 
@@ -190,8 +182,6 @@ static bool look_for_key(struct search *s, const char *folder, const char *key, 
             has_key(entry->d_name, key) &&
             look(s, path, KR_PYTHON_POETRY, kr_asprintf("%s's environment of the project", tool));
     }
-    if (dir != NULL)
-        (void)closedir(dir);
     return enough;
 }
 
@@ -323,15 +313,13 @@ static bool is_module_of(const char *packages, const char *module)
     kr_auto_free char *folder = kr_path_join(packages, module);
     kr_auto_free char *file = kr_asprintf("%s/%s.py", packages, module);
     const char *slash = strrchr(module, '/'), *last = slash != NULL ? slash + 1 : module;
-    kr_auto_free char *parent = parent_of(folder), *start = kr_asprintf("%s.", last);
+    kr_auto_free char *parent = kr_path_parent(folder), *start = kr_asprintf("%s.", last);
     struct dirent *entry;
     bool found = kr_path_is_dir(folder) || kr_path_exists(file);
-    DIR *dir = found ? NULL : opendir(parent);
+    kr_auto_dir DIR *dir = found ? NULL : opendir(parent);
 
     while (dir != NULL && !found && (entry = readdir(dir)) != NULL) /* extensions written in C */
         found = kr_starts_with(entry->d_name, start) && kr_ends_with(entry->d_name, ".so");
-    if (dir != NULL)
-        (void)closedir(dir);
     return found;
 }
 
@@ -339,7 +327,7 @@ static bool has_module(const char *environment, const char *module)
 {
     static const char *const places[] = {"site-packages", "dist-packages"};
     kr_auto_free char *lib = kr_path_join(environment, "lib");
-    DIR *dir = opendir(lib);
+    kr_auto_dir DIR *dir = opendir(lib);
     struct dirent *entry;
     bool found = false;
 
@@ -350,8 +338,6 @@ static bool has_module(const char *environment, const char *module)
             found = kr_starts_with(entry->d_name, "python3") && is_module_of(packages, module);
         }
     }
-    if (dir != NULL)
-        (void)closedir(dir);
     return found;
 }
 
@@ -371,7 +357,7 @@ static bool has_it(struct search *s, const char *environment, enum kr_python_kin
 /* Environments of other names in the source root. */
 static bool look_in_subfolders(struct search *s)
 {
-    DIR *dir = opendir(s->app->source_root);
+    kr_auto_dir DIR *dir = opendir(s->app->source_root);
     struct dirent *entry;
     bool enough = false;
 
@@ -382,8 +368,6 @@ static bool look_in_subfolders(struct search *s)
         enough = entry->d_name[0] != '\0' && strcmp(entry->d_name, "..") != 0 &&
                  has_file(path, "pyvenv.cfg") && has_it(s, path, KR_PYTHON_PROJECT, "");
     }
-    if (dir != NULL)
-        (void)closedir(dir);
     return enough;
 }
 
@@ -417,15 +401,15 @@ static bool look_at_path(struct search *s)
 
     if (python == NULL || strcmp(python, s->used) == 0)
         return false;
-    bin = parent_of(python);
-    prefix = parent_of(bin);
+    bin = kr_path_parent(python);
+    prefix = kr_path_parent(bin);
     if (!has_module(prefix, s->module))
         return false;
     s->found = kr_steal(&python);
     return true;
 }
 
-char *kr_python_nearby(struct kr_app *app, const char *module, const char *used)
+static char *find_nearby(struct kr_app *app, const char *module, const char *used)
 {
     kr_auto_free char *path = kr_strdup(module);
     struct search s = {.app = app, .look = has_it, .module = path, .used = used};
@@ -439,18 +423,27 @@ char *kr_python_nearby(struct kr_app *app, const char *module, const char *used)
     return s.found;
 }
 
+bool kr_python_hint_nearby(struct kr_app *app, const struct kr_python *used, const char *module,
+                           struct kr_err *err)
+{
+    kr_auto_free char *nearby = find_nearby(app, module, used->path);
+
+    if (nearby != NULL)
+        (void)kr_hint(err, "%s was used: %s; %s has '%s': pass --python %s", used->path, used->why,
+                      nearby, module, nearby);
+    return nearby != NULL;
+}
+
 int kr_python_hint(struct kr_app *app, const struct kr_python *used, const char *module,
                    struct kr_err *err)
 {
-    kr_auto_free char *nearby = module != NULL ? kr_python_nearby(app, module, used->path) : NULL;
-
-    if (nearby != NULL)
-        return kr_hint(err, "%s was used: %s; %s has '%s': pass --python %s", used->path, used->why,
-                       nearby, module, nearby);
-    if (module != NULL)
-        return kr_hint(err,
-                       "%s was used: %s; install what brings '%s' into it, or name another one "
-                       "with --python",
-                       used->path, used->why, module);
-    return kr_hint(err, "%s was used: %s; name another one with --python", used->path, used->why);
+    if (module == NULL)
+        return kr_hint(err, "%s was used: %s; name another one with --python", used->path,
+                       used->why);
+    if (kr_python_hint_nearby(app, used, module, err))
+        return -(int)err->code;
+    return kr_hint(err,
+                   "%s was used: %s; install what brings '%s' into it, or name another one "
+                   "with --python",
+                   used->path, used->why, module);
 }

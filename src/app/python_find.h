@@ -28,9 +28,10 @@ void kr_python_finish(struct kr_python *python);
 int kr_python_find(struct kr_app *app, const char *wanted, struct kr_python *out,
                    struct kr_err *err) KR_MUST_USE;
 
-/* Another environment nearby that has the module ("sklearn", "google.cloud"): what --python could
- * name. Looks at files only. Caller frees; NULL: none. */
-char *kr_python_nearby(struct kr_app *app, const char *module, const char *used) KR_MUST_USE;
+/* The hint that another environment nearby has the module ("sklearn", "google.cloud") and --python
+ * could name it. Looks at files only. False: there is none, and nothing was said. */
+bool kr_python_hint_nearby(struct kr_app *app, const struct kr_python *used, const char *module,
+                           struct kr_err *err);
 
 /* The hint of an error that another Python might not have: which one was used, why, and where the
  * module (NULL: none in particular) is, or how to name another one. Gives -err->code. */

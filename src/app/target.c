@@ -2,9 +2,9 @@
 #include "app/target.h"
 
 #include "app/build_log.h"
+#include "app/code.h"
 #include "app/runtime_env.h"
 #include "app/secret.h"
-#include "app/code.h"
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/redact.h"
@@ -17,6 +17,11 @@
 bool kr_cancelled(const struct kr_app *app)
 {
     return app->ui.cancelled != NULL && app->ui.cancelled(app->ui.data);
+}
+
+const struct kr_deployer_traits *kr_target_traits(const struct kr_target *target)
+{
+    return kr_deployer_traits(kr_json_str(target->row, "flavor", NULL));
 }
 
 int kr_deployer_need(const char *flavor, const struct kr_deployer **out, struct kr_err *err)

@@ -35,6 +35,9 @@ int kr_target_init(struct kr_app *app, const json_t *row, enum kr_target_depth d
 void kr_target_finish(struct kr_target *target);
 #define kr_auto_target kr_auto(kr_target_finish)
 
+/* What the deployer of the record says of itself, also when this build lacks it. */
+const struct kr_deployer_traits *kr_target_traits(const struct kr_target *target);
+
 /* The deployer of a flavor, or an error that says what this build can do. */
 int kr_deployer_need(const char *flavor, const struct kr_deployer **out,
                      struct kr_err *err) KR_MUST_USE;

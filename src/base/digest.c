@@ -94,10 +94,11 @@ int kr_digest_file(const char *path, char sha256[KR_SHA256_HEX], char *blob, uin
     if (fd < 0 || fstat(fd, &st) < 0)
         return kr_fail_errno(err, errno, "%s", path);
     sha = kr_digest_create(KR_SHA256);
-    git = kr_git_blob_create((uint64_t)st.st_size);
+    git = blob != NULL ? kr_git_blob_create((uint64_t)st.st_size) : NULL;
     while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
         kr_digest_update(sha, chunk, (size_t)n);
-        kr_digest_update(git, chunk, (size_t)n);
+        if (git != NULL)
+            kr_digest_update(git, chunk, (size_t)n);
         total += (uint64_t)n;
     }
     if (n < 0 || total != (uint64_t)st.st_size) {
@@ -110,10 +111,8 @@ int kr_digest_file(const char *path, char sha256[KR_SHA256_HEX], char *blob, uin
         return kr_fail(err, KR_E_CONFLICT, "%s changed while it was read", path);
     }
     kr_digest_finish(sha, sha256);
-    if (blob != NULL)
+    if (git != NULL)
         kr_digest_finish(git, blob);
-    else
-        kr_digest_destroy(git);
     *size = total;
     return 0;
 }

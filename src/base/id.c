@@ -23,23 +23,31 @@ void kr_random_bytes(void *bytes, size_t n)
     }
 }
 
-const char *kr_uuid4(char text[KR_UUID_SIZE])
+const char *kr_uuid4_of(const unsigned char random[KR_UUID_BYTES], char text[KR_UUID_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
-    uint8_t b[16];
     char *to = text;
 
-    kr_random_bytes(b, sizeof(b));
-    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
-    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    for (size_t i = 0; i < sizeof(b); i++) {
+    for (size_t i = 0; i < KR_UUID_BYTES; i++) {
+        unsigned b = i == 6   ? (random[i] & 0x0fU) | 0x40U /* the version */
+                     : i == 8 ? (random[i] & 0x3fU) | 0x80U /* the variant */
+                              : random[i];
+
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *to++ = '-';
-        *to++ = hex[b[i] >> 4];
-        *to++ = hex[b[i] & 15];
+        *to++ = hex[b >> 4];
+        *to++ = hex[b & 15];
     }
     *to = '\0';
     return text;
+}
+
+const char *kr_uuid4(char text[KR_UUID_SIZE])
+{
+    unsigned char random[KR_UUID_BYTES];
+
+    kr_random_bytes(random, sizeof(random));
+    return kr_uuid4_of(random, text);
 }
 
 bool kr_uuid_is(const char *text)

@@ -6,10 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KR_UUID_SIZE 37
+#define KR_UUID_SIZE  37
+#define KR_UUID_BYTES 16
 
 /* A random (version 4) UUID in lower case into text; returns text. */
 const char *kr_uuid4(char text[KR_UUID_SIZE]);
+/* The one that these random bytes make. */
+const char *kr_uuid4_of(const unsigned char random[KR_UUID_BYTES], char text[KR_UUID_SIZE]);
 
 bool kr_uuid_is(const char *text);
 

@@ -23,6 +23,14 @@ char *kr_path_join(const char *a, const char *b)
     return kr_asprintf(a[n - 1] == '/' ? "%s%s" : "%s/%s", a, b);
 }
 
+char *kr_path_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL || slash == path ? kr_strdup("/")
+                                          : kr_strndup(path, (size_t)(slash - path));
+}
+
 int kr_path_check_relative(const char *name, struct kr_err *err)
 {
     struct kr_view rest = kr_view_of(name), part;

@@ -12,6 +12,9 @@
 /* "a/b"; an absolute b wins. Caller frees. */
 char *kr_path_join(const char *a, const char *b) KR_MUST_USE;
 
+/* The folder that a path lies in; "/" of what lies in none. Caller frees. */
+char *kr_path_parent(const char *path) KR_MUST_USE;
+
 /* Checked door for outside names: a relative path below a root, of components that are not empty,
  * ".", "..", and without NUL or control characters. Returns 0 or an error that names the path. */
 int kr_path_check_relative(const char *name, struct kr_err *err) KR_MUST_USE;

@@ -135,6 +135,12 @@ char *kr_blank(char *text, const char *characters)
     return text;
 }
 
+bool kr_is_direction_mark(uint32_t c)
+{
+    return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
 char *kr_view_dup(struct kr_view v)
 {
     char *copy = kr_malloc(v.n + 1);

@@ -44,6 +44,9 @@ int kr_parse_bool(const char *text);
 /* Puts a blank in the place of each of these characters; text is the result. */
 char *kr_blank(char *text, const char *characters);
 
+/* Whether a code point is a mark that changes the direction of the text behind it, unseen. */
+bool kr_is_direction_mark(uint32_t c);
+
 char *kr_view_dup(struct kr_view v) KR_MUST_USE;
 
 /* Writes the text with %41 as A to a place of as many bytes; returns how many it took. What is no

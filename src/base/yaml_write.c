@@ -30,8 +30,7 @@ static unsigned code_point(const unsigned char *p, size_t *n)
  * letters around, which nobody could see. */
 static bool needs_escape(unsigned c)
 {
-    if (c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-        (c >= 0x2066 && c <= 0x2069))
+    if (kr_is_direction_mark(c))
         return true;
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
            c == 0xfffe || c == 0xffff;

@@ -7,6 +7,7 @@
 
 #include "base/attrs.h"
 #include "base/buf.h"
+#include "base/view.h"
 
 enum { ESC = 0x1b, BEL = 0x07, ST = 0x9c, CSI = 0x9b, NOT_TEXT = 0xfffd };
 
@@ -46,13 +47,6 @@ static uint32_t next(const struct text *t, size_t *n)
 static bool is_control(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
-}
-
-/* Marks that change the direction of the text behind them. */
-static bool is_direction(uint32_t c)
-{
-    return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069);
 }
 
 static bool takes_string(uint32_t c) /* DCS, SOS, OSC, PM, APC as the letter behind ESC */
@@ -149,7 +143,7 @@ static size_t clean(char *text, size_t size, struct rules rules)
         } else if (code == 0 && is_control(c)) {
             if (!(rules.lines && line_end))
                 *to++ = rules.lines && (c == '\n' || c == '\t') ? (char)c : ' ';
-        } else if (code == 0 && !is_direction(c)) {
+        } else if (code == 0 && !kr_is_direction_mark(c)) {
             memmove(to, t.p, n);
             to += n;
         }
@@ -174,7 +168,7 @@ void kr_screen_json(const char *text, struct kr_buf *out)
     size_t n;
 
     for (uint32_t c = next(&t, &n); n > 0; c = next(&t, &n)) {
-        if (c >= 0x7f && (is_control(c) || is_direction(c)))
+        if (c >= 0x7f && (is_control(c) || kr_is_direction_mark(c)))
             kr_buf_addf(out, "\\u%04x", (unsigned)c);
         else
             kr_buf_add(out, (const char *)t.p, n);

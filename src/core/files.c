@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
+#include "base/view.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -143,6 +144,16 @@ const struct kr_file *kr_files_find(const struct kr_files *files, const char *pa
     size_t at = place_of(files, path, &found);
 
     return found ? &files->v[at] : NULL;
+}
+
+bool kr_files_covers(const struct kr_files *files, const char *path)
+{
+    kr_auto_free char *below = kr_asprintf("%s/", path);
+    bool found;
+    size_t at = place_of(files, below, &found);
+
+    return kr_files_find(files, path) != NULL ||
+           (at < files->n && kr_starts_with(files->v[at].path, below));
 }
 
 static int by_path(const void *a, const void *b)

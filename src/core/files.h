@@ -52,6 +52,8 @@ int kr_files_add_known(struct kr_files *files, const struct kr_file *file,
 void kr_files_remove(struct kr_files *files, const char *path);
 
 const struct kr_file *kr_files_find(const struct kr_files *files, const char *path);
+/* Whether the path is a file of the list, or a folder that has some. */
+bool kr_files_covers(const struct kr_files *files, const char *path);
 
 /* Byte-wise by path; every consumer relies on it. Adding keeps the order. */
 void kr_files_sort(struct kr_files *files);

@@ -33,9 +33,10 @@ char *kr_deployer_names(void)
     return names;
 }
 
-const struct kr_deployer_traits *kr_deployer_traits(const struct kr_deployer *d)
+const struct kr_deployer_traits *kr_deployer_traits(const char *flavor)
 {
     static const struct kr_deployer_traits unknown = {.takes = KR_TAKES_UNKNOWN};
+    const struct kr_deployer *d = kr_deployer_find(flavor);
 
     return d != NULL ? &d->traits : &unknown;
 }

@@ -98,8 +98,8 @@ const struct kr_deployer *kr_deployer_find(const char *flavor);
 char *
 kr_deployer_names(void) KR_MUST_USE; /* those it can deploy with, comma-separated; caller frees */
 
-/* d NULL: of nobody in particular. */
-const struct kr_deployer_traits *kr_deployer_traits(const struct kr_deployer *d);
+/* Of a flavor; of nobody in particular when it is NULL or unknown. */
+const struct kr_deployer_traits *kr_deployer_traits(const char *flavor);
 
 /* NULL-safe fronts of the table. Each call may be repeated after any failure. */
 /* Checks before anything is touched: stack complete, settings possible. */

@@ -7,17 +7,8 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/view.h"
+#include "base/words.h"
 #include "deployers/deployer.h"
-
-/* Words of a command; grows. */
-struct kr_words {
-    char **v; /* NULL-terminated, or NULL */
-    size_t n;
-};
-void kr_words_add(struct kr_words *words, const char *word);
-void kr_words_addf(struct kr_words *words, const char *fmt, ...) KR_PRINTF(2, 3);
-void kr_words_finish(struct kr_words *words);
-#define kr_auto_words kr_auto(kr_words_finish)
 
 /* The options that docker settings give for a build, by the newer spelling (below key) or the older
  * one; or NULL. */

@@ -19,6 +19,12 @@ enum {
     LOOKS_AFTER_LOG = 3
 };
 
+/* The last lines of a log, oldest first. */
+struct kept {
+    char *v[KEPT_LINES];
+    size_t n;
+};
+
 struct wait {
     struct kr_hf *hf;
     const struct kr_hf_goal *goal;
@@ -33,8 +39,7 @@ struct wait {
     int log_was_first; /* at this look: our build stood in the log before it was seen as a stage */
     int log_failures;  /* in a row: a log that cannot be followed is not asked for for ever */
     char *log_problem; /* why the log of a failure could not be read, or NULL */
-    char *lines[KEPT_LINES]; /* the last ones, oldest first */
-    size_t line_count;
+    struct kept lines; /* of the log that is of interest */
     size_t lines_read; /* of all logs, ever */
     int seen_port;
     bool seen_loopback;
@@ -43,18 +48,18 @@ struct wait {
     bool crash_loop; /* the app itself says that its workers cannot start */
 };
 
-static void forget_lines(struct wait *w)
+static void forget_lines(struct kept *lines)
 {
-    for (size_t i = 0; i < w->line_count; i++)
-        free(w->lines[i]);
-    w->line_count = 0;
+    for (size_t i = 0; i < lines->n; i++)
+        free(lines->v[i]);
+    lines->n = 0;
 }
 
 static void wait_finish(struct wait *w)
 {
     kr_log_close(w->log);
     kr_runtime_finish(&w->rt);
-    forget_lines(w);
+    forget_lines(&w->lines);
     free(w->last_stage);
     free(w->health);
     free(w->shown);
@@ -67,14 +72,14 @@ static int64_t now_ms(const struct wait *w)
     return kr_http_now(kr_hub_http(w->hf->hub));
 }
 
-static void keep_line(struct wait *w, const char *text)
+static void keep_line(struct kept *lines, const char *text)
 {
-    if (w->line_count == KEPT_LINES) {
-        free(w->lines[0]);
-        memmove(w->lines, w->lines + 1, (KEPT_LINES - 1) * sizeof(*w->lines));
-        w->line_count--;
+    if (lines->n == KEPT_LINES) {
+        free(lines->v[0]);
+        memmove(lines->v, lines->v + 1, (KEPT_LINES - 1) * sizeof(*lines->v));
+        lines->n--;
     }
-    w->lines[w->line_count++] = kr_strdup(text);
+    lines->v[lines->n++] = kr_strdup(text);
 }
 
 /* "===== Build Queued at ... / Commit SHA: 151a283 =====": then what follows is ours. */
@@ -114,9 +119,9 @@ static void on_line(void *data, const char *text, const char *when)
     (void)when;
     if (w->log_is_build && names_commit(text, w->goal->commit)) {
         w->move_seen = true;
-        forget_lines(w);
+        forget_lines(&w->lines);
     }
-    keep_line(w, text);
+    keep_line(&w->lines, text);
     w->lines_read++;
     note_port(w, text);
     w->hf->env->log_line(w->hf->env->data, w->log_is_build ? "build" : "run", text);
@@ -145,7 +150,7 @@ static void follow_log(struct wait *w)
     if (w->log_ended && w->log_is_build == building)
         return;
     close_log(w);
-    forget_lines(w);
+    forget_lines(&w->lines);
     options.build = w->log_is_build = building;
     w->log_ended = false;
     if (kr_log_open(w->hf->hub, &options, &w->log, &ignored) < 0)
@@ -186,7 +191,7 @@ static int pass_time(struct wait *w, struct kr_err *err)
     while ((left = until - now_ms(w)) > 0) {
         struct kr_err ignored = KR_ERR_INIT;
 
-        if (w->hf->env->cancelled != NULL && w->hf->env->cancelled(w->hf->env->data))
+        if (kr_denv_cancelled(w->hf->env))
             return kr_fail(err, KR_E_CANCELLED, "stopped waiting for Space %s", w->goal->want->id);
         if (w->log == NULL)
             return kr_http_sleep(kr_hub_http(w->hf->hub), left, err);
@@ -295,8 +300,7 @@ static void read_to_the_end(struct wait *w)
     size_t had = w->lines_read;
     struct kr_err ignored = KR_ERR_INIT;
 
-    while (w->log != NULL && now_ms(w) - heard < END_QUIET_MS &&
-           (w->hf->env->cancelled == NULL || !w->hf->env->cancelled(w->hf->env->data))) {
+    while (w->log != NULL && now_ms(w) - heard < END_QUIET_MS && !kr_denv_cancelled(w->hf->env)) {
         if (kr_log_pump(w->log, 200, &w->log_ended, &ignored) < 0 || w->log_ended)
             close_log(w);
         if (w->lines_read != had)
@@ -306,25 +310,23 @@ static void read_to_the_end(struct wait *w)
     close_log(w);
 }
 
-struct late {
-    struct wait *w;
-    char *shown[KEPT_LINES];
-    size_t n;
-};
-
 static const char *cause_in(const struct wait *w)
 {
-    return kr_space_error_line((const char *const *)w->lines, w->line_count);
+    return kr_space_error_line((const char *const *)w->lines.v, w->lines.n);
 }
 
-/* A line of a log of which `shown` were printed as they came. */
+struct late {
+    struct wait *w;
+    struct kept shown; /* lines of the log that were printed as they came */
+};
+
 static void on_late_line(void *data, const char *text, const char *when)
 {
     struct late *late = data;
 
-    for (size_t i = 0; i < late->n; i++) {
-        if (strcmp(late->shown[i], text) == 0) {
-            keep_line(late->w, text);
+    for (size_t i = 0; i < late->shown.n; i++) {
+        if (strcmp(late->shown.v[i], text) == 0) {
+            keep_line(&late->w->lines, text);
             return;
         }
     }
@@ -353,26 +355,21 @@ static void show_end_of_log(struct wait *w, bool build)
     close_log(w);
     if (followed && !build && cause_in(w) != NULL)
         return;
-    if (followed && w->line_count > 0) {
+    if (followed && w->lines.n > 0) {
         options.tail = KEPT_LINES;
-        late.n = w->line_count;
-        memcpy(late.shown, w->lines, late.n * sizeof(*late.shown));
-        w->line_count = 0;
-    } else {
-        forget_lines(w);
+        late.shown = w->lines;
+        w->lines.n = 0;
     }
+    forget_lines(&w->lines);
     w->log_is_build = build;
-    if (kr_hub_logs(w->hf->hub, &options, &why) < 0 && w->line_count == 0 && late.n == 0) {
+    if (kr_hub_logs(w->hf->hub, &options, &why) < 0 && w->lines.n == 0 && late.shown.n == 0) {
         free(w->log_problem);
         w->log_problem = kr_strdup(why.msg);
     }
-    if (w->line_count == 0) {
-        memcpy(w->lines, late.shown, late.n * sizeof(*late.shown));
-        w->line_count = late.n;
-        return;
-    }
-    for (size_t i = 0; i < late.n; i++)
-        free(late.shown[i]);
+    if (w->lines.n == 0)
+        w->lines = late.shown;
+    else
+        forget_lines(&late.shown);
 }
 
 static int failed(struct wait *w, struct kr_err *err)

@@ -115,44 +115,6 @@ static int64_t generation_of(const char *name)
     return 0;
 }
 
-static int64_t generation_of_process(struct kr_process process);
-
-static void remove_code(const struct kr_local *local, const char *name, int64_t generation,
-                        const struct kr_process *found, size_t n)
-{
-    kr_auto_free char *path = kr_path_join(local->dir, name);
-
-    for (size_t i = 0; i < n; i++) {
-        if (generation_of_process(found[i]) == generation)
-            return;
-    }
-    (void)!kr_remove_tree(path, NULL);
-}
-
-void kr_local_tidy(const struct kr_local *local, bool all)
-{
-    kr_auto_dir DIR *dir = opendir(local->dir);
-    struct kr_process found[MAX_SERVERS];
-    struct dirent *entry;
-    size_t n = 0;
-
-    if (!all) /* a former server reads its code until it has answered what it took */
-        n = kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found,
-                            MAX_SERVERS);
-
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        int64_t generation = generation_of(entry->d_name);
-
-        if (generation == 0 || (!all && (generation == local->live.generation ||
-                                         generation == local->next.generation)))
-            continue;
-        if (kr_starts_with(entry->d_name, "code."))
-            remove_code(local, entry->d_name, generation, found, n);
-        else
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-}
-
 /* Generation of a running server, from the name of its control socket. */
 static int64_t generation_of_process(struct kr_process process)
 {
@@ -162,6 +124,44 @@ static int64_t generation_of_process(struct kr_process process)
     if (control == NULL)
         return 0;
     return generation_of(slash != NULL ? slash + 1 : control);
+}
+
+/* A former server reads its code until it has answered what it took. */
+static bool is_served(const struct kr_local *local, int64_t generation)
+{
+    struct kr_process found[MAX_SERVERS];
+    size_t n =
+        kr_process_find(KR_LOCAL_PROGRAM, "--deployment-id", local->what->id, found, MAX_SERVERS);
+
+    for (size_t i = 0; i < n; i++) {
+        if (generation_of_process(found[i]) == generation)
+            return true;
+    }
+    return false;
+}
+
+/* A file, or the folder with the code. */
+static void remove_entry(const struct kr_local *local, const char *name)
+{
+    kr_auto_free char *path = kr_path_join(local->dir, name);
+
+    (void)!kr_remove_tree(path, NULL);
+}
+
+void kr_local_tidy(const struct kr_local *local, bool all)
+{
+    kr_auto_dir DIR *dir = opendir(local->dir);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        int64_t generation = generation_of(entry->d_name);
+
+        if (generation == 0 || (!all && (generation == local->live.generation ||
+                                         generation == local->next.generation)))
+            continue;
+        if (all || !kr_starts_with(entry->d_name, "code.") || !is_served(local, generation))
+            remove_entry(local, entry->d_name);
+    }
 }
 
 static bool same(struct kr_process a, struct kr_process b)

@@ -5,7 +5,6 @@
 #include "http/access_log.h"
 #include "http/conn.h"
 
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -72,23 +71,10 @@ void kr_front_finish(struct kr_front *front)
 
 void kr_front_uuid(struct kr_front *front, char text[KR_UUID_SIZE])
 {
-    static const char hex[] = "0123456789abcdef";
-    unsigned char id[16];
-    char *to = text;
-
-    if (front->random_at + 16 > sizeof(front->random) || front->random_at == 0) {
+    if (front->random_at + KR_UUID_BYTES > sizeof(front->random) || front->random_at == 0) {
         kr_random_bytes(front->random, sizeof(front->random));
         front->random_at = 0;
     }
-    memcpy(id, front->random + front->random_at, 16);
-    front->random_at += 16;
-    id[6] = (unsigned char)((id[6] & 0x0f) | 0x40);
-    id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *to++ = '-';
-        *to++ = hex[id[i] >> 4];
-        *to++ = hex[id[i] & 15];
-    }
-    *to = '\0';
+    (void)kr_uuid4_of(front->random + front->random_at, text);
+    front->random_at += KR_UUID_BYTES;
 }

@@ -2,6 +2,7 @@
 #include "oci/base_python.h"
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "base/view.h"
 
 #include <stdio.h>
@@ -88,14 +89,6 @@ static int minor_of(struct kr_view version)
     return kr_view_u64(part, &minor) && minor <= NEWEST_MINOR ? (int)minor : -1;
 }
 
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash != NULL && slash != path ? kr_strndup(path, (size_t)(slash - path))
-                                          : kr_strdup("/");
-}
-
 /* -- the program ------------------------------------------------------------------------------- */
 
 /* As PATH is searched: a link that leads nowhere, a folder and what is not there are passed by. */
@@ -133,7 +126,7 @@ static int find_program(struct search *s, struct kr_err *err)
 /* pyvenv.cfg counts beside the program as it was called, or one folder up. */
 static void find_venv(struct search *s)
 {
-    kr_auto_free char *folder = parent_of(s->out->executable), *above = parent_of(folder);
+    kr_auto_free char *folder = kr_path_parent(s->out->executable), *above = kr_path_parent(folder);
     kr_auto_free char *beside = kr_asprintf("%s/pyvenv.cfg", folder);
     kr_auto_free char *up = kr_asprintf("%s/pyvenv.cfg", strcmp(above, "/") == 0 ? "" : above);
     enum kr_base_kind kind = kr_base_tree_at(s->tree, beside, NULL, &s->config);
@@ -193,7 +186,7 @@ static void see_library(void *data, const char *name)
 static int minor_of_library(const struct search *s)
 {
     const char *hint = variable(s, "PYTHON_VERSION");
-    kr_auto_free char *folder = parent_of(s->real), *prefix = parent_of(folder);
+    kr_auto_free char *folder = kr_path_parent(s->real), *prefix = kr_path_parent(folder);
     kr_auto_free char *lib = kr_asprintf("%s/lib", s->venv != NULL            ? s->venv
                                                    : strcmp(prefix, "/") == 0 ? ""
                                                                               : prefix);
@@ -252,7 +245,7 @@ static bool has(const struct search *s, const char *folder, const char *lib, con
 static char *prefix_of(const struct search *s)
 {
     const char *given = variable(s, "PYTHONHOME");
-    kr_auto_free char *bin = parent_of(s->real), *at = parent_of(bin);
+    kr_auto_free char *bin = kr_path_parent(s->real), *at = kr_path_parent(bin);
     char *usual = strcmp(at, "/") == 0 ? kr_strdup("") : kr_strdup(at);
 
     if (given != NULL && given[0] == '/') {
@@ -268,7 +261,7 @@ static char *prefix_of(const struct search *s)
             free(folder);
             return usual;
         }
-        up = prefix[0] != '\0' ? parent_of(folder) : NULL;
+        up = prefix[0] != '\0' ? kr_path_parent(folder) : NULL;
         free(folder);
     }
     return usual;
@@ -375,7 +368,7 @@ static bool from_note(const json_t *note, struct kr_base_python *out)
            out->data != NULL;
 }
 
-static json_t *to_note(const struct kr_base_python *python)
+json_t *kr_base_python_json(const struct kr_base_python *python)
 {
     json_t *note = json_object();
 
@@ -409,7 +402,7 @@ int kr_base_find_python(struct kr_repo *repo, struct kr_cache *cache, const stru
         return kr_wrap(err, "looking for Python in '%s'", name);
     if (kr_base_choose_python(&tree, image, environment, name, out, err) < 0)
         return -(int)err->code;
-    made = to_note(out);
+    made = kr_base_python_json(out);
     kr_cache_set_note(cache, key, made);
     return 0;
 }

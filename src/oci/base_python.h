@@ -19,6 +19,9 @@ struct kr_base_python {
 void kr_base_python_finish(struct kr_base_python *python);
 #define kr_auto_base_python kr_auto(kr_base_python_finish)
 
+/* Its members by their names, and "musl" and "libc" for the library. The caller's. */
+json_t *kr_base_python_json(const struct kr_base_python *python) KR_MUST_USE;
+
 /* The python3 that PATH finds first, PATH being that of `environment` ({"NAME":"value"} or NULL),
  * else the image's own. What it is decides the files of the image: links, pyvenv.cfg and the
  * standard library; PYTHON_VERSION only where these leave a choice. None, one older than 3.9, and

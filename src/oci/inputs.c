@@ -2,17 +2,15 @@
 #include "oci/inputs.h"
 
 #include "base/alloc.h"
+#include "base/digest.h"
 #include "base/env.h"
 #include "base/path.h"
 #include "base/view.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #define DEPTH_MAX    20
 #define FRESH_NS     INT64_C(2000000000) /* a file this young may change without a sign of it */
@@ -33,22 +31,6 @@ static int64_t ns_of(struct timespec at)
     return (int64_t)at.tv_sec * NS_IN_SECOND + at.tv_nsec;
 }
 
-static int hash_file(const char *path, char hex[KR_SHA256_HEX], struct kr_err *err)
-{
-    kr_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct kr_digest *d;
-    char chunk[65536];
-    ssize_t n;
-
-    if (fd < 0)
-        return kr_fail_errno(err, errno, "%s", path);
-    d = kr_digest_create(KR_SHA256);
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0)
-        kr_digest_update(d, chunk, (size_t)n);
-    kr_digest_finish(d, hex);
-    return n < 0 ? kr_fail_errno(err, errno, "%s", path) : 0;
-}
-
 /* A file's digest, from the memory when nothing says that it has changed. */
 static int digest_of(struct gather *g, const char *path, const struct stat *st,
                      char hex[KR_SHA256_HEX])
@@ -59,13 +41,14 @@ static int digest_of(struct gather *g, const char *path, const struct stat *st,
     kr_auto_json json_t *note = kr_cache_note(g->cache, key), *made = NULL;
     const char *known = kr_json_str(note, "sha256", "");
     struct timespec now;
+    uint64_t size;
 
     if (strlen(known) == KR_SHA256_HEX - 1) {
         memcpy(hex, known, KR_SHA256_HEX);
         return 0;
     }
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (hash_file(path, hex, g->err) < 0)
+    if (kr_digest_file(path, hex, NULL, &size, g->err) < 0)
         return -(int)g->err->code;
     if (ns_of(now) - ns_of(st->st_ctim) < FRESH_NS)
         return 0;

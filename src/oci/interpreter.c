@@ -4,25 +4,13 @@
 #include "base/alloc.h"
 #include "base/proc.h"
 #include "base/view.h"
+#include "base/words.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define OUTPUT_MAX ((size_t)1 << 20)
 #define PROBE_MS   30000
-
-void kr_argv_add(struct kr_argv *argv, const char *word)
-{
-    argv->v = kr_reallocarray(argv->v, argv->n + 2, sizeof(char *));
-    argv->v[argv->n++] = kr_strdup(word);
-    argv->v[argv->n] = NULL;
-}
-
-void kr_argv_finish(struct kr_argv *argv)
-{
-    kr_env_free(argv->v);
-    *argv = (struct kr_argv){0};
-}
 
 int kr_python_version(const char *python, char version[32], struct kr_err *err)
 {
@@ -46,7 +34,7 @@ int kr_python_version(const char *python, char version[32], struct kr_err *err)
 int kr_python_compile(const char *python, const char *dir, const char *image_dir,
                       bool (*cancelled)(void *data), void *data, struct kr_err *err)
 {
-    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_words struct kr_words w = {0};
     kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(65536), out = KR_BUF_INIT(OUTPUT_MAX);
     char **env = kr_env_copy();
     struct kr_proc_opts opts = {.env = env,
@@ -58,13 +46,13 @@ int kr_python_compile(const char *python, const char *dir, const char *image_dir
         "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s"};
     int status, rc;
 
-    kr_argv_add(&w, python);
+    kr_words_add(&w, python);
     for (size_t i = 0; i < KR_ARRAY_LEN(flags); i++)
-        kr_argv_add(&w, flags[i]);
-    kr_argv_add(&w, dir);
-    kr_argv_add(&w, "-p");
-    kr_argv_add(&w, image_dir);
-    kr_argv_add(&w, dir);
+        kr_words_add(&w, flags[i]);
+    kr_words_add(&w, dir);
+    kr_words_add(&w, "-p");
+    kr_words_add(&w, image_dir);
+    kr_words_add(&w, dir);
     kr_env_set(&env, "PYTHONHASHSEED", "0");
     opts.env = env;
     rc = kr_proc_run(w.v, &opts, &status, err);

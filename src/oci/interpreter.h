@@ -8,15 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A growing list of words for a command. */
-struct kr_argv {
-    char **v; /* NULL at the end; NULL when empty */
-    size_t n;
-};
-void kr_argv_add(struct kr_argv *argv, const char *word);
-void kr_argv_finish(struct kr_argv *argv);
-#define kr_auto_argv kr_auto(kr_argv_finish)
-
 /* "3.11.2" of an interpreter. */
 int kr_python_version(const char *python, char version[32], struct kr_err *err) KR_MUST_USE;
 

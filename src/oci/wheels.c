@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/view.h"
+#include "base/words.h"
 #include "oci/interpreter.h"
 #include "oci/tree.h"
 
@@ -115,61 +116,61 @@ static const char *text_at(const json_t *list, size_t i)
     return text != NULL ? text : "";
 }
 
-static void add_pip(struct kr_argv *w, const struct kr_wheels *what, const char *command)
+static void add_pip(struct kr_words *w, const struct kr_wheels *what, const char *command)
 {
-    kr_argv_add(w, what->python);
-    kr_argv_add(w, "-m");
-    kr_argv_add(w, "pip");
-    kr_argv_add(w, command);
-    kr_argv_add(w, "--disable-pip-version-check");
-    kr_argv_add(w, "--no-input");
+    kr_words_add(w, what->python);
+    kr_words_add(w, "-m");
+    kr_words_add(w, "pip");
+    kr_words_add(w, command);
+    kr_words_add(w, "--disable-pip-version-check");
+    kr_words_add(w, "--no-input");
 }
 
-static void add_target(struct kr_argv *w, const struct kr_base_python *target)
+static void add_target(struct kr_words *w, const struct kr_base_python *target)
 {
     kr_auto_json json_t *platforms = kr_libc_tags(&target->libc);
     char number[16], abi[24];
 
     (void)snprintf(number, sizeof(number), "3.%d", target->minor);
     (void)snprintf(abi, sizeof(abi), "cp3%d", target->minor);
-    kr_argv_add(w, "--only-binary=:all:");
-    kr_argv_add(w, "--implementation=cp");
-    kr_argv_add(w, "--python-version");
-    kr_argv_add(w, number);
+    kr_words_add(w, "--only-binary=:all:");
+    kr_words_add(w, "--implementation=cp");
+    kr_words_add(w, "--python-version");
+    kr_words_add(w, number);
     for (int i = 0; i < 3; i++) {
-        kr_argv_add(w, "--abi");
-        kr_argv_add(w, i == 0 ? abi : i == 1 ? "abi3" : "none");
+        kr_words_add(w, "--abi");
+        kr_words_add(w, i == 0 ? abi : i == 1 ? "abi3" : "none");
     }
     for (size_t i = 0; i < json_array_size(platforms); i++) {
-        kr_argv_add(w, "--platform");
-        kr_argv_add(w, text_at(platforms, i));
+        kr_words_add(w, "--platform");
+        kr_words_add(w, text_at(platforms, i));
     }
 }
 
-static void add_uv(struct kr_argv *w, const struct kr_wheels *what)
+static void add_uv(struct kr_words *w, const struct kr_wheels *what)
 {
     kr_auto_free char *platform = kr_libc_uv_platform(&what->target->libc);
     char number[16];
 
     (void)snprintf(number, sizeof(number), "3.%d", what->target->minor);
-    kr_argv_add(w, "uv");
-    kr_argv_add(w, "pip");
-    kr_argv_add(w, "install");
-    kr_argv_add(w, "--no-progress");
-    kr_argv_add(w, "--link-mode=copy");
-    kr_argv_add(w, "--only-binary=:all:");
-    kr_argv_add(w, "--python");
-    kr_argv_add(w, what->python);
-    kr_argv_add(w, "--python-version");
-    kr_argv_add(w, number);
-    kr_argv_add(w, "--python-platform");
-    kr_argv_add(w, platform);
+    kr_words_add(w, "uv");
+    kr_words_add(w, "pip");
+    kr_words_add(w, "install");
+    kr_words_add(w, "--no-progress");
+    kr_words_add(w, "--link-mode=copy");
+    kr_words_add(w, "--only-binary=:all:");
+    kr_words_add(w, "--python");
+    kr_words_add(w, what->python);
+    kr_words_add(w, "--python-version");
+    kr_words_add(w, number);
+    kr_words_add(w, "--python-platform");
+    kr_words_add(w, platform);
     if (what->local)
-        kr_argv_add(w, "--refresh");
+        kr_words_add(w, "--refresh");
 }
 
 /* The user's options; for pip without those that only say how to install. */
-static void add_options(struct kr_argv *w, const json_t *args, bool uv)
+static void add_options(struct kr_words *w, const json_t *args, bool uv)
 {
     for (size_t i = 0; i < json_array_size(args); i++) {
         const char *arg = text_at(args, i);
@@ -179,13 +180,13 @@ static void add_options(struct kr_argv *w, const json_t *args, bool uv)
                (strlen(install_only[k].name) != n || strncmp(arg, install_only[k].name, n) != 0))
             k++;
         if (uv || k == KR_ARRAY_LEN(install_only))
-            kr_argv_add(w, arg);
+            kr_words_add(w, arg);
         else if (install_only[k].value && arg[n] == '\0')
             i++; /* its value stands by itself */
     }
 }
 
-static int run(const struct kr_wheels *what, struct talk *talk, const struct kr_argv *argv,
+static int run(const struct kr_wheels *what, struct talk *talk, const struct kr_words *argv,
                const char *tool, struct kr_err *err)
 {
     char **env = kr_env_copy();
@@ -210,15 +211,15 @@ static int run(const struct kr_wheels *what, struct talk *talk, const struct kr_
 static int build_source(const struct kr_wheels *what, struct talk *talk, const char *wheels,
                         const char *file, struct kr_err *err)
 {
-    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_words struct kr_words w = {0};
     kr_auto_free char *path = kr_path_join(wheels, file);
 
     add_pip(&w, what, "wheel");
-    kr_argv_add(&w, "--no-deps");
-    kr_argv_add(&w, "--wheel-dir");
-    kr_argv_add(&w, wheels);
+    kr_words_add(&w, "--no-deps");
+    kr_words_add(&w, "--wheel-dir");
+    kr_words_add(&w, wheels);
     add_options(&w, what->args, false);
-    kr_argv_add(&w, path);
+    kr_words_add(&w, path);
     return run(what, talk, &w, "pip wheel", err);
 }
 
@@ -242,7 +243,7 @@ static int build_sources(const struct kr_wheels *what, struct talk *talk, const 
 static int install(const struct kr_wheels *what, struct talk *talk, bool uv, const char *dir,
                    struct kr_err *err)
 {
-    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_words struct kr_words w = {0};
     kr_auto_free char *requirements = kr_path_join(dir, "requirements.txt");
     kr_auto_free char *constraints = kr_path_join(dir, "constraints.txt");
     kr_auto_free char *to = kr_path_join(dir, uv ? "prefix" : "wheels");
@@ -255,14 +256,14 @@ static int install(const struct kr_wheels *what, struct talk *talk, bool uv, con
         add_pip(&w, what, "download");
         add_target(&w, what->target);
     }
-    kr_argv_add(&w, uv ? "--prefix" : "--dest");
-    kr_argv_add(&w, to);
+    kr_words_add(&w, uv ? "--prefix" : "--dest");
+    kr_words_add(&w, to);
     add_options(&w, what->args, uv);
-    kr_argv_add(&w, "-r");
-    kr_argv_add(&w, requirements);
+    kr_words_add(&w, "-r");
+    kr_words_add(&w, requirements);
     if (what->constraints[0] != '\0') {
-        kr_argv_add(&w, "-c");
-        kr_argv_add(&w, constraints);
+        kr_words_add(&w, "-c");
+        kr_words_add(&w, constraints);
     }
     if (run(what, talk, &w, uv ? "uv" : "pip", err) < 0)
         return -(int)err->code;
@@ -274,8 +275,7 @@ static int install(const struct kr_wheels *what, struct talk *talk, bool uv, con
 static int write_plan(const struct kr_wheels *what, const struct talk *talk, bool uv,
                       const char *dir, const char *path, struct kr_err *err)
 {
-    const struct kr_base_python *target = what->target;
-    kr_auto_json json_t *plan = json_object();
+    kr_auto_json json_t *plan = kr_base_python_json(what->target);
     kr_auto_free char *out = kr_path_join(dir, "out"), *text = NULL;
     kr_auto_free char *from = kr_path_join(dir, uv ? "prefix" : "wheels");
 
@@ -284,13 +284,6 @@ static int write_plan(const struct kr_wheels *what, const struct talk *talk, boo
     kr_json_set_str(plan, "local", what->python);
     kr_json_set_str(plan, "requirements", what->requirements);
     kr_json_set(plan, "resolved", json_incref(talk->resolved));
-    kr_json_set_int(plan, "minor", target->minor);
-    kr_json_set_str(plan, "executable", target->executable);
-    kr_json_set_str(plan, "purelib", target->purelib);
-    kr_json_set_str(plan, "platlib", target->platlib);
-    kr_json_set_str(plan, "scripts", target->scripts);
-    kr_json_set_str(plan, "headers", target->headers);
-    kr_json_set_str(plan, "data", target->data);
     text = kr_json_canonical(plan);
     return kr_mkdir_p(out, 0755, err) < 0
                ? -(int)err->code
@@ -300,7 +293,7 @@ static int write_plan(const struct kr_wheels *what, const struct talk *talk, boo
 static int lay(const struct kr_wheels *what, const struct talk *talk, bool uv, const char *dir,
                struct kr_err *err)
 {
-    kr_auto_argv struct kr_argv w = {0};
+    kr_auto_words struct kr_words w = {0};
     kr_auto_buf struct kr_buf complaint = KR_BUF_INIT(COMPLAINT_MAX), out = KR_BUF_INIT(65536);
     kr_auto_free char *plan = kr_path_join(dir, "plan.json");
     struct kr_proc_opts opts = {.out = &out,
@@ -312,11 +305,11 @@ static int lay(const struct kr_wheels *what, const struct talk *talk, bool uv, c
 
     if (write_plan(what, talk, uv, dir, plan, err) < 0)
         return -(int)err->code;
-    kr_argv_add(&w, what->python);
-    kr_argv_add(&w, "-I");
-    kr_argv_add(&w, "-c");
-    kr_argv_add(&w, kr_lay_script);
-    kr_argv_add(&w, plan);
+    kr_words_add(&w, what->python);
+    kr_words_add(&w, "-I");
+    kr_words_add(&w, "-c");
+    kr_words_add(&w, kr_lay_script);
+    kr_words_add(&w, plan);
     if (kr_proc_run(w.v, &opts, &status, err) < 0)
         return kr_wrap(err, "unpack wheels");
     if (status == 0)

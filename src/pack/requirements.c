@@ -259,8 +259,9 @@ static int check_apt(const json_t *list, json_t **out, struct kr_err *err)
 }
 
 /* {"index-url": "https://...", "pre": null} and the same with dashes in front. */
-static int collect_args(const json_t *args, json_t **out, struct kr_err *err)
+int kr_requirements_args(const json_t *docker, json_t **out, struct kr_err *err)
 {
+    const json_t *args = json_object_get(docker, "python_package_installer_args");
     json_t *names = json_array();
     const char *key;
     json_t *value;
@@ -335,8 +336,7 @@ int kr_requirements_collect(const struct kr_requirements_in *in, struct kr_requi
     *out = (struct kr_requirements){.uv = strcmp(installer, "uv") == 0,
                                     .install_command = kr_strdup(command)};
     if (check_apt(json_object_get(in->docker, "apt_packages"), &out->apt, err) < 0 ||
-        collect_args(json_object_get(in->docker, "python_package_installer_args"),
-                     &out->installer_args, err) < 0)
+        kr_requirements_args(in->docker, &out->installer_args, err) < 0)
         return -(int)err->code;
     if (strcmp(kind, "native") != 0) {
         if (add_python(in, &reqs, warnings, err) < 0)

@@ -38,4 +38,8 @@ void kr_requirements_finish(struct kr_requirements *reqs);
 int kr_requirements_collect(const struct kr_requirements_in *in, struct kr_requirements *out,
                             json_t *warnings, struct kr_err *err) KR_MUST_USE;
 
+/* The docker setting python_package_installer_args as words of a command: the caller's, also after
+ * an error. */
+int kr_requirements_args(const json_t *docker, json_t **args, struct kr_err *err) KR_MUST_USE;
+
 #endif

@@ -19,11 +19,6 @@ struct kr_view kr_mask_text(struct kr_view text, struct kr_buf *copy)
     return (struct kr_view){.p = kr_buf_str(copy), .n = copy->n};
 }
 
-static bool is(struct kr_view key, const char *name)
-{
-    return key.n == strlen(name) && memcmp(key.p, name, key.n) == 0;
-}
-
 static bool has(struct kr_view text, const char *word)
 {
     return text.n > 0 && memmem(text.p, text.n, word, strlen(word)) != NULL;
@@ -41,7 +36,7 @@ static void mask_item(char *text, const char *start, struct kr_view item)
     if (!kr_open(&r, '{'))
         return;
     while (kr_next_member(&r, &first, &key, &kind, &value)) {
-        if (kind != KR_V_NULL && (is(key, "\"error\"") || is(key, "\"detail\"")))
+        if (kind != KR_V_NULL && (kr_view_eq(key, "\"error\"") || kr_view_eq(key, "\"detail\"")))
             kr_redact(text + (value.p - start), value.n);
     }
 }

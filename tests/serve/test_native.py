@@ -14,7 +14,7 @@ import pytest
 from tests.serve.serve_client import head
 from tests.serve.serve_harness import BIN, ROOT, Server, stop, wait_for
 from tests.serve.test_schema import NATIVE, build_native
-from tests.serve.test_workers import failed
+from tests.serve.test_workers import check_lost_descriptors, failed
 
 BAD = r"""
 #include <kourou/pipeline.h>
@@ -372,21 +372,8 @@ def test_answers_for_which_there_is_no_descriptor_go_in_their_frames(bad):
 
 
 def test_a_lost_descriptor_gives_no_request_the_body_of_another(bad, preload):
-    """In the worker that has none left, and in the front: the next requests and answers with one are those behind it."""
     server = bad(env=preload.env, program=preload.PROGRAM, args=["--stall-timeout", "30"])
-    values = [chr(ord("a") + i) * (300_000 + i) for i in range(12)]
-    preload.lose_descriptors(3)
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda value: op(server, "ok", j=value), values))
-    assert preload.left() == (0, 0)
-    for answer, value in zip(answers, values):
-        if answer.status == 200:
-            assert answer.json()["outputs"]["out"] == value
-        else:
-            text = failed(answer, retryable=answer.status == 503)
-            assert "to take this request" in text or "could not be read" in text
-    assert [a.status for a in answers].count(200) == 9
-    assert server.metric("kourou_worker_restarts_total") == 0
+    check_lost_descriptors(server, preload, 3, lambda value: op(server, "ok", j=value), "out")
 
 
 def test_a_descriptor_that_cannot_be_sent(bad, preload):
